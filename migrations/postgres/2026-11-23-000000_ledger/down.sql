@@ -1,0 +1,3 @@
+DROP TABLE revocations;
+DROP TABLE purchases;
+DROP TABLE products;

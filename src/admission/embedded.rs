@@ -1,0 +1,350 @@
+//! The gate in memory, for the embedded mode: the same rules as the scripts, under one lock.
+//!
+//! Its state is made by a rebuild from the ledger at every start, as in Redis.
+
+use std::{
+    collections::{BTreeMap, HashMap, VecDeque},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use super::{Admission, EntryKey, Found, GateError, Opening, Reassignment};
+use crate::clock::Clock;
+use crate::domain::{EntryId, OutboxEntry, ProductId, Purchase, PurchaseId, PurchaseState, SaleState};
+use crate::domain::{Terms, UserId};
+
+/// The gate in memory; clones share it.
+#[derive(Clone, Debug)]
+pub struct EmbeddedGate {
+    clock: Clock,
+    state: Arc<Mutex<State>>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    sales: HashMap<ProductId, Sale>,
+    staged: HashMap<(ProductId, u64), Staged>,
+}
+
+#[derive(Debug)]
+struct Sale {
+    epoch: u64,
+    terms: Terms,
+    /// Cleared by a fence: nothing is admitted until the sale is opened again.
+    ready: bool,
+    next: u32,
+    revoked: u64,
+    free: VecDeque<u32>,
+    buyers: HashMap<UserId, Winner>,
+    outbox: BTreeMap<EntryId, OutboxEntry>,
+    last_entry: EntryId,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Winner {
+    unit: u32,
+    id: PurchaseId,
+    entry: EntryId,
+}
+
+#[derive(Debug, Default)]
+struct Staged {
+    free: VecDeque<u32>,
+    buyers: HashMap<UserId, Winner>,
+}
+
+impl EmbeddedGate {
+    /// An empty gate: nothing is ready until a rebuild has opened it.
+    pub fn new(clock: Clock) -> Self {
+        Self { clock, state: Arc::default() }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn admit(
+        &self,
+        product: &ProductId,
+        user: &UserId,
+        id: PurchaseId,
+    ) -> Result<Admission, GateError> {
+        let now = self.clock.now();
+        let mut state = self.lock();
+        let sale = state.ready(product)?;
+        if let Some(winner) = sale.buyers.get(user) {
+            let entry = sale.entry(product, user, winner);
+            if winner.id == id {
+                return Ok(Admission::Won(entry));
+            }
+            return Ok(Admission::Already(entry, sale.state_of(winner)));
+        }
+        if let Some(refused) = sale.terms.phase(now, sale.remaining()).refusal() {
+            return Ok(Admission::Refused(refused));
+        }
+        let unit = sale.take_unit(false).ok_or(GateError::NotReady)?;
+        Ok(Admission::Won(sale.give(product, user, id, unit, now)))
+    }
+
+    pub(super) fn sale(&self, product: &ProductId) -> Result<SaleState, GateError> {
+        let now = self.clock.now();
+        let mut state = self.lock();
+        let sale = state.ready(product)?;
+        Ok(SaleState {
+            epoch: sale.epoch,
+            terms: sale.terms.clone(),
+            next: sale.next,
+            remaining: sale.remaining(),
+            in_flight: sale.outbox.len() as u64,
+            now,
+        })
+    }
+
+    pub(super) fn find(&self, product: &ProductId, user: &UserId) -> Result<Found, GateError> {
+        let mut state = self.lock();
+        let sale = state.ready(product)?;
+        Ok(match sale.buyers.get(user) {
+            Some(winner) => Found::Purchase(sale.entry(product, user, winner), sale.state_of(winner)),
+            None => Found::Nothing { revocations: sale.revoked > 0 },
+        })
+    }
+
+    #[expect(clippy::unnecessary_wraps, reason = "one signature for both gates")]
+    pub(super) fn outbox(
+        &self,
+        product: &ProductId,
+        after: EntryId,
+        up_to: EntryId,
+        limit: usize,
+    ) -> Result<Vec<OutboxEntry>, GateError> {
+        use std::ops::Bound::{Excluded, Included};
+        let state = self.lock();
+        let Some(sale) = state.sales.get(product).filter(|_| after < up_to) else { return Ok(Vec::new()) };
+        let range = sale.outbox.range((Excluded(after), Included(up_to)));
+        Ok(range.take(limit).map(|(_, entry)| entry.clone()).collect())
+    }
+
+    #[expect(clippy::unnecessary_wraps, reason = "one signature for both gates")]
+    pub(super) fn settle(
+        &self,
+        product: &ProductId,
+        epoch: u64,
+        entries: &[EntryKey],
+    ) -> Result<(), GateError> {
+        let mut state = self.lock();
+        let Some(sale) = state.sales.get_mut(product).filter(|sale| sale.epoch == epoch) else {
+            return Ok(());
+        };
+        for &EntryKey { millis, sequence, purchase } in entries {
+            if let Some(sequence) = sequence {
+                sale.outbox.remove(&EntryId { millis, sequence });
+            } else {
+                let instant = EntryId { millis, sequence: 0 }..=EntryId { millis, sequence: u64::MAX };
+                let found = sale.outbox.range(instant).find(|(_, entry)| entry.purchase.id == purchase);
+                if let Some(id) = found.map(|(id, _)| *id) {
+                    sale.outbox.remove(&id);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    #[expect(clippy::unnecessary_wraps, reason = "one signature for both gates")]
+    pub(super) fn supersede(&self, withdrawn: &OutboxEntry, stands: &Purchase) -> Result<(), GateError> {
+        self.withdraw(withdrawn, Some(stands));
+        Ok(())
+    }
+
+    #[expect(clippy::unnecessary_wraps, reason = "one signature for both gates")]
+    pub(super) fn revoke(&self, withdrawn: &OutboxEntry) -> Result<(), GateError> {
+        self.withdraw(withdrawn, None);
+        Ok(())
+    }
+
+    fn withdraw(&self, withdrawn: &OutboxEntry, stands: Option<&Purchase>) {
+        let purchase = &withdrawn.purchase;
+        let mut state = self.lock();
+        let Some(sale) = state.sales.get_mut(&purchase.product).filter(|sale| sale.epoch == withdrawn.epoch)
+        else {
+            return;
+        };
+        let Some(winner) = sale.buyers.get(&purchase.user).copied().filter(|winner| winner.id == purchase.id)
+        else {
+            return;
+        };
+        sale.outbox.remove(&winner.entry);
+        if let Some(stands) = stands {
+            sale.buyers.insert(purchase.user.clone(), Winner::from_ledger(stands));
+            sale.free.push_back(winner.unit);
+        } else {
+            sale.buyers.remove(&purchase.user);
+            sale.revoked += 1;
+        }
+    }
+
+    pub(super) fn reassign(&self, purchase: &Purchase) -> Result<Reassignment, GateError> {
+        let now = self.clock.now();
+        let (product, user) = (&purchase.product, &purchase.user);
+        let mut state = self.lock();
+        let sale = state.ready(product)?;
+        let old = sale.buyers.get(user).copied();
+        if let Some(winner) = &old {
+            let entry = sale.entry(product, user, winner);
+            if winner.id != purchase.id {
+                return Ok(Reassignment::Other(entry));
+            }
+            if winner.unit != purchase.unit {
+                return Ok(Reassignment::Moved(entry));
+            }
+        }
+        let Some(unit) = sale.take_unit(true) else { return Ok(Reassignment::NoUnitLeft) };
+        if let Some(winner) = old {
+            sale.outbox.remove(&winner.entry);
+        }
+        Ok(Reassignment::Moved(sale.give(product, user, purchase.id, unit, now)))
+    }
+
+    #[expect(clippy::unnecessary_wraps, reason = "one signature for both gates")]
+    pub(super) fn configure(
+        &self,
+        product: &ProductId,
+        epoch: u64,
+        terms: &Terms,
+    ) -> Result<bool, GateError> {
+        let mut state = self.lock();
+        let sale = state.sales.get_mut(product);
+        let changed = sale.filter(|sale| sale.epoch == epoch && sale.next <= terms.total_stock);
+        Ok(changed.map(|sale| sale.terms = terms.clone()).is_some())
+    }
+
+    #[expect(clippy::unnecessary_wraps, reason = "one signature for both gates")]
+    pub(super) fn fence(&self, product: &ProductId) -> Result<(), GateError> {
+        if let Some(sale) = self.lock().sales.get_mut(product) {
+            sale.ready = false;
+        }
+        Ok(())
+    }
+
+    #[expect(clippy::unnecessary_wraps, reason = "one signature for both gates")]
+    pub(super) fn stage(
+        &self,
+        product: &ProductId,
+        epoch: u64,
+        purchases: &[Purchase],
+        free: &[u32],
+    ) -> Result<(), GateError> {
+        let mut state = self.lock();
+        let staged = state.staged.entry((product.clone(), epoch)).or_default();
+        staged.free.extend(free);
+        let winners = purchases.iter().map(|bought| (bought.user.clone(), Winner::from_ledger(bought)));
+        staged.buyers.extend(winners);
+        Ok(())
+    }
+
+    #[expect(clippy::unnecessary_wraps, reason = "one signature for both gates")]
+    pub(super) fn open(
+        &self,
+        product: &ProductId,
+        epoch: u64,
+        terms: &Terms,
+        next: u32,
+        revoked: u64,
+    ) -> Result<Opening, GateError> {
+        let mut state = self.lock();
+        if let Some(sale) = state.sales.get(product).filter(|sale| sale.ready && sale.epoch >= epoch) {
+            return Ok(if sale.epoch == epoch { Opening::Open } else { Opening::Stale });
+        }
+        let Staged { free, buyers } = state.staged.remove(&(product.clone(), epoch)).unwrap_or_default();
+        if free.len() + buyers.len() != next as usize {
+            return Ok(Opening::Incomplete);
+        }
+        let sale = Sale {
+            epoch,
+            terms: terms.clone(),
+            ready: true,
+            next,
+            revoked,
+            free,
+            buyers,
+            outbox: BTreeMap::new(),
+            last_entry: EntryId::FIRST,
+        };
+        state.sales.insert(product.clone(), sale);
+        Ok(Opening::Open)
+    }
+}
+
+impl State {
+    fn ready(&mut self, product: &ProductId) -> Result<&mut Sale, GateError> {
+        self.sales.get_mut(product).filter(|sale| sale.ready).ok_or(GateError::NotReady)
+    }
+}
+
+impl Winner {
+    fn from_ledger(purchase: &Purchase) -> Self {
+        let entry = EntryId::end_of(purchase.admitted_at);
+        Self { unit: purchase.unit, id: purchase.id, entry }
+    }
+}
+
+impl Sale {
+    fn remaining(&self) -> u32 {
+        let free = u32::try_from(self.free.len()).unwrap_or(u32::MAX);
+        self.terms.total_stock.saturating_sub(self.next).saturating_add(free)
+    }
+
+    /// Takes a returned unit (the first, or the lowest of them), or the next one of the range.
+    fn take_unit(&mut self, lowest: bool) -> Option<u32> {
+        let position = if lowest {
+            (0..self.free.len()).min_by_key(|position| self.free.get(*position))
+        } else {
+            Some(0)
+        };
+        if let Some(unit) = position.and_then(|position| self.free.remove(position)) {
+            return Some(unit);
+        }
+        if self.next >= self.terms.total_stock {
+            return None;
+        }
+        self.next += 1;
+        Some(self.next)
+    }
+
+    /// Writes the winner and the outbox entry.
+    fn give(
+        &mut self,
+        product: &ProductId,
+        user: &UserId,
+        id: PurchaseId,
+        unit: u32,
+        now: chrono::DateTime<chrono::Utc>,
+    ) -> OutboxEntry {
+        let fresh = EntryId { sequence: 0, ..EntryId::end_of(now) };
+        // A clock that stands or goes back does not reorder the outbox.
+        let after_last = EntryId { sequence: self.last_entry.sequence + 1, ..self.last_entry };
+        self.last_entry = fresh.max(after_last);
+        let winner = Winner { unit, id, entry: self.last_entry };
+        let entry = self.entry(product, user, &winner);
+        self.buyers.insert(user.clone(), winner);
+        self.outbox.insert(winner.entry, entry.clone());
+        entry
+    }
+
+    fn entry(&self, product: &ProductId, user: &UserId, winner: &Winner) -> OutboxEntry {
+        let purchase = Purchase {
+            id: winner.id,
+            product: product.clone(),
+            user: user.clone(),
+            unit: winner.unit,
+            admitted_at: winner.entry.admitted_at(),
+        };
+        OutboxEntry { id: winner.entry, epoch: self.epoch, purchase }
+    }
+
+    fn state_of(&self, winner: &Winner) -> PurchaseState {
+        if self.outbox.contains_key(&winner.entry) {
+            PurchaseState::Pending
+        } else {
+            PurchaseState::Confirmed
+        }
+    }
+}

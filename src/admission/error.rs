@@ -1,0 +1,46 @@
+//! Why admission gave no decision.
+
+/// No decision. Only [`GateError::Unknown`] may have taken effect.
+#[derive(Debug, thiserror::Error)]
+pub enum GateError {
+    /// There is no state to admit from: never prepared, lost, or a rebuild is under way. Nothing happened.
+    #[error("the sale is not ready: its admission state is being rebuilt")]
+    NotReady,
+    /// Redis is not connected or refused the operation as a whole (loading, out of memory, read-only, a key of
+    /// the wrong type). Nothing happened.
+    #[error("Redis can't be used: {0}")]
+    Unavailable(String),
+    /// The answer did not arrive; the operation may have taken effect. Repeating it is safe.
+    #[error("no answer from Redis, the outcome is unknown")]
+    Unknown(#[source] redis::RedisError),
+    /// Redis answered something this version does not understand. The operation may have taken effect.
+    #[error("Redis answered something unexpected: {0}")]
+    Malformed(String),
+}
+
+impl GateError {
+    /// Whether the operation may have taken effect.
+    pub fn is_unknown(&self) -> bool {
+        matches!(self, Self::Unknown(_) | Self::Malformed(_))
+    }
+}
+
+impl From<redis::RedisError> for GateError {
+    fn from(error: redis::RedisError) -> Self {
+        let server_refused =
+            matches!(error.kind(), redis::ErrorKind::Server(_) | redis::ErrorKind::Extension);
+        if server_refused || error.is_connection_refusal() {
+            Self::Unavailable(error.to_string())
+        } else if matches!(error.kind(), redis::ErrorKind::UnexpectedReturnType | redis::ErrorKind::Parse) {
+            Self::Malformed(error.to_string())
+        } else {
+            Self::Unknown(error)
+        }
+    }
+}
+
+impl From<deadpool_redis::PoolError> for GateError {
+    fn from(error: deadpool_redis::PoolError) -> Self {
+        Self::Unavailable(error.to_string())
+    }
+}

@@ -1,0 +1,142 @@
+//! The hot path's connections to Redis: a few shared, multiplexed ones, each under a supervisor.
+//!
+//! A multiplexed connection pipelines by itself and needs no check-out, but never reconnects. The supervisor
+//! replaces it when it breaks, and asks for a PONG every second so that one that is silently dead (a lost
+//! route, a stopped server) is noticed within [`WATCH_INTERVAL`] + the response time-out.
+
+use std::{
+    cell::Cell,
+    sync::{Arc, PoisonError, RwLock},
+    time::Duration,
+};
+
+use redis::{AsyncConnectionConfig, Client, RedisError, RedisResult, aio::MultiplexedConnection};
+use tokio::{sync::Notify, task::JoinSet};
+
+use super::GateError;
+use crate::dependency::{Backoff, Dependency};
+
+const WATCH_INTERVAL: Duration = Duration::from_secs(1);
+
+/// A working connection, and which run of the server it leads to.
+#[derive(Clone)]
+pub(super) struct Live {
+    pub(super) connection: MultiplexedConnection,
+    /// `run_id` of the server at the time of connecting. A server that restarted has another one: whatever it
+    /// still holds may be older than what it had answered, so it must not sell from it before a rebuild.
+    pub(super) server: Arc<str>,
+}
+
+/// The shared connections. Dropping the last clone ends their supervisors.
+#[derive(Clone)]
+pub(super) struct Link {
+    slots: Arc<[Arc<Slot>]>,
+    _supervisors: Arc<JoinSet<()>>,
+}
+
+#[derive(Default)]
+struct Slot {
+    live: RwLock<Option<Live>>,
+    broken: Notify,
+}
+
+/// A connection in use, with the means to report it broken.
+pub(super) struct Use<'link> {
+    pub(super) live: Live,
+    slot: &'link Slot,
+}
+
+impl Use<'_> {
+    /// Turns a driver's error into ours, and has the connection replaced if it is to blame.
+    pub(super) fn failed(&self, error: RedisError) -> GateError {
+        if error.is_io_error() && !error.is_timeout() {
+            self.slot.broken.notify_one();
+        }
+        error.into()
+    }
+}
+
+impl Link {
+    /// Starts `connections` supervisors, which connect in the background.
+    pub(super) fn start(
+        client: &Client,
+        connections: usize,
+        config: &AsyncConnectionConfig,
+        dependency: &Dependency,
+    ) -> Self {
+        let slots: Arc<[Arc<Slot>]> = (0..connections.max(1)).map(|_| Arc::new(Slot::default())).collect();
+        let mut supervisors = JoinSet::new();
+        for slot in slots.iter() {
+            supervisors.spawn(supervise(slot.clone(), client.clone(), config.clone(), dependency.clone()));
+        }
+        Self { slots, _supervisors: Arc::new(supervisors) }
+    }
+
+    /// The connection of this thread: threads are spread over the connections once, in turn.
+    pub(super) fn get(&self) -> Result<Use<'_>, GateError> {
+        thread_local! {
+            static TURN: Cell<usize> = Cell::new(fastrand::usize(..));
+        }
+        let turn = TURN.with(Cell::get);
+        let not_connected = || GateError::Unavailable("not connected".to_owned());
+        let slot = self.slots.get(turn % self.slots.len()).ok_or_else(not_connected)?;
+        let live = slot.live.read().unwrap_or_else(PoisonError::into_inner).clone();
+        Ok(Use { live: live.ok_or_else(not_connected)?, slot })
+    }
+}
+
+async fn supervise(slot: Arc<Slot>, client: Client, config: AsyncConnectionConfig, dependency: Dependency) {
+    let mut backoff = Backoff::default();
+    loop {
+        match connect(&client, &config).await {
+            Ok(live) => {
+                set(&slot, Some(live.clone()));
+                dependency.up();
+                backoff.reset();
+                let error = watch(&slot, live).await;
+                set(&slot, None);
+                dependency.down(error);
+            }
+            Err(error) => dependency.down(error),
+        }
+        backoff.wait().await;
+    }
+}
+
+fn set(slot: &Slot, live: Option<Live>) {
+    *slot.live.write().unwrap_or_else(PoisonError::into_inner) = live;
+}
+
+async fn connect(client: &Client, config: &AsyncConnectionConfig) -> RedisResult<Live> {
+    let mut connection = client.get_multiplexed_async_connection_with_config(config).await?;
+    // A server that is still loading its data refuses INFO's neighbours but not INFO; PING tells.
+    redis::cmd("PING").query_async::<()>(&mut connection).await?;
+    let info: redis::InfoDict = redis::cmd("INFO").query_async(&mut connection).await?;
+    warn_of_unsafe_settings(&info);
+    let server = info.get::<String>("run_id").unwrap_or_default();
+    Ok(Live { connection, server: server.into() })
+}
+
+/// Settings under which Redis would lose winners by itself.
+fn warn_of_unsafe_settings(info: &redis::InfoDict) {
+    if let Some(policy) = info.get::<String>("maxmemory_policy").filter(|policy| policy != "noeviction") {
+        tracing::warn!("Redis may evict winners: maxmemory-policy is {policy}, set it to noeviction");
+    }
+    if info.get::<u8>("aof_enabled") == Some(0) {
+        tracing::warn!("Redis keeps no AOF (appendonly no): durability \"redis\" won't survive its restart");
+    }
+}
+
+/// Returns when the connection is of no use any more, with the reason.
+async fn watch(slot: &Slot, live: Live) -> String {
+    let mut connection = live.connection;
+    loop {
+        tokio::select! {
+            () = slot.broken.notified() => return "the connection broke".to_owned(),
+            () = tokio::time::sleep(WATCH_INTERVAL) => {}
+        }
+        if let Err(error) = redis::cmd("PING").query_async::<()>(&mut connection).await {
+            return error.to_string();
+        }
+    }
+}

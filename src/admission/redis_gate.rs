@@ -1,0 +1,291 @@
+//! The gate in Redis. Each operation is one script; the file of the same name states its contract.
+
+use std::{sync::Arc, time::Duration};
+
+use deadpool_redis::{Connection, Pool};
+use redis::{AsyncConnectionConfig, Client, Script, streams::StreamRangeReply};
+
+use super::{Admission, EntryKey, Found, GateError, Keys, Opening, Reassignment, link::Link, replies};
+use crate::dependency::Dependency;
+use crate::domain::{EntryId, OutboxEntry, ProductId, Purchase, PurchaseId, SaleState, Terms, UserId};
+
+/// How to reach Redis.
+#[derive(Clone, Debug)]
+pub struct RedisOptions {
+    /// `redis://[user:password@]host:port[/db]`
+    pub url: String,
+    /// First part of every key.
+    pub prefix: String,
+    /// Shared connections for the hot path.
+    pub connections: usize,
+    /// Most connections for everything else.
+    pub pool_size: usize,
+    /// How long to wait for a connection.
+    pub connect_timeout: Duration,
+    /// How long to wait for an answer.
+    pub response_timeout: Duration,
+}
+
+/// The gate in Redis; clones share its connections.
+#[derive(Clone)]
+pub struct RedisGate(Arc<Inner>);
+
+struct Inner {
+    prefix: String,
+    /// For attempts and look-ups: no check-out.
+    link: Link,
+    /// For everything that is not hot.
+    pool: Pool,
+    scripts: Scripts,
+}
+
+struct Scripts {
+    admit: Script,
+    sale: Script,
+    find: Script,
+    settle: Script,
+    withdraw: Script,
+    reassign: Script,
+    configure: Script,
+    stage: Script,
+    open: Script,
+}
+
+impl RedisGate {
+    /// Starts connecting in the background; until then every operation is [`GateError::Unavailable`].
+    pub fn start(options: &RedisOptions, dependency: &Dependency) -> Result<Self, redis::RedisError> {
+        let client = Client::open(options.url.as_str())?;
+        let config = AsyncConnectionConfig::new()
+            .set_connection_timeout(Some(options.connect_timeout))
+            .set_response_timeout(Some(options.response_timeout));
+        let link = Link::start(&client, options.connections, &config, dependency);
+        let manager = deadpool_redis::Manager::new(options.url.as_str())?;
+        let pool = Pool::builder(manager)
+            .max_size(options.pool_size)
+            .runtime(deadpool_redis::Runtime::Tokio1)
+            .wait_timeout(Some(options.connect_timeout))
+            .create_timeout(Some(options.connect_timeout))
+            .recycle_timeout(Some(options.response_timeout))
+            .build()
+            .map_err(|_no_runtime| {
+                redis::RedisError::from((redis::ErrorKind::InvalidClientConfig, "pool"))
+            })?;
+        let scripts = Scripts {
+            admit: Script::new(include_str!("admit.lua")),
+            sale: Script::new(include_str!("sale.lua")),
+            find: Script::new(include_str!("find.lua")),
+            settle: Script::new(include_str!("settle.lua")),
+            withdraw: Script::new(include_str!("withdraw.lua")),
+            reassign: Script::new(include_str!("reassign.lua")),
+            configure: Script::new(include_str!("configure.lua")),
+            stage: Script::new(include_str!("stage.lua")),
+            open: Script::new(include_str!("open.lua")),
+        };
+        Ok(Self(Arc::new(Inner { prefix: options.prefix.clone(), link, pool, scripts })))
+    }
+
+    fn keys(&self, product: &ProductId) -> Keys {
+        self.keys_of(product, 0)
+    }
+
+    fn keys_of(&self, product: &ProductId, epoch: u64) -> Keys {
+        Keys::new(&self.0.prefix, product, epoch)
+    }
+
+    async fn pooled(&self) -> Result<Connection, GateError> {
+        Ok(self.0.pool.get().await?)
+    }
+
+    pub(super) async fn admit(
+        &self,
+        product: &ProductId,
+        user: &UserId,
+        id: PurchaseId,
+    ) -> Result<Admission, GateError> {
+        let keys = self.keys(product);
+        let mut in_use = self.0.link.get()?;
+        let mut script = self.0.scripts.admit.prepare_invoke();
+        script.key(&keys.sale).key(&keys.free).key(&keys.buyers).key(&keys.outbox);
+        script.arg(user.as_str()).arg(id.to_string()).arg(&*in_use.live.server);
+        let reply = script.invoke_async(&mut in_use.live.connection).await;
+        match replies::admission(&reply.map_err(|error| in_use.failed(error))?, product, user)? {
+            // The driver ran the script twice, or an earlier answer to this same request was lost.
+            Admission::Already(entry, _) if entry.purchase.id == id => Ok(Admission::Won(entry)),
+            admission => Ok(admission),
+        }
+    }
+
+    pub(super) async fn sale(&self, product: &ProductId) -> Result<SaleState, GateError> {
+        let keys = self.keys(product);
+        let mut in_use = self.0.link.get()?;
+        let mut script = self.0.scripts.sale.prepare_invoke();
+        script.key(&keys.sale).key(&keys.free).key(&keys.outbox).arg(&*in_use.live.server);
+        let reply = script.invoke_async(&mut in_use.live.connection).await;
+        replies::sale(&reply.map_err(|error| in_use.failed(error))?)
+    }
+
+    pub(super) async fn find(&self, product: &ProductId, user: &UserId) -> Result<Found, GateError> {
+        let keys = self.keys(product);
+        let mut in_use = self.0.link.get()?;
+        let mut script = self.0.scripts.find.prepare_invoke();
+        script.key(&keys.sale).key(&keys.buyers).key(&keys.outbox);
+        script.arg(user.as_str()).arg(&*in_use.live.server);
+        let reply = script.invoke_async(&mut in_use.live.connection).await;
+        replies::found(&reply.map_err(|error| in_use.failed(error))?, product, user)
+    }
+
+    pub(super) async fn outbox(
+        &self,
+        product: &ProductId,
+        after: EntryId,
+        up_to: EntryId,
+        limit: usize,
+    ) -> Result<Vec<OutboxEntry>, GateError> {
+        let mut connection = self.pooled().await?;
+        let mut range = redis::cmd("XRANGE");
+        range.arg(self.keys(product).outbox).arg(format!("({after}")).arg(up_to.to_string());
+        let reply: StreamRangeReply = range.arg("COUNT").arg(limit).query_async(&mut connection).await?;
+        replies::outbox(reply, product)
+    }
+
+    pub(super) async fn settle(
+        &self,
+        product: &ProductId,
+        epoch: u64,
+        entries: &[EntryKey],
+    ) -> Result<(), GateError> {
+        /// Redis unpacks a script's arguments onto a stack of a few thousand.
+        const ENTRIES_MAX: usize = 1000;
+        let keys = self.keys(product);
+        let mut connection = self.pooled().await?;
+        for entries in entries.chunks(ENTRIES_MAX) {
+            let mut script = self.0.scripts.settle.prepare_invoke();
+            script.key(&keys.sale).key(&keys.outbox).arg(epoch);
+            for entry in entries {
+                let id = match entry.sequence {
+                    Some(sequence) => EntryId { millis: entry.millis, sequence }.to_string(),
+                    None => entry.millis.to_string(),
+                };
+                script.arg(id).arg(entry.purchase.to_string());
+            }
+            script.invoke_async::<()>(&mut connection).await?;
+        }
+        Ok(())
+    }
+
+    pub(super) async fn supersede(
+        &self,
+        withdrawn: &OutboxEntry,
+        stands: &Purchase,
+    ) -> Result<(), GateError> {
+        self.withdraw(withdrawn, &winner(stands), "1").await
+    }
+
+    pub(super) async fn revoke(&self, withdrawn: &OutboxEntry) -> Result<(), GateError> {
+        self.withdraw(withdrawn, "", "0").await
+    }
+
+    async fn withdraw(
+        &self,
+        withdrawn: &OutboxEntry,
+        stands: &str,
+        return_unit: &str,
+    ) -> Result<(), GateError> {
+        let purchase = &withdrawn.purchase;
+        let keys = self.keys(&purchase.product);
+        let mut connection = self.pooled().await?;
+        let mut script = self.0.scripts.withdraw.prepare_invoke();
+        script.key(&keys.sale).key(&keys.free).key(&keys.buyers).key(&keys.outbox);
+        script.arg(withdrawn.epoch).arg(purchase.user.as_str()).arg(purchase.id.to_string());
+        script.arg(stands).arg(return_unit);
+        Ok(script.invoke_async(&mut connection).await?)
+    }
+
+    pub(super) async fn reassign(&self, purchase: &Purchase) -> Result<Reassignment, GateError> {
+        let keys = self.keys(&purchase.product);
+        let mut connection = self.pooled().await?;
+        let mut script = self.0.scripts.reassign.prepare_invoke();
+        script.key(&keys.sale).key(&keys.free).key(&keys.buyers).key(&keys.outbox);
+        script.arg(purchase.user.as_str()).arg(purchase.id.to_string()).arg(purchase.unit);
+        let reply = script.invoke_async(&mut connection).await?;
+        replies::reassignment(&reply, &purchase.product, &purchase.user)
+    }
+
+    pub(super) async fn configure(
+        &self,
+        product: &ProductId,
+        epoch: u64,
+        terms: &Terms,
+    ) -> Result<bool, GateError> {
+        let mut connection = self.pooled().await?;
+        let mut script = self.0.scripts.configure.prepare_invoke();
+        script.key(self.keys(product).sale).arg(epoch).arg(terms.total_stock);
+        script.arg(millis(terms.opens_at)).arg(millis(terms.closes_at)).arg(u8::from(terms.paused));
+        Ok(script.invoke_async(&mut connection).await?)
+    }
+
+    pub(super) async fn fence(&self, product: &ProductId) -> Result<(), GateError> {
+        let mut connection = self.pooled().await?;
+        Ok(redis::cmd("DEL").arg(self.keys(product).sale).query_async(&mut connection).await?)
+    }
+
+    pub(super) async fn stage(
+        &self,
+        product: &ProductId,
+        epoch: u64,
+        purchases: &[Purchase],
+        free: &[u32],
+    ) -> Result<(), GateError> {
+        let keys = self.keys_of(product, epoch);
+        let mut connection = self.pooled().await?;
+        let mut script = self.0.scripts.stage.prepare_invoke();
+        script.key(&keys.staged_free).key(&keys.staged_buyers).arg(free.len()).arg(free);
+        for purchase in purchases {
+            script.arg(purchase.user.as_str()).arg(winner(purchase));
+        }
+        Ok(script.invoke_async(&mut connection).await?)
+    }
+
+    pub(super) async fn open(
+        &self,
+        product: &ProductId,
+        epoch: u64,
+        terms: &Terms,
+        next: u32,
+        revoked: u64,
+    ) -> Result<Opening, GateError> {
+        let keys = self.keys_of(product, epoch);
+        let server = self.0.link.get()?.live.server;
+        let mut connection = self.pooled().await?;
+        let mut script = self.0.scripts.open.prepare_invoke();
+        script.key(&keys.sale).key(&keys.free).key(&keys.buyers).key(&keys.outbox);
+        script.key(&keys.staged_free).key(&keys.staged_buyers);
+        script.arg(epoch).arg(terms.total_stock).arg(next);
+        script.arg(millis(terms.opens_at)).arg(millis(terms.closes_at)).arg(u8::from(terms.paused));
+        script.arg(&*server).arg(revoked);
+        let reply: String = script.invoke_async(&mut connection).await?;
+        match reply.as_str() {
+            "OPEN" => Ok(Opening::Open),
+            "STALE" => Ok(Opening::Stale),
+            "INCOMPLETE" => Ok(Opening::Incomplete),
+            other => Err(GateError::Malformed(other.to_owned())),
+        }
+    }
+}
+
+impl std::fmt::Debug for RedisGate {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(out, "RedisGate({})", self.0.prefix)
+    }
+}
+
+/// A purchase as `buyers` holds it. One that comes from the ledger has no outbox entry: its id is the admission
+/// time with a sequence that no stream gives out by itself.
+fn winner(purchase: &Purchase) -> String {
+    let millis = purchase.admitted_at.timestamp_millis().max(0);
+    format!("{} {} {millis}-{}", purchase.unit, purchase.id, u64::MAX)
+}
+
+fn millis(instant: Option<chrono::DateTime<chrono::Utc>>) -> String {
+    instant.map(|instant| instant.timestamp_millis().to_string()).unwrap_or_default()
+}

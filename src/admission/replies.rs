@@ -1,0 +1,151 @@
+//! What the scripts answer, read into our types.
+
+use chrono::DateTime;
+
+use super::{Admission, Found, GateError, Reassignment};
+use crate::domain::{EntryId, OutboxEntry, Outcome, ProductId, Purchase, PurchaseId, PurchaseState};
+use crate::domain::{SaleState, Terms, UserId};
+
+/// The elements of a script's reply, all of them text or integers.
+pub(super) type Reply = Vec<redis::Value>;
+
+/// Reads a reply's elements in order.
+struct Reader<'reply> {
+    rest: &'reply [redis::Value],
+}
+
+impl Reader<'_> {
+    fn text(&mut self) -> Result<&str, GateError> {
+        let (first, rest) = self.rest.split_first().ok_or_else(|| malformed(&"the reply is too short"))?;
+        self.rest = rest;
+        match first {
+            redis::Value::BulkString(bytes) => std::str::from_utf8(bytes).map_err(|error| malformed(&error)),
+            redis::Value::SimpleString(text) => Ok(text),
+            redis::Value::Int(0) => Ok("0"),
+            redis::Value::Int(1) => Ok("1"),
+            other => Err(malformed(&format!("{other:?}"))),
+        }
+    }
+
+    fn parsed<T: std::str::FromStr>(&mut self) -> Result<T, GateError> {
+        let text = self.text()?;
+        text.parse().map_err(|_unreadable| malformed(&format!("{text:?} is not a number or id")))
+    }
+
+    /// `unit, purchase id, entry id, epoch`
+    fn entry(&mut self, product: &ProductId, user: &UserId) -> Result<OutboxEntry, GateError> {
+        let unit = self.parsed()?;
+        let purchase_id = PurchaseId(self.parsed()?);
+        let id: EntryId = self.parsed()?;
+        let epoch = self.parsed()?;
+        let purchase = Purchase {
+            id: purchase_id,
+            product: product.clone(),
+            user: user.clone(),
+            unit,
+            admitted_at: id.admitted_at(),
+        };
+        Ok(OutboxEntry { id, epoch, purchase })
+    }
+
+    /// `1` while the outbox has the purchase, `0` once the ledger has it
+    fn state(&mut self) -> Result<PurchaseState, GateError> {
+        Ok(if self.text()? == "1" { PurchaseState::Pending } else { PurchaseState::Confirmed })
+    }
+}
+
+fn malformed(what: &dyn std::fmt::Display) -> GateError {
+    GateError::Malformed(what.to_string())
+}
+
+pub(super) fn admission(reply: &Reply, product: &ProductId, user: &UserId) -> Result<Admission, GateError> {
+    let mut reader = Reader { rest: reply };
+    let refused = |outcome| Ok(Admission::Refused(outcome));
+    match reader.text()? {
+        "SUCCESS" => Ok(Admission::Won(reader.entry(product, user)?)),
+        "PURCHASED" => Ok(Admission::Already(reader.entry(product, user)?, reader.state()?)),
+        "SOLD_OUT" => refused(Outcome::SoldOut),
+        "UPCOMING" => refused(Outcome::Upcoming),
+        "ENDED" => refused(Outcome::Ended),
+        "PAUSED" => refused(Outcome::Paused),
+        "NOT_READY" => Err(GateError::NotReady),
+        other => Err(malformed(&other)),
+    }
+}
+
+pub(super) fn found(reply: &Reply, product: &ProductId, user: &UserId) -> Result<Found, GateError> {
+    let mut reader = Reader { rest: reply };
+    match reader.text()? {
+        "FOUND" => Ok(Found::Purchase(reader.entry(product, user)?, reader.state()?)),
+        "NONE" => Ok(Found::Nothing { revocations: reader.text()? != "0" }),
+        "NOT_READY" => Err(GateError::NotReady),
+        other => Err(malformed(&other)),
+    }
+}
+
+pub(super) fn reassignment(
+    reply: &Reply,
+    product: &ProductId,
+    user: &UserId,
+) -> Result<Reassignment, GateError> {
+    let mut reader = Reader { rest: reply };
+    match reader.text()? {
+        "MOVED" => Ok(Reassignment::Moved(reader.entry(product, user)?)),
+        "OTHER" => Ok(Reassignment::Other(reader.entry(product, user)?)),
+        "NONE" => Ok(Reassignment::NoUnitLeft),
+        "NOT_READY" => Err(GateError::NotReady),
+        other => Err(malformed(&other)),
+    }
+}
+
+pub(super) fn sale(reply: &Reply) -> Result<SaleState, GateError> {
+    if reply.is_empty() {
+        return Err(GateError::NotReady);
+    }
+    let mut reader = Reader { rest: reply };
+    let epoch = reader.parsed()?;
+    let total_stock: u32 = reader.parsed()?;
+    let next: u32 = reader.parsed()?;
+    let opens_at = instant(reader.text()?)?;
+    let closes_at = instant(reader.text()?)?;
+    let paused = reader.text()? == "1";
+    let free: u32 = reader.parsed()?;
+    let in_flight = reader.parsed()?;
+    let now = instant(reader.text()?)?.ok_or_else(|| malformed(&"no time"))?;
+    let remaining = total_stock.saturating_sub(next).saturating_add(free);
+    let terms = Terms { total_stock, opens_at, closes_at, paused };
+    Ok(SaleState { epoch, terms, next, remaining, in_flight, now })
+}
+
+fn instant(millis: &str) -> Result<Option<DateTime<chrono::Utc>>, GateError> {
+    if millis.is_empty() {
+        return Ok(None);
+    }
+    let read = millis.parse().ok().and_then(DateTime::from_timestamp_millis);
+    read.map(Some).ok_or_else(|| malformed(&format!("{millis:?} is not a time")))
+}
+
+/// Entries as `XRANGE` gives them.
+pub(super) fn outbox(
+    reply: redis::streams::StreamRangeReply,
+    product: &ProductId,
+) -> Result<Vec<OutboxEntry>, GateError> {
+    let entry = |stream_id: redis::streams::StreamId| {
+        let field = |name: &str| {
+            let value: Option<String> = stream_id.get(name);
+            value.ok_or_else(|| malformed(&format!("outbox entry {} has no {name}", stream_id.id)))
+        };
+        let unreadable = |what: &str| malformed(&format!("outbox entry {} has a bad {what}", stream_id.id));
+        let id: EntryId = stream_id.id.parse().map_err(|_unreadable| unreadable("id"))?;
+        let purchase = Purchase {
+            id: PurchaseId(field("id")?.parse().map_err(|_unreadable| unreadable("purchase id"))?),
+            product: product.clone(),
+            user: UserId::parse(&field("user")?).map_err(|_unreadable| unreadable("user"))?,
+            unit: field("unit")?.parse().map_err(|_unreadable| unreadable("unit"))?,
+            admitted_at: id.admitted_at(),
+        };
+        let epoch = field("epoch")?.parse().map_err(|_unreadable| unreadable("epoch"))?;
+        Ok(OutboxEntry { id, epoch, purchase })
+    };
+    reply.ids.into_iter().map(entry).collect()
+}

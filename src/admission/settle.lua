@@ -1,0 +1,29 @@
+#!lua
+-- Deletes the outbox entries of purchases that the ledger has committed (or that are dead-lettered).
+--
+-- KEYS  1 sale   2 outbox
+-- ARGV  1 epoch, then pairs: entry id (or only its milliseconds), purchase id
+-- Reply number of entries deleted
+--
+-- Keeps: an entry of another epoch is never touched, so a late message can't delete what it doesn't know of.
+-- Running it twice is safe.
+
+if redis.call('HGET', KEYS[1], 'epoch') ~= ARGV[1] then
+  return 0
+end
+local deleted = 0
+for i = 2, #ARGV, 2 do
+  local entry, id = ARGV[i], ARGV[i + 1]
+  if string.find(entry, '-', 1, true) then
+    deleted = deleted + redis.call('XDEL', KEYS[2], entry)
+  else
+    for _, candidate in ipairs(redis.call('XRANGE', KEYS[2], entry, entry)) do
+      for field = 1, #candidate[2], 2 do
+        if candidate[2][field] == 'id' and candidate[2][field + 1] == id then
+          deleted = deleted + redis.call('XDEL', KEYS[2], candidate[1])
+        end
+      end
+    end
+  end
+end
+return deleted

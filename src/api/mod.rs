@@ -1,0 +1,53 @@
+//! The JSON API. The whole route table is on this screen; DESIGN terms: every business outcome is 200, everything
+//! else is a problem document.
+
+mod body;
+mod health;
+mod problem;
+mod products;
+mod purchases;
+
+use std::time::Duration;
+
+use actix_web::{
+    Resource, Route,
+    web::{self, ServiceConfig},
+};
+
+pub use health::health_routes;
+pub use problem::Problem;
+
+use crate::{checkout::Checkout, domain::Catalogue};
+
+/// What the handlers use; one for all threads.
+#[derive(Clone, Debug)]
+pub struct Api {
+    /// Sells.
+    pub checkout: Checkout,
+    /// What is sold.
+    pub catalogue: Catalogue,
+    /// How long the body of a request may take to arrive.
+    pub body_timeout: Duration,
+}
+
+/// All routes; they need an [`Api`] and a [`crate::readiness::Readiness`] as app data. `/sale` is the first product of the catalogue.
+pub fn routes(config: &mut ServiceConfig) {
+    config
+        .configure(health_routes)
+        .service(at("/sale/status", &["GET"], web::get().to(products::status)))
+        .service(at("/sale/stock", &["GET"], web::get().to(products::stock)))
+        .service(at("/sale/buy", &["POST"], web::post().to(purchases::buy)))
+        .service(at("/sale/purchase/status", &["GET"], web::get().to(purchases::status)))
+        .service(at("/products", &["GET"], web::get().to(products::list)))
+        .service(at("/products/{product}", &["GET"], web::get().to(products::status)))
+        .service(at("/products/{product}/stock", &["GET"], web::get().to(products::stock)))
+        .service(at("/products/{product}/buy", &["POST"], web::post().to(purchases::buy)))
+        .service(at("/products/{product}/purchase", &["GET"], web::get().to(purchases::status)))
+        .default_service(web::to(|| async { Err::<String, _>(Problem::NotFound) }));
+}
+
+/// A resource with one route; any other method is 405, with the methods that are allowed.
+fn at(path: &str, allowed: &'static [&'static str], route: Route) -> Resource {
+    let refuse = move || async move { Err::<String, _>(Problem::MethodNotAllowed { allowed }) };
+    web::resource(path).route(route).default_service(web::to(refuse))
+}

@@ -1,0 +1,93 @@
+//! Buying, and asking what was bought.
+
+use actix_web::{
+    HttpRequest,
+    web::{Data, Json},
+};
+use serde::Serialize;
+
+use super::{
+    Api, Problem,
+    body::{BodyUser, QueryUser},
+    products::product,
+};
+use crate::checkout::{Answer, PurchaseStatus};
+use crate::domain::{Durability, Outcome, Purchase, PurchaseId, PurchaseState};
+
+/// `POST /products/{id}/buy`
+#[derive(Serialize)]
+pub(super) struct BuyAnswer {
+    status: Outcome,
+    #[serde(flatten)]
+    purchase: Option<PurchaseView>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    durability: Option<Durability>,
+}
+
+/// `GET /products/{id}/purchase`
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct StatusAnswer {
+    has_purchased: bool,
+    #[serde(flatten)]
+    purchase: Option<PurchaseView>,
+    /// Why the purchase was taken back.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct PurchaseView {
+    purchase_id: PurchaseId,
+    /// A purchase that was taken back has no unit any more.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unit: Option<u32>,
+    state: PurchaseState,
+}
+
+fn view(purchase: &Purchase, state: PurchaseState) -> PurchaseView {
+    PurchaseView { purchase_id: purchase.id, unit: Some(purchase.unit), state }
+}
+
+pub(super) async fn buy(
+    api: Data<Api>,
+    request: HttpRequest,
+    user: BodyUser,
+) -> Result<Json<BuyAnswer>, Problem> {
+    let product = product(&api, &request)?;
+    let answer = api.checkout.buy(&product.id, &user.0).await?;
+    let status = answer.outcome();
+    Ok(Json(match &answer {
+        Answer::Success(purchase, state, durability) => {
+            BuyAnswer { status, purchase: Some(view(purchase, *state)), durability: Some(*durability) }
+        }
+        Answer::Purchased(purchase, state) => {
+            BuyAnswer { status, purchase: Some(view(purchase, *state)), durability: None }
+        }
+        Answer::Refused(_) => BuyAnswer { status, purchase: None, durability: None },
+    }))
+}
+
+pub(super) async fn status(
+    api: Data<Api>,
+    request: HttpRequest,
+    user: QueryUser,
+) -> Result<Json<StatusAnswer>, Problem> {
+    let product = product(&api, &request)?;
+    Ok(Json(match api.checkout.status(&product.id, &user.0).await? {
+        PurchaseStatus::Purchased(purchase, state) => {
+            StatusAnswer { has_purchased: true, purchase: Some(view(&purchase, state)), reason: None }
+        }
+        PurchaseStatus::Revoked(revocation) => StatusAnswer {
+            has_purchased: false,
+            purchase: Some(PurchaseView {
+                purchase_id: revocation.id,
+                unit: None,
+                state: PurchaseState::Revoked,
+            }),
+            reason: Some(revocation.reason),
+        },
+        PurchaseStatus::None => StatusAnswer { has_purchased: false, purchase: None, reason: None },
+    }))
+}

@@ -1,0 +1,124 @@
+//! The broker carries admitted purchases to the workers.
+//!
+//! [`Broker`] has two forms: RabbitMQ, and a channel within the process for the embedded mode, whose confirm
+//! comes when the worker acks, that is, after the ledger's commit.
+
+mod consumer;
+mod embedded;
+mod message;
+mod publisher;
+mod topology;
+
+use std::time::Duration;
+
+pub use consumer::{Acknowledge, Consumer, Delivery};
+pub use embedded::EmbeddedBroker;
+pub use message::{DeadReason, DeadReasonClass, Decoded, Item, Message};
+pub use publisher::RabbitPublisher;
+pub use topology::Topology;
+
+use crate::{dependency::Dependency, domain::Durability};
+
+/// Why the broker did not do what was asked. Nothing of it is final: the outbox still has the purchases.
+#[derive(Debug, thiserror::Error)]
+pub enum BrokerError {
+    /// No connection at the moment.
+    #[error("not connected to RabbitMQ")]
+    NotConnected,
+    /// RabbitMQ has stopped accepting messages (a memory or disk alarm).
+    #[error("RabbitMQ has blocked publishers: memory or disk alarm")]
+    Blocked,
+    /// The broker refused the message, could not route it, or did not confirm it in time.
+    #[error("RabbitMQ did not confirm: {0}")]
+    Unconfirmed(&'static str),
+    /// The driver's error.
+    #[error("RabbitMQ failed")]
+    Driver(#[from] lapin::Error),
+    /// The other end of the embedded broker has ended, or gave the message up.
+    #[error("the worker did not commit the purchase")]
+    NotCommitted,
+}
+
+/// How to reach RabbitMQ.
+#[derive(Clone, Debug)]
+pub struct RabbitOptions {
+    /// `amqp://user:password@host:port/vhost`
+    pub url: String,
+    /// Names of exchange and queues.
+    pub topology: Topology,
+    /// Seconds between heartbeats; a dead peer is noticed after two.
+    pub heartbeat_s: u16,
+    /// How long to wait for a connection.
+    pub connect_timeout: Duration,
+    /// Longest wait for a confirm, after which the connection is replaced.
+    pub publish_timeout: Duration,
+    /// Messages that a consumer may hold unacknowledged.
+    pub prefetch_messages: u16,
+}
+
+/// Where purchases travel.
+#[derive(Clone, Debug)]
+pub enum Broker {
+    /// Through RabbitMQ.
+    Rabbit {
+        /// The publishing connection.
+        publisher: RabbitPublisher,
+        /// For consuming, each consumer on a connection of its own.
+        options: RabbitOptions,
+        /// The consuming side's state.
+        dependency: Dependency,
+    },
+    /// Within this process.
+    Embedded(EmbeddedBroker),
+}
+
+impl Broker {
+    /// Sends a message; returns when it is safe with the broker.
+    pub async fn publish(&self, message: &Message) -> Result<(), BrokerError> {
+        match self {
+            Self::Rabbit { publisher, .. } => publisher.publish(message.encode()).await,
+            Self::Embedded(broker) => broker.publish(message.encode()).await,
+        }
+    }
+
+    /// What a confirm of [`Broker::publish`] means.
+    pub fn durability(&self) -> Durability {
+        match self {
+            Self::Rabbit { .. } => Durability::Broker,
+            Self::Embedded(_) => Durability::Database,
+        }
+    }
+
+    /// Starts consuming. The consumer ends at the first error: drop it and ask for another.
+    pub async fn consume(&self) -> Result<Consumer, BrokerError> {
+        match self {
+            Self::Rabbit { options, .. } => Consumer::rabbit(options).await,
+            Self::Embedded(broker) => Ok(Consumer::embedded(broker.receiver())),
+        }
+    }
+
+    /// Opens the queue for draining, without consuming: see [`Consumer::take`].
+    pub async fn drain(&self) -> Result<Consumer, BrokerError> {
+        match self {
+            Self::Rabbit { options, .. } => Consumer::puller(options).await,
+            Self::Embedded(broker) => Ok(Consumer::embedded(broker.receiver())),
+        }
+    }
+
+    /// The state of the consuming side, kept by whoever consumes.
+    pub fn consuming(&self) -> Option<&Dependency> {
+        match self {
+            Self::Rabbit { dependency, .. } => Some(dependency),
+            Self::Embedded(_) => None,
+        }
+    }
+
+    /// Puts a message that can never succeed into the dead-letter queue, with its reason; returns when it is
+    /// safe there. The embedded broker has no such queue and refuses.
+    pub async fn dead_letter(&self, body: Vec<u8>, reason: &DeadReason) -> Result<(), BrokerError> {
+        match self {
+            Self::Rabbit { publisher, .. } => publisher.dead_letter(body, reason).await,
+            Self::Embedded(_) => Err(BrokerError::NotCommitted),
+        }
+    }
+}

@@ -1,0 +1,178 @@
+//! The publishing connection to RabbitMQ, under a supervisor that rebuilds it with channel and topology after
+//! any error. Consumers have connections of their own: a blocked publisher must not stop them.
+
+use std::{
+    sync::{Arc, PoisonError, RwLock},
+    time::Duration,
+};
+
+use lapin::{
+    BasicProperties, Channel, Confirmation, Connection, ConnectionProperties,
+    options::{BasicPublishOptions, ConfirmSelectOptions},
+    types::{FieldTable, ShortString},
+    uri::AMQPUri,
+};
+use tokio::{sync::Notify, task::JoinSet, time::timeout};
+
+use super::{BrokerError, DeadReason, RabbitOptions, Topology, topology::text};
+use crate::dependency::{Backoff, Dependency};
+
+/// How often a connection that nobody uses is looked at.
+const WATCH_INTERVAL: Duration = Duration::from_millis(500);
+
+/// The publishing connection; clones share it. Dropping the last one ends its supervisor.
+#[derive(Clone)]
+pub struct RabbitPublisher(Arc<Inner>);
+
+struct Inner {
+    slot: Arc<Slot>,
+    topology: Topology,
+    publish_timeout: Duration,
+    _supervisor: JoinSet<()>,
+}
+
+#[derive(Default)]
+struct Slot {
+    live: RwLock<Option<Live>>,
+    broken: Notify,
+}
+
+#[derive(Clone)]
+struct Live {
+    connection: Arc<Connection>,
+    channel: Channel,
+}
+
+impl RabbitPublisher {
+    /// Starts connecting in the background.
+    pub fn start(options: &RabbitOptions, dependency: &Dependency) -> Self {
+        let slot = Arc::new(Slot::default());
+        let mut supervisor = JoinSet::new();
+        supervisor.spawn(supervise(slot.clone(), options.clone(), dependency.clone()));
+        let (topology, publish_timeout) = (options.topology.clone(), options.publish_timeout);
+        Self(Arc::new(Inner { slot, topology, publish_timeout, _supervisor: supervisor }))
+    }
+
+    pub(super) async fn publish(&self, body: Vec<u8>) -> Result<(), BrokerError> {
+        self.send(&self.0.topology.purchases, &body, FieldTable::default()).await
+    }
+
+    pub(super) async fn dead_letter(&self, body: Vec<u8>, reason: &DeadReason) -> Result<(), BrokerError> {
+        let mut headers = FieldTable::default();
+        headers.insert("reason".into(), text(reason.class.as_str()));
+        headers.insert("detail".into(), text(&reason.detail));
+        self.send(&self.0.topology.dead, &body, headers).await
+    }
+
+    async fn send(&self, routing_key: &str, body: &[u8], headers: FieldTable) -> Result<(), BrokerError> {
+        let live = self.0.slot.live.read().unwrap_or_else(PoisonError::into_inner).clone();
+        let Live { connection, channel } = live.ok_or(BrokerError::NotConnected)?;
+        if connection.status().blocked() {
+            return Err(BrokerError::Blocked);
+        }
+        let exchange = ShortString::from(self.0.topology.purchases.as_str());
+        let sent =
+            timeout(self.0.publish_timeout, send(&channel, exchange, routing_key, body, headers)).await;
+        let outcome = sent.unwrap_or(Err(BrokerError::Unconfirmed("time-out")));
+        // A blocked connection is alive: replacing it would only add to the broker's trouble.
+        if outcome.is_err() && !connection.status().blocked() {
+            self.0.slot.broken.notify_one();
+        }
+        outcome
+    }
+}
+
+impl std::fmt::Debug for RabbitPublisher {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(out, "RabbitPublisher({})", self.0.topology.purchases)
+    }
+}
+
+async fn send(
+    channel: &Channel,
+    exchange: ShortString,
+    routing_key: &str,
+    body: &[u8],
+    headers: FieldTable,
+) -> Result<(), BrokerError> {
+    let properties = BasicProperties::default()
+        .with_delivery_mode(2) // persistent
+        .with_content_type("application/json".into())
+        .with_headers(headers);
+    // Mandatory: a message that no queue takes comes back instead of vanishing.
+    let options = BasicPublishOptions { mandatory: true, ..BasicPublishOptions::default() };
+    let confirm = channel.basic_publish(exchange, routing_key.into(), options, body, properties).await?;
+    match confirm.await? {
+        Confirmation::Ack(None) => Ok(()),
+        Confirmation::Ack(Some(_returned)) => Err(BrokerError::Unconfirmed("no queue took the message")),
+        Confirmation::Nack(_) => Err(BrokerError::Unconfirmed("refused")),
+        Confirmation::NotRequested => Err(BrokerError::Unconfirmed("confirms are off")),
+    }
+}
+
+async fn supervise(slot: Arc<Slot>, options: RabbitOptions, dependency: Dependency) {
+    let mut backoff = Backoff::default();
+    loop {
+        match open(&options).await {
+            Ok(live) => {
+                let connection = live.connection.clone();
+                set(&slot, Some(live));
+                dependency.up();
+                backoff.reset();
+                let reason = watch(&slot, &connection, &dependency).await;
+                set(&slot, None);
+                dependency.down(reason);
+            }
+            Err(error) => dependency.down(error_chain(&error)),
+        }
+        backoff.wait().await;
+    }
+}
+
+fn set(slot: &Slot, live: Option<Live>) {
+    *slot.live.write().unwrap_or_else(PoisonError::into_inner) = live;
+}
+
+async fn open(options: &RabbitOptions) -> Result<Live, BrokerError> {
+    let connection = connect(options, "publish").await?;
+    let channel = connection.create_channel().await?;
+    options.topology.declare(&channel).await?;
+    channel.confirm_select(ConfirmSelectOptions::default()).await?;
+    Ok(Live { connection: Arc::new(connection), channel })
+}
+
+/// Opens a connection; `role` shows in RabbitMQ's list of connections.
+pub(super) async fn connect(options: &RabbitOptions, role: &str) -> Result<Connection, BrokerError> {
+    let invalid = |_why| BrokerError::Unconfirmed("AMQP_URL is not a valid URL");
+    let mut uri: AMQPUri = options.url.parse().map_err(invalid)?;
+    uri.query.heartbeat.get_or_insert(options.heartbeat_s);
+    let name = format!("flashsale {role}");
+    // No recovery by the driver: it does not cover channel errors. Our supervisors rebuild everything.
+    let properties = ConnectionProperties::default().with_connection_name(name.into());
+    let connected = timeout(options.connect_timeout, Connection::connect_uri(uri, properties)).await;
+    Ok(connected.map_err(|_elapsed| BrokerError::NotConnected)??)
+}
+
+/// Returns when the connection is of no use any more, with the reason.
+async fn watch(slot: &Slot, connection: &Connection, dependency: &Dependency) -> String {
+    loop {
+        tokio::select! {
+            () = slot.broken.notified() => return "a publish failed".to_owned(),
+            () = tokio::time::sleep(WATCH_INTERVAL) => {}
+        }
+        if !connection.status().connected() {
+            return "the connection ended".to_owned();
+        }
+        if connection.status().blocked() {
+            dependency.down(BrokerError::Blocked);
+        } else {
+            dependency.up();
+        }
+    }
+}
+
+/// An error with its causes, on one line.
+pub(super) fn error_chain(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(error.source(), |cause| cause.source());
+    causes.fold(error.to_string(), |line, cause| format!("{line}: {cause}"))
+}

@@ -1,0 +1,69 @@
+//! Exchange and queues, declared by every connection: whoever comes first, or after a loss, makes them.
+
+use lapin::{
+    Channel, ExchangeKind,
+    options::{ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions},
+    types::{AMQPValue, FieldTable, LongString, ShortString},
+};
+
+/// Redeliveries after which RabbitMQ itself dead-letters a message. High, because every crash of a worker
+/// counts as one; a message that can never succeed is recognised by its content, not by its age.
+const DELIVERY_LIMIT: i64 = 100;
+
+/// Names of exchange and queues.
+#[derive(Clone, Debug)]
+pub struct Topology {
+    /// Direct exchange, and the queue of admitted purchases: `<prefix>.purchases`. Also the routing key.
+    pub purchases: String,
+    /// Dead-letter queue: `<prefix>.purchases.dead`. Also the routing key.
+    pub dead: String,
+}
+
+impl Topology {
+    /// The names under a prefix.
+    pub fn new(prefix: &str) -> Self {
+        Self { purchases: format!("{prefix}.purchases"), dead: format!("{prefix}.purchases.dead") }
+    }
+
+    /// Declares everything; what is there already stays as it is.
+    pub(super) async fn declare(&self, channel: &Channel) -> lapin::Result<()> {
+        let exchange = ShortString::from(self.purchases.as_str());
+        let durable = ExchangeDeclareOptions { durable: true, ..ExchangeDeclareOptions::default() };
+        channel
+            .exchange_declare(exchange.clone(), ExchangeKind::Direct, durable, FieldTable::default())
+            .await?;
+        for (name, arguments) in [(&self.dead, dead_arguments()), (&self.purchases, self.arguments())] {
+            let queue = ShortString::from(name.as_str());
+            channel.queue_declare(queue.clone(), QueueDeclareOptions::durable(), arguments).await?;
+            let bind = QueueBindOptions::default();
+            channel.queue_bind(queue.clone(), exchange.clone(), queue, bind, FieldTable::default()).await?;
+        }
+        Ok(())
+    }
+
+    fn arguments(&self) -> FieldTable {
+        let mut arguments = dead_arguments();
+        arguments.insert("x-delivery-limit".into(), AMQPValue::LongLongInt(DELIVERY_LIMIT));
+        for (key, value) in [
+            ("x-dead-letter-exchange", self.purchases.as_str()),
+            ("x-dead-letter-routing-key", self.dead.as_str()),
+            // A message leaves this queue only when the dead-letter queue has confirmed it.
+            ("x-dead-letter-strategy", "at-least-once"),
+            ("x-overflow", "reject-publish"),
+        ] {
+            arguments.insert(key.into(), text(value));
+        }
+        arguments
+    }
+}
+
+/// A quorum queue is replicated, and confirms after its log is on disk.
+fn dead_arguments() -> FieldTable {
+    let mut arguments = FieldTable::default();
+    arguments.insert("x-queue-type".into(), text("quorum"));
+    arguments
+}
+
+pub(super) fn text(value: &str) -> AMQPValue {
+    AMQPValue::LongString(LongString::from(value))
+}

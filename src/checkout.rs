@@ -1,0 +1,138 @@
+//! One purchase attempt, from user to answer: admit, send, wait for the confirm. The API and the web pages both
+//! sell through here.
+//!
+//! This is the hot path: one round trip to Redis and one confirm of the broker, and no access to the database.
+
+use std::time::Duration;
+
+use crate::admission::{Admission, Found, Gate, GateError};
+use crate::clock::Clock;
+use crate::domain::{Durability, OutboxEntry, Outcome, ProductId, Purchase, PurchaseId, PurchaseState};
+use crate::domain::{Revocation, SaleState, UserId};
+use crate::ledger::{Ledger, LedgerError};
+use crate::outbox::Publisher;
+
+/// What a buyer is told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// The purchase is made, and is safe where `Durability` says.
+    Success(Purchase, PurchaseState, Durability),
+    /// It had been made before.
+    Purchased(Purchase, PurchaseState),
+    /// There is no unit for this user.
+    Refused(Outcome),
+}
+
+impl Answer {
+    /// The outcome alone.
+    pub fn outcome(&self) -> Outcome {
+        match self {
+            Self::Success(..) => Outcome::Success,
+            Self::Purchased(..) => Outcome::Purchased,
+            Self::Refused(outcome) => *outcome,
+        }
+    }
+}
+
+/// What is known of a user's purchase.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PurchaseStatus {
+    /// They have one.
+    Purchased(Purchase, PurchaseState),
+    /// They had one, and it was taken back.
+    Revoked(Revocation),
+    /// They have none.
+    None,
+}
+
+/// Why a buyer gets no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum CheckoutError {
+    /// Admission gave no decision.
+    #[error(transparent)]
+    Gate(#[from] GateError),
+    /// The embedded ledger has not committed in time. Repeating is safe.
+    #[error("the purchase is not in the database yet, the outcome is unknown")]
+    NotCommitted,
+    /// The ledger was needed and is away.
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+}
+
+impl CheckoutError {
+    /// Whether the attempt may have taken effect.
+    pub fn is_unknown(&self) -> bool {
+        match self {
+            Self::Gate(error) => error.is_unknown(),
+            Self::NotCommitted => true,
+            Self::Ledger(_) => false,
+        }
+    }
+}
+
+/// Sells; clones share everything.
+#[derive(Clone, Debug)]
+pub struct Checkout {
+    /// Decides.
+    pub gate: Gate,
+    /// Sends.
+    pub publisher: Publisher,
+    /// Asked only about purchases that were taken back.
+    pub ledger: Ledger,
+    /// How long an answer waits for the confirm.
+    pub confirm_timeout: Duration,
+    /// For the time in a purchase's id; no decision depends on it.
+    pub clock: Clock,
+}
+
+impl Checkout {
+    /// One attempt. Repeating it is safe: it yields the same purchase.
+    pub async fn buy(&self, product: &ProductId, user: &UserId) -> Result<Answer, CheckoutError> {
+        let id = PurchaseId::generate(self.clock.now());
+        match self.gate.admit(product, user, id).await? {
+            Admission::Refused(outcome) => Ok(Answer::Refused(outcome)),
+            Admission::Won(entry) => {
+                let purchase = entry.purchase.clone();
+                let durability = self.deliver(entry).await?;
+                let state = match durability {
+                    Durability::Database => PurchaseState::Confirmed,
+                    Durability::Broker | Durability::Redis => PurchaseState::Pending,
+                };
+                Ok(Answer::Success(purchase, state, durability))
+            }
+            // Where an admission doesn't outlive the process, nobody is told of one that isn't in the ledger.
+            Admission::Already(entry, PurchaseState::Pending) if !self.gate.outlives_process() => {
+                let purchase = entry.purchase.clone();
+                self.deliver(entry).await?;
+                Ok(Answer::Purchased(purchase, PurchaseState::Confirmed))
+            }
+            Admission::Already(entry, state) => Ok(Answer::Purchased(entry.purchase, state)),
+        }
+    }
+
+    /// Sends a purchase and says where it is safe.
+    async fn deliver(&self, entry: OutboxEntry) -> Result<Durability, CheckoutError> {
+        match self.publisher.send(entry, self.confirm_timeout).await {
+            Some(durability) => Ok(durability),
+            None if self.gate.outlives_process() => Ok(Durability::Redis),
+            None => Err(CheckoutError::NotCommitted),
+        }
+    }
+
+    /// A user's purchase.
+    pub async fn status(&self, product: &ProductId, user: &UserId) -> Result<PurchaseStatus, CheckoutError> {
+        match self.gate.find(product, user).await? {
+            Found::Purchase(entry, state) => Ok(PurchaseStatus::Purchased(entry.purchase, state)),
+            Found::Nothing { revocations: false } => Ok(PurchaseStatus::None),
+            Found::Nothing { revocations: true } => {
+                let revocation = self.ledger.revocation_of(product, user).await?;
+                Ok(revocation.map_or(PurchaseStatus::None, PurchaseStatus::Revoked))
+            }
+        }
+    }
+
+    /// The sale as it stands.
+    pub async fn sale(&self, product: &ProductId) -> Result<SaleState, CheckoutError> {
+        Ok(self.gate.sale(product).await?)
+    }
+}

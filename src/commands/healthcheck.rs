@@ -1,0 +1,48 @@
+//! `flashsale healthcheck`
+
+use std::time::Duration;
+
+use anyhow::{Context, bail, ensure};
+use clap::Args;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+    time::timeout,
+};
+
+/// Ask a running process whether it is ready, and end with 0 if so
+///
+/// For container images, which then need no other HTTP client.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:
+  flashsale healthcheck http://127.0.0.1:3001/readyz")]
+pub(super) struct Healthcheck {
+    /// What to ask
+    #[arg(default_value = "http://127.0.0.1:3001/readyz")]
+    url: String,
+}
+
+impl Healthcheck {
+    pub(super) async fn run(self) -> anyhow::Result<()> {
+        let answer = timeout(Duration::from_secs(3), get(&self.url)).await.context("no answer in 3 s")??;
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
+        let status = head.split(' ').nth(1).unwrap_or_default();
+        if status != "200" {
+            bail!("{} answered {status}: {body}", self.url);
+        }
+        Ok(())
+    }
+}
+
+async fn get(url: &str) -> anyhow::Result<String> {
+    let url = url::Url::parse(url).context("not a URL")?;
+    ensure!(url.scheme() == "http", "only http:// can be asked");
+    let host = url.host_str().context("no host")?;
+    let port = url.port_or_known_default().context("no port")?;
+    let mut stream = TcpStream::connect((host, port)).await.context("not reachable")?;
+    let request = format!("GET {} HTTP/1.0\r\nHost: {host}\r\n\r\n", url.path());
+    stream.write_all(request.as_bytes()).await?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await?;
+    Ok(answer)
+}

@@ -1,0 +1,52 @@
+//! `flashsale migrate`
+
+use anyhow::Context;
+use clap::Args;
+
+use super::{Overrides, data_dir::DataDir, stores};
+use crate::config::{Mode, Settings};
+use crate::dependency::Dependency;
+use crate::ledger::{Ledger, PostgresLedger, SqliteLedger};
+use crate::shutdown;
+
+/// Apply pending migrations, write the catalogue, and end
+///
+/// Needs DATABASE_URL (and the other two, to tell the modes apart); without services it prepares the embedded
+/// database. `serve` and `work` do the same when they start, so this is for deployments that want it to be a step
+/// of its own. Waits for the database.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:
+  flashsale --products drop.toml migrate")]
+pub(super) struct Migrate {}
+
+impl Migrate {
+    #[expect(clippy::unused_self, reason = "every command is run in the same way")]
+    pub(super) async fn run(self, overrides: &Overrides) -> anyhow::Result<()> {
+        let settings = overrides.settings(&[])?;
+        let stop = shutdown::on_signal()?;
+        let _lock = match &settings.mode {
+            Mode::Embedded { data_dir } => Some(DataDir::lock(data_dir)?),
+            Mode::Distributed(_) => None,
+        };
+        let ledger = open_ledger(&settings, "migrate").await?;
+        let state = Dependency::new(ledger.name());
+        stores::prepare_ledger(&ledger, &settings.catalogue, &state, &stop).await?;
+        anyhow::ensure!(!stop.is_cancelled(), "stopped before the database was ready");
+        tracing::info!("the ledger is up to date, with {} product(s)", settings.catalogue.products().len());
+        Ok(())
+    }
+}
+
+/// The ledger alone, for commands that need nothing else.
+pub(super) async fn open_ledger(settings: &Settings, role: &str) -> anyhow::Result<Ledger> {
+    Ok(match &settings.mode {
+        Mode::Embedded { data_dir } => {
+            let path = DataDir::database(data_dir);
+            let opened = SqliteLedger::open(&path).await;
+            Ledger::Sqlite(opened.with_context(|| format!("can't open {}", path.display()))?)
+        }
+        Mode::Distributed(services) => {
+            Ledger::Postgres(PostgresLedger::new(stores::postgres_options(settings, services, role))?)
+        }
+    })
+}

@@ -1,0 +1,124 @@
+//! The command line: one file a command. Only here are parts connected to each other and to services.
+
+#![allow(
+    clippy::doc_markdown,
+    reason = "these doc comments are the --help texts, where backticks would show"
+)]
+
+mod data_dir;
+mod healthcheck;
+mod migrate;
+mod pause;
+mod serve;
+mod stores;
+mod web;
+mod work;
+
+use std::path::PathBuf;
+
+use anyhow::Context;
+use clap::{Args, Parser, Subcommand};
+
+use crate::config::{Layers, Settings};
+
+const ABOUT: &str =
+    "Limited-stock drops: nobody buys twice, nothing is oversold, and every SUCCESS is in the \
+                     database.
+
+Without services it runs embedded: `flashsale serve` is the whole system in one process, on SQLite. With \
+                     DATABASE_URL, REDIS_URL and AMQP_URL set it runs distributed: any number of `serve`, \
+                     `work` and `web` side by side.";
+
+const EXAMPLES: &str = "Examples:
+  flashsale serve                                  everything in one process; shop on :3000, API on :3001
+  flashsale --products drop.toml serve             with your own catalogue
+  flashsale --set broker.confirm_timeout_ms=500 serve
+  FLASHSALE_API_ADDR=0.0.0.0:3001 flashsale serve  any key, as a variable
+
+All keys, their defaults and their variables: config/default.toml.";
+
+/// What was asked for on the command line.
+#[derive(Debug, Parser)]
+#[command(name = "flashsale", version, about = "Limited-stock drops", long_about = ABOUT,
+          after_long_help = EXAMPLES)]
+pub struct Cli {
+    #[command(flatten)]
+    overrides: Overrides,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// Settings that every command takes. They win over the environment, which wins over the file.
+#[derive(Debug, Args)]
+struct Overrides {
+    /// Configuration file (or FLASHSALE_CONFIG); only the keys that differ from config/default.toml
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Catalogue file (or FLASHSALE_PRODUCTS); without it, one demo product
+    #[arg(long, global = true, value_name = "FILE")]
+    products: Option<String>,
+    /// First part of Redis keys and queue names (or FLASHSALE_PREFIX) [default: flashsale]
+    #[arg(long, global = true)]
+    prefix: Option<String>,
+    /// Where the embedded mode keeps its database (or FLASHSALE_DATA_DIR) [default: data]
+    #[arg(long, global = true, value_name = "DIR")]
+    data_dir: Option<String>,
+    /// Any key of config/default.toml, such as broker.confirm_timeout_ms=500; can be repeated
+    #[arg(long = "set", global = true, value_name = "KEY=VALUE", value_parser = key_and_value)]
+    set: Vec<(String, String)>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Serve(serve::Serve),
+    Work(work::Work),
+    Web(web::Web),
+    Migrate(migrate::Migrate),
+    Pause(pause::Pause),
+    Resume(pause::Resume),
+    Healthcheck(healthcheck::Healthcheck),
+}
+
+fn key_and_value(text: &str) -> Result<(String, String), String> {
+    let (key, value) = text.split_once('=').ok_or("must be KEY=VALUE")?;
+    Ok((key.trim().to_owned(), value.to_owned()))
+}
+
+impl Overrides {
+    /// Reads the settings, with the command's own flags on top.
+    fn settings(&self, own: &[(&str, Option<&String>)]) -> anyhow::Result<Settings> {
+        let named = [
+            ("products", self.products.as_ref()),
+            ("prefix", self.prefix.as_ref()),
+            ("data_dir", self.data_dir.as_ref()),
+        ];
+        let flags = named.iter().chain(own);
+        let flags = flags.filter_map(|(key, value)| Some(((*key).to_owned(), (*value)?.clone())));
+        let flags: Vec<_> = self.set.iter().cloned().chain(flags).collect();
+        let variable = |name: &str| std::env::var(name).ok();
+        let file = self.config.clone().or_else(|| variable("FLASHSALE_CONFIG").map(PathBuf::from));
+        let settings = Layers::read(file.as_deref(), variable, &flags).and_then(Settings::load)?;
+        crate::telemetry::start(&settings.log)?;
+        Ok(settings)
+    }
+}
+
+/// Runs the command to its end.
+pub fn run(cli: Cli) -> anyhow::Result<()> {
+    let Cli { overrides, command } = cli;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("no runtime")?;
+    let ended = runtime.block_on(async {
+        match command {
+            Command::Serve(command) => command.run(&overrides).await,
+            Command::Work(command) => command.run(&overrides).await,
+            Command::Web(command) => command.run(&overrides).await,
+            Command::Migrate(command) => command.run(&overrides).await,
+            Command::Pause(command) => command.run(&overrides).await,
+            Command::Resume(command) => command.run(&overrides).await,
+            Command::Healthcheck(command) => command.run().await,
+        }
+    });
+    // Connections that hang must not keep the process from ending.
+    runtime.shutdown_timeout(std::time::Duration::from_millis(500));
+    ended
+}

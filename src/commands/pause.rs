@@ -1,0 +1,63 @@
+//! `flashsale pause` and `flashsale resume`
+
+use anyhow::{Context, bail};
+use clap::Args;
+
+use super::{Overrides, migrate::open_ledger};
+use crate::domain::ProductId;
+
+/// Pause a sale: attempts are answered PAUSED from then on
+///
+/// Takes effect within a second, in both modes, and holds until `flashsale resume`, across restarts too. Needs
+/// DATABASE_URL (and the other two), or the data directory of the embedded mode.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:
+  flashsale pause --product limited-001")]
+pub(super) struct Pause {
+    #[command(flatten)]
+    which: Which,
+}
+
+/// Resume a paused sale
+///
+/// Takes effect within a second. See `flashsale pause`.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:
+  flashsale resume --product limited-001")]
+pub(super) struct Resume {
+    #[command(flatten)]
+    which: Which,
+}
+
+#[derive(Debug, Args)]
+struct Which {
+    /// The product; without it, the first of the catalogue
+    #[arg(long, value_name = "ID")]
+    product: Option<String>,
+}
+
+impl Pause {
+    pub(super) async fn run(self, overrides: &Overrides) -> anyhow::Result<()> {
+        set_paused(overrides, self.which, true).await
+    }
+}
+
+impl Resume {
+    pub(super) async fn run(self, overrides: &Overrides) -> anyhow::Result<()> {
+        set_paused(overrides, self.which, false).await
+    }
+}
+
+async fn set_paused(overrides: &Overrides, which: Which, paused: bool) -> anyhow::Result<()> {
+    let settings = overrides.settings(&[])?;
+    let product = match &which.product {
+        Some(id) => ProductId::parse(id)?,
+        None => settings.catalogue.first().map(|product| product.id.clone()).context("no product")?,
+    };
+    let ledger = open_ledger(&settings, "pause").await?;
+    if !ledger.set_paused(&product, paused).await? {
+        bail!("there is no product {product} in the ledger");
+    }
+    tracing::info!("{product} is {}", if paused { "paused" } else { "resumed" });
+    Ok(())
+}

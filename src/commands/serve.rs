@@ -1,0 +1,146 @@
+//! `flashsale serve`
+
+use actix_web::web::Data;
+use clap::Args;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    Overrides,
+    stores::{self, Connected},
+};
+use crate::api::{self, Api};
+use crate::checkout::Checkout;
+use crate::clock::Clock;
+use crate::config::{Mode, Settings};
+use crate::dependency::Dependency;
+use crate::outbox::Publisher;
+use crate::recovery::Recovery;
+use crate::server::{Listening, ServerOptions, listen};
+use crate::shutdown;
+use crate::worker::{Stores, Worker};
+
+/// Serve the JSON API; embedded, also the pages and the worker
+///
+/// Distributed (DATABASE_URL, REDIS_URL and AMQP_URL set): the JSON API alone; run any number of them, with at
+/// least one `flashsale work`. It starts at once and tells at /readyz what it waits for. Embedded (none set):
+/// the whole system in this process, with its database in the data directory.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:
+  flashsale serve &
+  curl -XPOST localhost:3001/sale/buy -H 'content-type: application/json' -d '{\"userId\":\"buyer-1\"}'")]
+pub(super) struct Serve {
+    /// Where the API listens (or FLASHSALE_API_ADDR) [default: 127.0.0.1:3001]
+    #[arg(long, value_name = "ADDR")]
+    api_addr: Option<String>,
+    /// Where the pages are served in the embedded mode (or FLASHSALE_WEB_ADDR) [default: 127.0.0.1:3000]
+    #[arg(long, value_name = "ADDR")]
+    web_addr: Option<String>,
+}
+
+impl Serve {
+    pub(super) async fn run(self, overrides: &Overrides) -> anyhow::Result<()> {
+        let own = [("api.addr", self.api_addr.as_ref()), ("web.addr", self.web_addr.as_ref())];
+        let settings = overrides.settings(&own)?;
+        let stop = shutdown::on_signal()?;
+        let connected = stores::connect(&settings, "serve").await?;
+        let ledger_state = Dependency::new(connected.stores.ledger.name());
+        if connected.data_dir.is_some() {
+            // A file is there at once or never.
+            let Stores { ledger, .. } = &connected.stores;
+            stores::prepare_ledger(ledger, &settings.catalogue, &ledger_state, &stop).await?;
+        }
+        let (publisher, sending) = Publisher::start(connected.stores.broker.clone());
+        let checkout = Checkout {
+            gate: connected.stores.gate.clone(),
+            publisher,
+            ledger: connected.stores.ledger.clone(),
+            confirm_timeout: settings.broker.confirm_timeout,
+            clock: Clock::system(),
+        };
+        let background = CancellationToken::new();
+        let mut servers = vec![listen_api(&settings, &connected, &checkout)?];
+        let mut tasks = Vec::new();
+        if let Some(data_dir) = &connected.data_dir {
+            tracing::info!(
+                "embedded: the whole system in this process, data in {}",
+                data_dir.path().display()
+            );
+            servers.push(super::web::listen_web(&settings, &checkout)?);
+            tasks = start_embedded(&settings, &connected, &ledger_state, &background);
+        }
+        drop(checkout);
+        let preparing = async {
+            if connected.data_dir.is_some() {
+                return Ok(());
+            }
+            let Stores { ledger, .. } = &connected.stores;
+            stores::prepare_ledger(ledger, &settings.catalogue, &ledger_state, &stop).await
+        };
+        let ended = run_servers(servers, preparing, &stop).await;
+        // The servers held the last publishers: what they handed in is sent, and recorded where that is done here.
+        shutdown::finish("the publisher", sending).await;
+        background.cancel();
+        for task in tasks {
+            shutdown::finish("the worker", task).await;
+        }
+        ended
+    }
+}
+
+fn listen_api(settings: &Settings, connected: &Connected, checkout: &Checkout) -> anyhow::Result<Listening> {
+    let options = ServerOptions {
+        addr: settings.api.addr,
+        connections_max: settings.api.connections_max,
+        head_timeout: settings.api.head_timeout,
+    };
+    let api = Data::new(Api {
+        checkout: checkout.clone(),
+        catalogue: settings.catalogue.clone(),
+        body_timeout: settings.api.body_timeout,
+    });
+    let readiness = Data::new(connected.readiness(&settings.catalogue, false));
+    listen("API", &options, move |config| {
+        config.app_data(api.clone()).app_data(readiness.clone()).configure(api::routes);
+    })
+}
+
+/// The worker and the recovery, which are processes of their own in the distributed mode.
+fn start_embedded(
+    settings: &Settings,
+    connected: &Connected,
+    ledger_state: &Dependency,
+    background: &CancellationToken,
+) -> Vec<JoinHandle<()>> {
+    debug_assert!(matches!(settings.mode, Mode::Embedded { .. }));
+    let options = stores::worker_options(settings);
+    let worker = Worker::new(connected.stores.clone(), options, ledger_state.clone());
+    let recovery = Recovery::new(connected.stores.clone(), stores::recovery_options(settings));
+    vec![tokio::spawn(worker.run(background.clone())), tokio::spawn(recovery.run(background.clone()))]
+}
+
+/// Runs until `stop`, or until something fails that makes going on useless. Then requests under way are finished.
+pub(super) async fn run_servers(
+    servers: Vec<Listening>,
+    preparing: impl Future<Output = anyhow::Result<()>>,
+    stop: &CancellationToken,
+) -> anyhow::Result<()> {
+    let handles: Vec<_> = servers.iter().map(|listening| listening.handle.clone()).collect();
+    let serving = futures_util::future::try_join_all(servers.into_iter().map(|listening| listening.server));
+    tokio::pin!(serving);
+    let has_servers = !handles.is_empty();
+    let running = async {
+        preparing.await?;
+        stop.cancelled().await;
+        anyhow::Ok(())
+    };
+    let ended = tokio::select! {
+        ended = &mut serving, if has_servers => return Ok(ended.map(drop)?),
+        ended = running => ended,
+    };
+    futures_util::future::join_all(handles.iter().map(|handle| handle.stop(true))).await;
+    if has_servers {
+        serving.await?;
+    }
+    ended
+}

@@ -1,0 +1,151 @@
+//! Connects admission, broker and ledger in one of the two modes.
+
+use anyhow::Context;
+use tokio_util::sync::CancellationToken;
+
+use super::data_dir::DataDir;
+use crate::admission::{EmbeddedGate, Gate, RedisGate, RedisOptions};
+use crate::broker::{Broker, EmbeddedBroker, RabbitOptions, RabbitPublisher, Topology};
+use crate::clock::Clock;
+use crate::config::{Mode, Services, Settings};
+use crate::dependency::{Backoff, Dependency};
+use crate::domain::Catalogue;
+use crate::ledger::{Ledger, PostgresLedger, PostgresOptions, SqliteLedger};
+use crate::readiness::Readiness;
+use crate::recovery::RecoveryOptions;
+use crate::worker::{Stores, WorkerOptions};
+
+/// The stores, with the state of the connections beneath them.
+pub(super) struct Connected {
+    pub(super) stores: Stores,
+    pub(super) dependencies: Vec<Dependency>,
+    /// Held for as long as the embedded stores are in use.
+    pub(super) data_dir: Option<DataDir>,
+}
+
+impl Connected {
+    pub(super) fn readiness(&self, catalogue: &Catalogue, needs_everything: bool) -> Readiness {
+        Readiness {
+            gate: self.stores.gate.clone(),
+            catalogue: catalogue.clone(),
+            ledger: self.stores.ledger.clone(),
+            dependencies: self.dependencies.clone(),
+            needs_everything,
+        }
+    }
+}
+
+/// Opens the embedded stores, or starts connecting to the services, in whose case nothing is waited for.
+pub(super) async fn connect(settings: &Settings, role: &str) -> anyhow::Result<Connected> {
+    match &settings.mode {
+        Mode::Embedded { data_dir } => {
+            let data_dir = DataDir::lock(data_dir)?;
+            let ledger = Ledger::Sqlite(SqliteLedger::open(&DataDir::database(data_dir.path())).await?);
+            let stores = Stores {
+                gate: Gate::Embedded(EmbeddedGate::new(Clock::system())),
+                broker: Broker::Embedded(EmbeddedBroker::default()),
+                ledger,
+            };
+            Ok(Connected { stores, dependencies: Vec::new(), data_dir: Some(data_dir) })
+        }
+        Mode::Distributed(services) => connect_services(settings, services, role),
+    }
+}
+
+fn connect_services(settings: &Settings, services: &Services, role: &str) -> anyhow::Result<Connected> {
+    let redis = Dependency::new("redis");
+    let publishing = Dependency::new("rabbitmq");
+    let consuming = Dependency::new("rabbitmq-consumer");
+    let gate = RedisGate::start(&redis_options(settings, services), &redis).context("REDIS_URL")?;
+    let options = rabbit_options(settings, services);
+    let publisher = RabbitPublisher::start(&options, &publishing);
+    let ledger = PostgresLedger::new(postgres_options(settings, services, role))?;
+    let mut dependencies = vec![redis, publishing];
+    if role == "work" {
+        dependencies.push(consuming.clone());
+    }
+    let stores = Stores {
+        gate: Gate::Redis(gate),
+        broker: Broker::Rabbit { publisher, options, dependency: consuming },
+        ledger: Ledger::Postgres(ledger),
+    };
+    Ok(Connected { stores, dependencies, data_dir: None })
+}
+
+fn redis_options(settings: &Settings, services: &Services) -> RedisOptions {
+    RedisOptions {
+        url: services.redis.expose().to_owned(),
+        prefix: settings.prefix.clone(),
+        connections: settings.redis.connections,
+        pool_size: settings.redis.pool_size,
+        connect_timeout: settings.redis.connect_timeout,
+        response_timeout: settings.redis.response_timeout,
+    }
+}
+
+fn rabbit_options(settings: &Settings, services: &Services) -> RabbitOptions {
+    RabbitOptions {
+        url: services.amqp.expose().to_owned(),
+        topology: Topology::new(&settings.prefix),
+        heartbeat_s: settings.broker.heartbeat_s,
+        connect_timeout: settings.broker.connect_timeout,
+        publish_timeout: settings.broker.publish_timeout,
+        prefetch_messages: settings.broker.prefetch_messages,
+    }
+}
+
+pub(super) fn postgres_options(settings: &Settings, services: &Services, role: &str) -> PostgresOptions {
+    PostgresOptions {
+        url: services.database.expose().to_owned(),
+        application_name: format!("flashsale {role}"),
+        pool_size: settings.ledger.pool_size,
+        connect_timeout: settings.ledger.connect_timeout,
+        statement_timeout: settings.ledger.statement_timeout,
+        lock_timeout: settings.ledger.lock_timeout,
+    }
+}
+
+/// Migrates the ledger and writes the catalogue into it. Waits while the database is away; fails if the
+/// catalogue contradicts what is sold, or a migration fails.
+pub(super) async fn prepare_ledger(
+    ledger: &Ledger,
+    catalogue: &Catalogue,
+    state: &Dependency,
+    stop: &CancellationToken,
+) -> anyhow::Result<()> {
+    let mut backoff = Backoff::default();
+    loop {
+        let prepared = async {
+            let applied = ledger.migrate().await?;
+            if applied > 0 {
+                tracing::info!(applied, "migrated the ledger");
+            }
+            ledger.upsert_products(catalogue.products()).await
+        };
+        match prepared.await {
+            Ok(()) => {
+                state.up();
+                return Ok(());
+            }
+            Err(error) if error.is_transient() => state.down(error),
+            Err(error) => return Err(error.into()),
+        }
+        tokio::select! {
+            () = backoff.wait() => {}
+            () = stop.cancelled() => return Ok(()),
+        }
+    }
+}
+
+pub(super) fn worker_options(settings: &Settings) -> WorkerOptions {
+    WorkerOptions { batch_items_max: settings.worker.batch_items_max, linger: settings.worker.linger }
+}
+
+pub(super) fn recovery_options(settings: &Settings) -> RecoveryOptions {
+    /// For the scheduling of a busy machine.
+    const MARGIN: std::time::Duration = std::time::Duration::from_millis(250);
+    RecoveryOptions {
+        sweep_after: settings.sweep_after,
+        settle_time: settings.redis.response_timeout + settings.broker.confirm_timeout + MARGIN,
+    }
+}

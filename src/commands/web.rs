@@ -1,0 +1,67 @@
+//! `flashsale web`
+
+use actix_web::web::Data;
+use anyhow::bail;
+use clap::Args;
+
+use super::{Overrides, serve::run_servers, stores};
+use crate::checkout::Checkout;
+use crate::clock::Clock;
+use crate::config::{Mode, Settings};
+use crate::outbox::Publisher;
+use crate::server::{Listening, ServerOptions, listen};
+use crate::shutdown;
+use crate::web::{self, Web as Pages};
+
+/// Serve the pages (distributed mode)
+///
+/// Needs DATABASE_URL, REDIS_URL and AMQP_URL, and at least one `flashsale work`; any number can run side by
+/// side. In the embedded mode `flashsale serve` serves the pages itself.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:
+  flashsale web --web-addr 0.0.0.0:3000")]
+pub(super) struct Web {
+    /// Where the pages are served (or FLASHSALE_WEB_ADDR) [default: 127.0.0.1:3000]
+    #[arg(long, value_name = "ADDR")]
+    web_addr: Option<String>,
+}
+
+impl Web {
+    pub(super) async fn run(self, overrides: &Overrides) -> anyhow::Result<()> {
+        let settings = overrides.settings(&[("web.addr", self.web_addr.as_ref())])?;
+        if matches!(settings.mode, Mode::Embedded { .. }) {
+            bail!(
+                "no service is configured, so the system runs embedded: `flashsale serve` serves the pages, the \
+                 API and the worker in one process. To run `web` by itself set DATABASE_URL, REDIS_URL and \
+                 AMQP_URL."
+            );
+        }
+        let stop = shutdown::on_signal()?;
+        let connected = stores::connect(&settings, "web").await?;
+        let (publisher, sending) = Publisher::start(connected.stores.broker.clone());
+        let checkout = Checkout {
+            gate: connected.stores.gate.clone(),
+            publisher,
+            ledger: connected.stores.ledger.clone(),
+            confirm_timeout: settings.broker.confirm_timeout,
+            clock: Clock::system(),
+        };
+        let listening = listen_web(&settings, &checkout)?;
+        drop(checkout);
+        let ended = run_servers(vec![listening], async { Ok(()) }, &stop).await;
+        shutdown::finish("the publisher", sending).await;
+        ended
+    }
+}
+
+pub(super) fn listen_web(settings: &Settings, checkout: &Checkout) -> anyhow::Result<Listening> {
+    let options = ServerOptions {
+        addr: settings.web_addr,
+        connections_max: settings.api.connections_max,
+        head_timeout: settings.api.head_timeout,
+    };
+    let pages = Data::new(Pages { checkout: checkout.clone(), catalogue: settings.catalogue.clone() });
+    listen("shop", &options, move |config| {
+        config.app_data(pages.clone()).configure(web::routes);
+    })
+}

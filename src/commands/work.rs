@@ -1,0 +1,71 @@
+//! `flashsale work`
+
+use actix_web::web::Data;
+use anyhow::bail;
+use clap::Args;
+use tokio_util::sync::CancellationToken;
+
+use super::{Overrides, serve::run_servers, stores};
+use crate::api;
+use crate::config::{Mode, Settings};
+use crate::dependency::Dependency;
+use crate::readiness::Readiness;
+use crate::recovery::Recovery;
+use crate::server::{Listening, ServerOptions, listen};
+use crate::shutdown;
+use crate::worker::Worker;
+
+/// Record purchases in the database, and keep admission true to it (distributed mode)
+///
+/// Needs DATABASE_URL, REDIS_URL and AMQP_URL. Takes purchases from the queue into PostgreSQL; any number can run
+/// side by side. One of them, elected, prepares sales, rebuilds Redis after a loss, and sweeps the outbox.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:
+  flashsale work --health-addr 127.0.0.1:3002")]
+pub(super) struct Work {
+    /// Where to answer /healthz and /readyz (or FLASHSALE_WORK_HEALTH_ADDR) [default: nowhere]
+    #[arg(long, value_name = "ADDR")]
+    health_addr: Option<String>,
+}
+
+impl Work {
+    pub(super) async fn run(self, overrides: &Overrides) -> anyhow::Result<()> {
+        let settings = overrides.settings(&[("work.health_addr", self.health_addr.as_ref())])?;
+        if matches!(settings.mode, Mode::Embedded { .. }) {
+            bail!(
+                "no service is configured, so the system runs embedded: `flashsale serve` does the worker's work in \
+                 its own process. To run `work` by itself set DATABASE_URL, REDIS_URL and AMQP_URL."
+            );
+        }
+        let stop = shutdown::on_signal()?;
+        let connected = stores::connect(&settings, "work").await?;
+        let readiness = connected.readiness(&settings.catalogue, true);
+        let servers = listen_health(&settings, readiness)?.into_iter().collect();
+        let working = async {
+            let state = Dependency::new(connected.stores.ledger.name());
+            stores::prepare_ledger(&connected.stores.ledger, &settings.catalogue, &state, &stop).await?;
+            let worker = Worker::new(connected.stores.clone(), stores::worker_options(&settings), state);
+            let recovery = Recovery::new(connected.stores.clone(), stores::recovery_options(&settings));
+            let background = CancellationToken::new();
+            let leading = tokio::spawn(recovery.run(background.clone()));
+            let working = tokio::spawn(worker.run(background.clone()));
+            stop.cancelled().await;
+            background.cancel();
+            shutdown::finish("the worker", working).await;
+            shutdown::finish("the recovery", leading).await;
+            Ok(())
+        };
+        run_servers(servers, working, &stop).await
+    }
+}
+
+fn listen_health(settings: &Settings, readiness: Readiness) -> anyhow::Result<Option<Listening>> {
+    let Some(addr) = settings.work_health_addr else { return Ok(None) };
+    let head_timeout = settings.api.head_timeout;
+    let options = ServerOptions { addr, connections_max: 256, head_timeout };
+    let readiness = Data::new(readiness);
+    let listening = listen("health", &options, move |config| {
+        config.app_data(readiness.clone()).configure(api::health_routes);
+    });
+    listening.map(Some)
+}

@@ -1,0 +1,21 @@
+//! What a drop is made of: products, units, users, purchases, and the outcome of an attempt.
+//!
+//! Pure values and rules. Nothing here does I/O, reads a clock or knows a driver.
+
+mod catalogue;
+mod money;
+mod outbox_entry;
+mod outcome;
+mod product;
+mod purchase;
+mod terms;
+mod user;
+
+pub use catalogue::{Catalogue, CatalogueError};
+pub use money::{Money, MoneyError};
+pub use outbox_entry::{EntryId, EntryIdError, OutboxEntry};
+pub use outcome::{Outcome, Phase};
+pub use product::{Product, ProductId, ProductIdError};
+pub use purchase::{Durability, Purchase, PurchaseId, PurchaseState, Revocation};
+pub use terms::{SaleState, TOTAL_STOCK_MAX, Terms};
+pub use user::{UserId, UserIdError};

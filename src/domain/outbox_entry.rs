@@ -1,0 +1,65 @@
+//! What the outbox remembers of an admitted purchase until the ledger has it.
+
+use std::{fmt, str::FromStr};
+
+use chrono::{DateTime, Utc};
+
+use super::Purchase;
+
+/// Position in the outbox, in the form of a Redis stream entry id: `<milliseconds>-<sequence>`. Its
+/// milliseconds are the admission time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct EntryId {
+    /// Milliseconds since 1970, by admission's clock.
+    pub millis: u64,
+    /// Distinguishes entries of one millisecond.
+    pub sequence: u64,
+}
+
+/// The text is not an entry id.
+#[derive(Debug, thiserror::Error)]
+#[error("an outbox entry id looks like 1732000000000-0")]
+pub struct EntryIdError;
+
+impl EntryId {
+    /// Before every entry.
+    pub const FIRST: Self = Self { millis: 0, sequence: 0 };
+
+    /// The last possible entry of an instant.
+    pub fn end_of(instant: DateTime<Utc>) -> Self {
+        Self { millis: u64::try_from(instant.timestamp_millis()).unwrap_or(0), sequence: u64::MAX }
+    }
+
+    /// The admission time, to the millisecond.
+    pub fn admitted_at(self) -> DateTime<Utc> {
+        let millis = i64::try_from(self.millis).unwrap_or(i64::MAX);
+        DateTime::from_timestamp_millis(millis).unwrap_or(DateTime::<Utc>::MAX_UTC)
+    }
+}
+
+impl fmt::Display for EntryId {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "{}-{}", self.millis, self.sequence)
+    }
+}
+
+impl FromStr for EntryId {
+    type Err = EntryIdError;
+
+    fn from_str(text: &str) -> Result<Self, EntryIdError> {
+        let number = |digits: &str| digits.parse().map_err(|_not_a_number| EntryIdError);
+        let (millis, sequence) = text.split_once('-').ok_or(EntryIdError)?;
+        Ok(Self { millis: number(millis)?, sequence: number(sequence)? })
+    }
+}
+
+/// An admitted purchase on its way to the ledger.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OutboxEntry {
+    /// Where it stands in the outbox.
+    pub id: EntryId,
+    /// The incarnation of the admission state that admitted it.
+    pub epoch: u64,
+    /// What was admitted.
+    pub purchase: Purchase,
+}

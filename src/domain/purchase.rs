@@ -1,0 +1,88 @@
+//! One unit, given to one user.
+
+use std::fmt;
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use uuid::{Timestamp, Uuid};
+
+use super::{ProductId, UserId};
+
+/// Names a purchase everywhere: answers, messages, tables. A UUID of version 7, so that rows which are made
+/// together lie together in an index.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct PurchaseId(pub Uuid);
+
+impl PurchaseId {
+    /// A fresh id for an attempt made at `now`; the rest of it is random and can't be guessed.
+    pub fn generate(now: DateTime<Utc>) -> Self {
+        let seconds = u64::try_from(now.timestamp()).unwrap_or(0);
+        Self(Uuid::new_v7(Timestamp::from_unix_time(seconds, now.timestamp_subsec_nanos(), 0, 0)))
+    }
+}
+
+impl fmt::Display for PurchaseId {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(out)
+    }
+}
+
+/// One unit of a product, given to one user.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Purchase {
+    /// Its name everywhere.
+    pub id: PurchaseId,
+    /// What was bought.
+    pub product: ProductId,
+    /// Who bought it.
+    pub user: UserId,
+    /// Which unit, from 1.
+    pub unit: u32,
+    /// When admission gave the unit, by admission's clock, to the millisecond.
+    pub admitted_at: DateTime<Utc>,
+}
+
+/// How far a purchase has come. It only ever moves from `Pending` to one of the others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum PurchaseState {
+    /// Admitted, and on its way to the ledger.
+    Pending,
+    /// In the ledger.
+    Confirmed,
+    /// Taken back, with a reason; only after Redis lost data or by an operator.
+    Revoked,
+}
+
+impl PurchaseState {
+    /// Its name in answers and pages.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "PENDING",
+            Self::Confirmed => "CONFIRMED",
+            Self::Revoked => "REVOKED",
+        }
+    }
+}
+
+/// Where a purchase is safe at the moment of answering SUCCESS.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Durability {
+    /// Committed to the ledger.
+    Database,
+    /// Confirmed by the broker, and in Redis.
+    Broker,
+    /// In Redis alone; the outbox will deliver it.
+    Redis,
+}
+
+/// A purchase that was taken back, and why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Revocation {
+    /// The purchase.
+    pub id: PurchaseId,
+    /// A sentence for the buyer.
+    pub reason: String,
+}

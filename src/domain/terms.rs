@@ -1,0 +1,86 @@
+//! The terms of a sale, and the phase that follows from them.
+
+use chrono::{DateTime, Utc};
+
+use super::Phase;
+
+/// Most units one sale can have. Units are 32-bit integers in PostgreSQL, and every buyer costs memory in Redis.
+pub const TOTAL_STOCK_MAX: u32 = 100_000_000;
+
+/// What an operator decides about a sale, and may change while it runs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Terms {
+    /// Units in the sale.
+    pub total_stock: u32,
+    /// When it opens; `None`: it is open.
+    pub opens_at: Option<DateTime<Utc>>,
+    /// When it closes (the first instant after it); `None`: never.
+    pub closes_at: Option<DateTime<Utc>>,
+    /// Stopped by the operator.
+    pub paused: bool,
+}
+
+impl Terms {
+    /// The phase at `now` with `remaining` units left. A pause outranks the window, and the window the stock:
+    /// the order in which admission refuses.
+    pub fn phase(&self, now: DateTime<Utc>, remaining: u32) -> Phase {
+        if self.paused {
+            Phase::Paused
+        } else if self.opens_at.is_some_and(|opens_at| now < opens_at) {
+            Phase::Upcoming
+        } else if self.closes_at.is_some_and(|closes_at| now >= closes_at) {
+            Phase::Ended
+        } else if remaining == 0 {
+            Phase::SoldOut
+        } else {
+            Phase::Active
+        }
+    }
+}
+
+/// A sale as admission sees it at one instant.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SaleState {
+    /// Which incarnation of the sale's admission state this is.
+    pub epoch: u64,
+    /// The terms it runs on.
+    pub terms: Terms,
+    /// Units handed out from the range; the next fresh unit is `next + 1`.
+    pub next: u32,
+    /// Units that nobody has.
+    pub remaining: u32,
+    /// Purchases that are admitted and not yet in the ledger.
+    pub in_flight: u64,
+    /// The instant, by admission's clock.
+    pub now: DateTime<Utc>,
+}
+
+impl SaleState {
+    /// Where the sale stands.
+    pub fn phase(&self) -> Phase {
+        self.terms.phase(self.now, self.remaining)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::TimeDelta;
+
+    use super::*;
+
+    #[test]
+    fn the_window_includes_its_start_and_excludes_its_end() {
+        let opens_at = DateTime::from_timestamp_millis(1_000_000).unwrap();
+        let closes_at = opens_at + TimeDelta::seconds(10);
+        let terms =
+            Terms { total_stock: 5, opens_at: Some(opens_at), closes_at: Some(closes_at), paused: false };
+        let moment = TimeDelta::milliseconds(1);
+        assert_eq!(terms.phase(opens_at - moment, 5), Phase::Upcoming);
+        assert_eq!(terms.phase(opens_at, 5), Phase::Active);
+        assert_eq!(terms.phase(closes_at - moment, 5), Phase::Active);
+        assert_eq!(terms.phase(closes_at, 5), Phase::Ended);
+        assert_eq!(terms.phase(opens_at, 0), Phase::SoldOut);
+        assert_eq!(terms.phase(closes_at, 0), Phase::Ended);
+        assert_eq!(Terms { paused: true, ..terms }.phase(closes_at, 0), Phase::Paused);
+    }
+}

@@ -1,0 +1,180 @@
+//! The ledger is the source of truth: who bought which unit.
+//!
+//! [`Ledger`] has two forms with one behaviour: PostgreSQL, shared by every process, and SQLite, for the
+//! embedded mode. One conformance suite runs the same cases on both.
+
+mod error;
+mod postgres;
+mod sqlite;
+mod verdict;
+
+use crate::domain::{Product, ProductId, Purchase, PurchaseId, Revocation, Terms, UserId};
+
+pub use error::LedgerError;
+pub use postgres::{Leader, PostgresLedger, PostgresOptions};
+pub use sqlite::SqliteLedger;
+pub use verdict::Verdict;
+
+/// A product's sale as the ledger has it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LedgerSale {
+    /// The product.
+    pub product: ProductId,
+    /// Which incarnation of the admission state may sell.
+    pub epoch: u64,
+    /// The terms of the sale.
+    pub terms: Terms,
+    /// The highest unit that is sold; 0: none.
+    pub highest_unit: u32,
+}
+
+/// In whose name a batch is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Writer {
+    /// A worker, which stands aside while a rebuild takes its snapshot.
+    Worker,
+    /// The rebuild itself, which has made the workers stand aside.
+    Rebuild,
+}
+
+/// Where purchases are recorded.
+#[derive(Clone, Debug)]
+pub enum Ledger {
+    /// In PostgreSQL.
+    Postgres(PostgresLedger),
+    /// In a file of this process.
+    Sqlite(SqliteLedger),
+}
+
+macro_rules! on_either {
+    ($ledger:expr, $inner:ident => $call:expr) => {
+        match $ledger {
+            Ledger::Postgres($inner) => $call.await,
+            Ledger::Sqlite($inner) => $call.await,
+        }
+    };
+}
+
+impl Ledger {
+    /// Its name in logs and in the readiness answer.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Postgres(_) => "postgresql",
+            Self::Sqlite(_) => "sqlite",
+        }
+    }
+
+    /// Applies the migrations that are missing, under a lock; says how many.
+    pub async fn migrate(&self) -> Result<usize, LedgerError> {
+        on_either!(self, ledger => ledger.migrate())
+    }
+
+    /// Whether it answers.
+    pub async fn ping(&self) -> Result<(), LedgerError> {
+        on_either!(self, ledger => ledger.ping())
+    }
+
+    /// Writes the catalogue: new products are added, known ones changed, none removed. All or nothing. Stock
+    /// can't be lowered below the highest unit that is sold.
+    pub async fn upsert_products(&self, products: &[Product]) -> Result<(), LedgerError> {
+        on_either!(self, ledger => ledger.upsert_products(products))
+    }
+
+    /// Stops or resumes a sale. False: there is no such product.
+    pub async fn set_paused(&self, product: &ProductId, paused: bool) -> Result<bool, LedgerError> {
+        on_either!(self, ledger => ledger.set_paused(product, paused))
+    }
+
+    /// Every product's sale.
+    pub async fn sales(&self) -> Result<Vec<LedgerSale>, LedgerError> {
+        on_either!(self, ledger => ledger.sales())
+    }
+
+    /// Writes a batch in one transaction and says of each purchase, in order, what became of it. Doing it again
+    /// changes nothing.
+    pub async fn persist(
+        &self,
+        purchases: Vec<Purchase>,
+        writer: Writer,
+    ) -> Result<Vec<Verdict>, LedgerError> {
+        on_either!(self, ledger => ledger.persist(purchases, writer))
+    }
+
+    /// Records that a purchase was taken back, and why. False: it is in the ledger, and stays, or was revoked
+    /// before.
+    pub async fn revoke(&self, purchase: &Purchase, reason: &str) -> Result<bool, LedgerError> {
+        on_either!(self, ledger => ledger.revoke(purchase, reason))
+    }
+
+    /// A user's purchase.
+    pub async fn purchase_of(
+        &self,
+        product: &ProductId,
+        user: &UserId,
+    ) -> Result<Option<Purchase>, LedgerError> {
+        on_either!(self, ledger => ledger.purchase_of(product, user))
+    }
+
+    /// The latest purchase of a user that was taken back.
+    pub async fn revocation_of(
+        &self,
+        product: &ProductId,
+        user: &UserId,
+    ) -> Result<Option<Revocation>, LedgerError> {
+        on_either!(self, ledger => ledger.revocation_of(product, user))
+    }
+
+    /// How many purchases of a product were taken back.
+    pub async fn revocations(&self, product: &ProductId) -> Result<u64, LedgerError> {
+        on_either!(self, ledger => ledger.revocations(product))
+    }
+
+    /// A page of a product's purchases in the order of their units, from the one after `after_unit`.
+    pub async fn purchases(
+        &self,
+        product: &ProductId,
+        after_unit: u32,
+        limit: u32,
+    ) -> Result<Vec<Purchase>, LedgerError> {
+        on_either!(self, ledger => ledger.purchases(product, after_unit, limit))
+    }
+
+    /// Raises a product's epoch by one, and returns it: from now on no older admission state may sell.
+    pub async fn raise_epoch(&self, product: &ProductId) -> Result<u64, LedgerError> {
+        on_either!(self, ledger => ledger.raise_epoch(product))
+    }
+
+    /// Whether workers may take messages: no rebuild is under way or waiting.
+    pub async fn workers_may_run(&self) -> Result<bool, LedgerError> {
+        match self {
+            Self::Postgres(ledger) => ledger.workers_may_run().await,
+            Self::Sqlite(_) => Ok(true),
+        }
+    }
+
+    /// Tries to become the one process that rebuilds and sweeps. `None`: another one leads.
+    pub async fn lead(&self) -> Result<Option<Leader>, LedgerError> {
+        match self {
+            Self::Postgres(ledger) => ledger.lead().await,
+            // The data directory's lock has made this process the only one.
+            Self::Sqlite(_) => Ok(Some(Leader::alone())),
+        }
+    }
+}
+
+/// A unit or a stock as the ledger's column holds it. Neither exceeds [`crate::domain::TOTAL_STOCK_MAX`] in a
+/// well-formed catalogue; a unit that does is out of range of every product.
+fn column(number: u32) -> i32 {
+    i32::try_from(number).unwrap_or(i32::MAX)
+}
+
+/// A column that a check keeps positive.
+fn number(column: i32) -> u32 {
+    u32::try_from(column).unwrap_or(0)
+}
+
+/// A purchase id as text, for SQLite.
+fn purchase_id(text: &str) -> Result<PurchaseId, LedgerError> {
+    let parsed = text.parse().map_err(|_not_a_uuid| LedgerError::Corrupt("purchase id"))?;
+    Ok(PurchaseId(parsed))
+}

@@ -1,0 +1,83 @@
+//! Connections to PostgreSQL, with every bound set.
+
+use std::time::Duration;
+
+use deadpool::managed::{Hook, HookError};
+use diesel::{ConnectionError, ConnectionResult};
+use diesel_async::{
+    AsyncPgConnection, SimpleAsyncConnection,
+    pooled_connection::{AsyncDieselConnectionManager, ManagerConfig, RecyclingMethod, deadpool::Pool},
+};
+use futures_util::FutureExt;
+use tokio_postgres::{NoTls, config::TargetSessionAttrs};
+
+use super::{LedgerError, PostgresOptions};
+
+/// A connection is replaced at this age, so that none stays with a server that has been demoted or moved.
+const CONNECTION_AGE_MAX: Duration = Duration::from_mins(2);
+
+pub(super) fn pool(options: &PostgresOptions) -> Result<Pool<AsyncPgConnection>, LedgerError> {
+    parse(options)?;
+    let mut config = ManagerConfig::default();
+    let setup_options = options.clone();
+    config.custom_setup = Box::new(move |_url| {
+        let options = setup_options.clone();
+        async move { establish(&options).await }.boxed()
+    });
+    config.recycling_method = RecyclingMethod::Fast;
+    let manager = AsyncDieselConnectionManager::new_with_config(options.url.as_str(), config);
+    Pool::builder(manager)
+        .max_size(options.pool_size)
+        .runtime(deadpool::Runtime::Tokio1)
+        .wait_timeout(Some(options.connect_timeout))
+        .create_timeout(Some(options.connect_timeout))
+        .recycle_timeout(Some(options.connect_timeout))
+        .pre_recycle(Hook::sync_fn(|_, metrics| {
+            if metrics.created.elapsed() > CONNECTION_AGE_MAX {
+                return Err(HookError::message("old enough"));
+            }
+            Ok(())
+        }))
+        .build()
+        .map_err(|error| LedgerError::Unavailable(error.to_string()))
+}
+
+fn parse(options: &PostgresOptions) -> Result<tokio_postgres::Config, LedgerError> {
+    let mut config: tokio_postgres::Config =
+        options.url.parse().map_err(|error: tokio_postgres::Error| {
+            let why = std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
+            LedgerError::Unavailable(format!("DATABASE_URL can't be read: {why}"))
+        })?;
+    config
+        .application_name(&options.application_name)
+        .connect_timeout(options.connect_timeout)
+        .keepalives(true)
+        .keepalives_idle(Duration::from_secs(10))
+        .keepalives_interval(Duration::from_secs(3))
+        .keepalives_retries(3)
+        .tcp_user_timeout(Duration::from_secs(15))
+        // A replica, or a primary that was demoted, answers SELECT 1 and refuses every purchase.
+        .target_session_attrs(TargetSessionAttrs::ReadWrite);
+    Ok(config)
+}
+
+/// A connection of its own, outside the pool, or for it.
+pub(super) async fn establish(options: &PostgresOptions) -> ConnectionResult<AsyncPgConnection> {
+    let config = parse(options).map_err(|error| ConnectionError::BadConnection(error.to_string()))?;
+    let failed = |error: tokio_postgres::Error| {
+        let cause = std::error::Error::source(&error).map(ToString::to_string);
+        ConnectionError::BadConnection(cause.map_or(error.to_string(), |cause| format!("{error}: {cause}")))
+    };
+    let connecting = tokio::time::timeout(options.connect_timeout, config.connect(NoTls)).await;
+    let too_slow = |_elapsed| ConnectionError::BadConnection("connecting took too long".to_owned());
+    let (client, driver) = connecting.map_err(too_slow)?.map_err(failed)?;
+    let mut connection = AsyncPgConnection::try_from_client_and_connection(client, driver).await?;
+    let bounds = format!(
+        "SET statement_timeout = {}; SET lock_timeout = {}; SET idle_in_transaction_session_timeout = '30s'",
+        options.statement_timeout.as_millis(),
+        options.lock_timeout.as_millis(),
+    );
+    let set = connection.batch_execute(&bounds).await;
+    set.map_err(|error| ConnectionError::BadConnection(error.to_string()))?;
+    Ok(connection)
+}

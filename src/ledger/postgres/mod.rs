@@ -1,0 +1,318 @@
+//! The ledger in PostgreSQL.
+
+mod connect;
+mod leader;
+mod rows;
+mod schema;
+
+use std::{collections::HashSet, time::Duration};
+
+use diesel::{ExpressionMethods, OptionalExtension, QueryDsl, sql_query, sql_types};
+use diesel_async::{
+    AsyncConnection, AsyncMigrationHarness, AsyncPgConnection, RunQueryDsl, SimpleAsyncConnection,
+    pooled_connection::deadpool::{Object, Pool},
+};
+use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
+use futures_util::{FutureExt, future::BoxFuture};
+
+use super::{LedgerError, LedgerSale, Verdict, Writer, column, number};
+use crate::domain::{Product, ProductId, Purchase, PurchaseId, Revocation, UserId};
+pub use leader::Leader;
+use rows::{ClassifyRow, IdRow, ProductRow, PurchaseRow, SaleRow};
+use schema::{products, purchases, revocations};
+
+const MIGRATIONS: EmbeddedMigrations = embed_migrations!("migrations/postgres");
+
+/// Keys of PostgreSQL's advisory locks; one database holds one system. The numbers are arbitrary.
+mod lock {
+    pub(super) const MIGRATIONS: i64 = 0x666c_6173_6801;
+    pub(super) const LEADER: i64 = 0x666c_6173_6802;
+    /// Shared by every transaction that persists; exclusive while a rebuild takes its snapshot.
+    pub(super) const WORKERS: i64 = 0x666c_6173_6803;
+}
+
+/// How to reach PostgreSQL.
+#[derive(Clone, Debug)]
+pub struct PostgresOptions {
+    /// `postgres://user:password@host:port/database`
+    pub url: String,
+    /// What shows in `pg_stat_activity`.
+    pub application_name: String,
+    /// Most connections.
+    pub pool_size: usize,
+    /// How long to wait for a connection.
+    pub connect_timeout: Duration,
+    /// Longest statement.
+    pub statement_timeout: Duration,
+    /// Longest wait for a lock.
+    pub lock_timeout: Duration,
+}
+
+/// The ledger in PostgreSQL; clones share the pool.
+#[derive(Clone)]
+pub struct PostgresLedger {
+    pool: Pool<AsyncPgConnection>,
+    options: PostgresOptions,
+}
+
+impl std::fmt::Debug for PostgresLedger {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(out, "PostgresLedger({})", self.options.application_name)
+    }
+}
+
+impl PostgresLedger {
+    /// Connects when first used. Fails only if the URL can't be read.
+    pub fn new(options: PostgresOptions) -> Result<Self, LedgerError> {
+        Ok(Self { pool: connect::pool(&options)?, options })
+    }
+
+    async fn connection(&self) -> Result<Object<AsyncPgConnection>, LedgerError> {
+        Ok(self.pool.get().await?)
+    }
+
+    pub(super) async fn migrate(&self) -> Result<usize, LedgerError> {
+        let mut connection = connect::establish(&self.options).await?;
+        // Released with the connection, whatever happens.
+        sql_query("SELECT pg_advisory_lock($1)")
+            .bind::<sql_types::BigInt, _>(lock::MIGRATIONS)
+            .execute(&mut connection)
+            .await?;
+        let migrating = tokio::spawn(async move {
+            let mut harness = AsyncMigrationHarness::new(connection);
+            harness.run_pending_migrations(MIGRATIONS).map(|applied| applied.len())
+        });
+        let ended = migrating.await.map_err(|panicked| LedgerError::Migration(panicked.to_string()))?;
+        ended.map_err(|error| LedgerError::Migration(error.to_string()))
+    }
+
+    pub(super) async fn ping(&self) -> Result<(), LedgerError> {
+        Ok(self.connection().await?.batch_execute("SELECT 1").await?)
+    }
+
+    pub(super) async fn upsert_products(&self, catalogue: &[Product]) -> Result<(), LedgerError> {
+        let catalogue = catalogue.to_vec();
+        self.transaction("upsert_products", move |connection| {
+            async move {
+                for product in &catalogue {
+                    let id = product.id.as_str();
+                    let row = ProductRow::from(product);
+                    diesel::insert_into(products::table)
+                        .values(&row)
+                        .on_conflict(products::id)
+                        .do_update()
+                        .set((&row, products::updated_at.eq(diesel::dsl::now)))
+                        .execute(connection)
+                        .await?;
+                    // The row is locked now, so that nothing is sold under the old stock meanwhile.
+                    let highest = purchases::table.filter(purchases::product_id.eq(id));
+                    let highest: Option<i32> =
+                        highest.select(diesel::dsl::max(purchases::unit)).first(connection).await?;
+                    let highest_unit = number(highest.unwrap_or(0));
+                    if product.total_stock < highest_unit {
+                        let (product, total_stock) = (product.id.clone(), product.total_stock);
+                        return Err(LedgerError::StockBelowSold { product, total_stock, highest_unit });
+                    }
+                }
+                Ok(())
+            }
+            .boxed()
+        })
+        .await
+    }
+
+    pub(super) async fn set_paused(&self, product: &ProductId, paused: bool) -> Result<bool, LedgerError> {
+        let changed = diesel::update(products::table.find(product.as_str()))
+            .set((products::paused.eq(paused), products::updated_at.eq(diesel::dsl::now)))
+            .execute(&mut self.connection().await?)
+            .await?;
+        Ok(changed == 1)
+    }
+
+    pub(super) async fn sales(&self) -> Result<Vec<LedgerSale>, LedgerError> {
+        let rows: Vec<SaleRow> = sql_query(
+            "SELECT id, epoch, total_stock, sale_start, sale_end, paused,
+                    (SELECT max(unit) FROM purchases WHERE product_id = products.id) AS highest_unit
+             FROM products ORDER BY id",
+        )
+        .load(&mut self.connection().await?)
+        .await?;
+        rows.into_iter().map(LedgerSale::try_from).collect()
+    }
+
+    pub(super) async fn persist(
+        &self,
+        batch: Vec<Purchase>,
+        writer: Writer,
+    ) -> Result<Vec<Verdict>, LedgerError> {
+        self.transaction("persist", move |connection| {
+            async move {
+                if writer == Writer::Worker && !leader::share_workers_lock(connection).await? {
+                    return Err(LedgerError::RebuildUnderWay);
+                }
+                let inserted = insert(connection, &batch).await?;
+                if inserted.len() == batch.len() {
+                    return Ok(vec![Verdict::Recorded; batch.len()]);
+                }
+                let left: Vec<_> = batch.iter().filter(|purchase| !inserted.contains(&purchase.id)).collect();
+                let mut obstacles = classify(connection, &left).await?;
+                let verdict = |purchase: &Purchase| match obstacles.remove(&purchase.id) {
+                    Some(row) => row.obstacles().verdict(purchase),
+                    None => Verdict::Recorded,
+                };
+                Ok(batch.iter().map(verdict).collect())
+            }
+            .boxed()
+        })
+        .await
+    }
+
+    pub(super) async fn revoke(&self, purchase: &Purchase, reason: &str) -> Result<bool, LedgerError> {
+        let recorded = sql_query(
+            "INSERT INTO revocations (purchase_id, product_id, user_id, reason)
+             SELECT $1, $2, $3, $4 WHERE NOT EXISTS (SELECT FROM purchases WHERE id = $1)
+             ON CONFLICT DO NOTHING",
+        )
+        .bind::<sql_types::Uuid, _>(purchase.id.0)
+        .bind::<sql_types::Text, _>(purchase.product.as_str())
+        .bind::<sql_types::Text, _>(purchase.user.as_str())
+        .bind::<sql_types::Text, _>(reason)
+        .execute(&mut self.connection().await?)
+        .await?;
+        Ok(recorded == 1)
+    }
+
+    pub(super) async fn purchase_of(
+        &self,
+        product: &ProductId,
+        user: &UserId,
+    ) -> Result<Option<Purchase>, LedgerError> {
+        let row: Option<PurchaseRow> = purchases::table
+            .filter(purchases::product_id.eq(product.as_str()))
+            .filter(purchases::user_id.eq(user.as_str()))
+            .select((purchases::id, purchases::user_id, purchases::unit, purchases::admitted_at))
+            .first(&mut self.connection().await?)
+            .await
+            .optional()?;
+        row.map(|row| row.purchase(product)).transpose()
+    }
+
+    pub(super) async fn revocation_of(
+        &self,
+        product: &ProductId,
+        user: &UserId,
+    ) -> Result<Option<Revocation>, LedgerError> {
+        let row: Option<(uuid::Uuid, String)> = revocations::table
+            .filter(revocations::product_id.eq(product.as_str()))
+            .filter(revocations::user_id.eq(user.as_str()))
+            .order(revocations::revoked_at.desc())
+            .select((revocations::purchase_id, revocations::reason))
+            .first(&mut self.connection().await?)
+            .await
+            .optional()?;
+        Ok(row.map(|(id, reason)| Revocation { id: PurchaseId(id), reason }))
+    }
+
+    pub(super) async fn revocations(&self, product: &ProductId) -> Result<u64, LedgerError> {
+        let count: i64 = revocations::table
+            .filter(revocations::product_id.eq(product.as_str()))
+            .count()
+            .get_result(&mut self.connection().await?)
+            .await?;
+        Ok(count.unsigned_abs())
+    }
+
+    pub(super) async fn purchases(
+        &self,
+        product: &ProductId,
+        after_unit: u32,
+        limit: u32,
+    ) -> Result<Vec<Purchase>, LedgerError> {
+        let rows: Vec<PurchaseRow> = purchases::table
+            .filter(purchases::product_id.eq(product.as_str()))
+            .filter(purchases::unit.gt(column(after_unit)))
+            .order(purchases::unit)
+            .limit(limit.into())
+            .select((purchases::id, purchases::user_id, purchases::unit, purchases::admitted_at))
+            .load(&mut self.connection().await?)
+            .await?;
+        rows.into_iter().map(|row| row.purchase(product)).collect()
+    }
+
+    pub(super) async fn raise_epoch(&self, product: &ProductId) -> Result<u64, LedgerError> {
+        let epoch: Option<i64> = diesel::update(products::table.find(product.as_str()))
+            .set((products::epoch.eq(products::epoch + 1), products::updated_at.eq(diesel::dsl::now)))
+            .returning(products::epoch)
+            .get_result(&mut self.connection().await?)
+            .await
+            .optional()?;
+        epoch.map(i64::unsigned_abs).ok_or_else(|| LedgerError::UnknownProduct(product.clone()))
+    }
+
+    pub(super) async fn workers_may_run(&self) -> Result<bool, LedgerError> {
+        // Outside a transaction the lock ends with the statement: it is only a question.
+        leader::share_workers_lock(&mut *self.connection().await?).await
+    }
+
+    pub(super) async fn lead(&self) -> Result<Option<Leader>, LedgerError> {
+        Leader::elect(connect::establish(&self.options).await?).await
+    }
+
+    /// The one way in which transactions are run: in a task of their own, because a transaction that is dropped
+    /// half-way would leave its connection in an unknown state; bounded by the connection's time-outs.
+    async fn transaction<R, F>(&self, name: &'static str, body: F) -> Result<R, LedgerError>
+    where
+        R: Send + 'static,
+        F: for<'c> FnOnce(&'c mut AsyncPgConnection) -> BoxFuture<'c, Result<R, LedgerError>>
+            + Send
+            + 'static,
+    {
+        let mut connection = self.connection().await?;
+        let started = std::time::Instant::now();
+        let running = tokio::spawn(async move {
+            connection.transaction(async move |connection| body(connection).await).await
+        });
+        let ended =
+            running.await.map_err(|panicked| LedgerError::Unavailable(format!("{name}: {panicked}")))?;
+        tracing::trace!(transaction = name, elapsed = ?started.elapsed(), ok = ended.is_ok());
+        ended
+    }
+}
+
+async fn insert(
+    connection: &mut AsyncPgConnection,
+    batch: &[Purchase],
+) -> Result<HashSet<PurchaseId>, LedgerError> {
+    let ids: Vec<_> = batch.iter().map(|purchase| purchase.id.0).collect();
+    let products: Vec<_> = batch.iter().map(|purchase| purchase.product.as_str()).collect();
+    let users: Vec<_> = batch.iter().map(|purchase| purchase.user.as_str()).collect();
+    let units: Vec<_> = batch.iter().map(|purchase| column(purchase.unit)).collect();
+    let times: Vec<_> = batch.iter().map(|purchase| purchase.admitted_at).collect();
+    let rows: Vec<IdRow> = sql_query(include_str!("persist.sql"))
+        .bind::<sql_types::Array<sql_types::Uuid>, _>(ids)
+        .bind::<sql_types::Array<sql_types::Text>, _>(products)
+        .bind::<sql_types::Array<sql_types::Text>, _>(users)
+        .bind::<sql_types::Array<sql_types::Integer>, _>(units)
+        .bind::<sql_types::Array<sql_types::Timestamptz>, _>(times)
+        .load(connection)
+        .await?;
+    Ok(rows.into_iter().map(|row| PurchaseId(row.id)).collect())
+}
+
+async fn classify(
+    connection: &mut AsyncPgConnection,
+    left: &[&Purchase],
+) -> Result<std::collections::HashMap<PurchaseId, ClassifyRow>, LedgerError> {
+    let ids: Vec<_> = left.iter().map(|purchase| purchase.id.0).collect();
+    let products: Vec<_> = left.iter().map(|purchase| purchase.product.as_str()).collect();
+    let users: Vec<_> = left.iter().map(|purchase| purchase.user.as_str()).collect();
+    let units: Vec<_> = left.iter().map(|purchase| column(purchase.unit)).collect();
+    let rows: Vec<ClassifyRow> = sql_query(include_str!("classify.sql"))
+        .bind::<sql_types::Array<sql_types::Uuid>, _>(ids)
+        .bind::<sql_types::Array<sql_types::Text>, _>(products)
+        .bind::<sql_types::Array<sql_types::Text>, _>(users)
+        .bind::<sql_types::Array<sql_types::Integer>, _>(units)
+        .load(connection)
+        .await?;
+    Ok(rows.into_iter().map(|row| (PurchaseId(row.id), row)).collect())
+}

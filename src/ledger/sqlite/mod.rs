@@ -1,0 +1,287 @@
+//! The ledger in a SQLite file, for the embedded mode: one process, one connection.
+
+mod rows;
+
+use std::{collections::HashMap, path::Path, sync::Arc};
+
+use diesel::{OptionalExtension, SqliteConnection, sql_query, sql_types};
+use diesel_async::{
+    AsyncConnection, AsyncMigrationHarness, RunQueryDsl, SimpleAsyncConnection,
+    sync_connection_wrapper::SyncConnectionWrapper,
+};
+use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
+use futures_util::{FutureExt, future::BoxFuture};
+use tokio::sync::Mutex;
+
+use super::{LedgerError, LedgerSale, Verdict, Writer, purchase_id};
+use crate::domain::{Product, ProductId, Purchase, Revocation, UserId};
+use rows::{ClassifyRow, CountRow, IdRow, PurchaseRow, RevocationRow, SaleRow};
+
+const MIGRATIONS: EmbeddedMigrations = embed_migrations!("migrations/sqlite");
+
+/// SQL for the time now, in milliseconds.
+const NOW: &str = "CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER)";
+
+type Connection = SyncConnectionWrapper<SqliteConnection>;
+
+/// The ledger in a SQLite file; clones share the connection.
+#[derive(Clone)]
+pub struct SqliteLedger {
+    connection: Arc<Mutex<Connection>>,
+    path: Arc<str>,
+}
+
+impl std::fmt::Debug for SqliteLedger {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(out, "SqliteLedger({})", self.path)
+    }
+}
+
+impl SqliteLedger {
+    /// Opens or creates the file.
+    pub async fn open(path: &Path) -> Result<Self, LedgerError> {
+        let path: Arc<str> = path.to_string_lossy().into();
+        Ok(Self { connection: Arc::new(Mutex::new(connect(&path).await?)), path })
+    }
+
+    pub(super) async fn migrate(&self) -> Result<usize, LedgerError> {
+        let connection = connect(&self.path).await?;
+        let migrating = tokio::task::spawn_blocking(move || {
+            let mut harness = AsyncMigrationHarness::new(connection);
+            harness.run_pending_migrations(MIGRATIONS).map(|applied| applied.len())
+        });
+        let ended = migrating.await.map_err(|panicked| LedgerError::Migration(panicked.to_string()))?;
+        ended.map_err(|error| LedgerError::Migration(error.to_string()))
+    }
+
+    pub(super) async fn ping(&self) -> Result<(), LedgerError> {
+        Ok(self.connection.lock().await.batch_execute("SELECT 1").await?)
+    }
+
+    pub(super) async fn upsert_products(&self, catalogue: &[Product]) -> Result<(), LedgerError> {
+        let catalogue = catalogue.to_vec();
+        self.transaction("upsert_products", move |connection| {
+            async move {
+                for product in &catalogue {
+                    upsert(connection, product).await?;
+                    let highest_unit = highest_unit(connection, &product.id).await?;
+                    if product.total_stock < highest_unit {
+                        let (product, total_stock) = (product.id.clone(), product.total_stock);
+                        return Err(LedgerError::StockBelowSold { product, total_stock, highest_unit });
+                    }
+                }
+                Ok(())
+            }
+            .boxed()
+        })
+        .await
+    }
+
+    pub(super) async fn set_paused(&self, product: &ProductId, paused: bool) -> Result<bool, LedgerError> {
+        let changed = sql_query(format!("UPDATE products SET paused = ?1, updated_at = {NOW} WHERE id = ?2"))
+            .bind::<sql_types::Bool, _>(paused)
+            .bind::<sql_types::Text, _>(product.as_str())
+            .execute(&mut *self.connection.lock().await)
+            .await?;
+        Ok(changed == 1)
+    }
+
+    pub(super) async fn sales(&self) -> Result<Vec<LedgerSale>, LedgerError> {
+        let rows: Vec<SaleRow> = sql_query(
+            "SELECT id, epoch, total_stock, sale_start, sale_end, paused,
+                    (SELECT max(unit) FROM purchases WHERE product_id = products.id) AS highest_unit
+             FROM products ORDER BY id",
+        )
+        .load(&mut *self.connection.lock().await)
+        .await?;
+        rows.into_iter().map(LedgerSale::try_from).collect()
+    }
+
+    pub(super) async fn persist(
+        &self,
+        batch: Vec<Purchase>,
+        _writer: Writer,
+    ) -> Result<Vec<Verdict>, LedgerError> {
+        self.transaction("persist", move |connection| {
+            async move {
+                let items = rows::to_json(&batch);
+                let inserted: Vec<IdRow> = sql_query(include_str!("persist.sql"))
+                    .bind::<sql_types::Text, _>(&items)
+                    .load(connection)
+                    .await?;
+                if inserted.len() == batch.len() {
+                    return Ok(vec![Verdict::Recorded; batch.len()]);
+                }
+                let rows: Vec<ClassifyRow> = sql_query(include_str!("classify.sql"))
+                    .bind::<sql_types::Text, _>(&items)
+                    .load(connection)
+                    .await?;
+                let mut obstacles = HashMap::new();
+                for row in rows {
+                    obstacles.insert(purchase_id(&row.id)?, row);
+                }
+                let verdict = |purchase: &Purchase| match obstacles.get(&purchase.id) {
+                    Some(row) => Ok(row.obstacles()?.verdict(purchase)),
+                    None => Err(LedgerError::Corrupt("a purchase that was not classified")),
+                };
+                batch.iter().map(verdict).collect()
+            }
+            .boxed()
+        })
+        .await
+    }
+
+    pub(super) async fn revoke(&self, purchase: &Purchase, reason: &str) -> Result<bool, LedgerError> {
+        let recorded = sql_query(
+            "INSERT INTO revocations (purchase_id, product_id, user_id, reason)
+             SELECT ?1, ?2, ?3, ?4 WHERE NOT EXISTS (SELECT 1 FROM purchases WHERE id = ?1)
+             ON CONFLICT DO NOTHING",
+        )
+        .bind::<sql_types::Text, _>(purchase.id.to_string())
+        .bind::<sql_types::Text, _>(purchase.product.as_str())
+        .bind::<sql_types::Text, _>(purchase.user.as_str())
+        .bind::<sql_types::Text, _>(reason)
+        .execute(&mut *self.connection.lock().await)
+        .await?;
+        Ok(recorded == 1)
+    }
+
+    pub(super) async fn purchase_of(
+        &self,
+        product: &ProductId,
+        user: &UserId,
+    ) -> Result<Option<Purchase>, LedgerError> {
+        let row: Option<PurchaseRow> = sql_query(
+            "SELECT id, user_id, unit, admitted_at FROM purchases WHERE product_id = ?1 AND user_id = ?2",
+        )
+        .bind::<sql_types::Text, _>(product.as_str())
+        .bind::<sql_types::Text, _>(user.as_str())
+        .get_result(&mut *self.connection.lock().await)
+        .await
+        .optional()?;
+        row.map(|row| row.purchase(product)).transpose()
+    }
+
+    pub(super) async fn revocation_of(
+        &self,
+        product: &ProductId,
+        user: &UserId,
+    ) -> Result<Option<Revocation>, LedgerError> {
+        let row: Option<RevocationRow> = sql_query(
+            "SELECT purchase_id, reason FROM revocations WHERE product_id = ?1 AND user_id = ?2
+             ORDER BY revoked_at DESC LIMIT 1",
+        )
+        .bind::<sql_types::Text, _>(product.as_str())
+        .bind::<sql_types::Text, _>(user.as_str())
+        .get_result(&mut *self.connection.lock().await)
+        .await
+        .optional()?;
+        row.map(RevocationRow::revocation).transpose()
+    }
+
+    pub(super) async fn revocations(&self, product: &ProductId) -> Result<u64, LedgerError> {
+        let row: CountRow = sql_query("SELECT count(*) AS count FROM revocations WHERE product_id = ?1")
+            .bind::<sql_types::Text, _>(product.as_str())
+            .get_result(&mut *self.connection.lock().await)
+            .await?;
+        Ok(row.count.unsigned_abs())
+    }
+
+    pub(super) async fn purchases(
+        &self,
+        product: &ProductId,
+        after_unit: u32,
+        limit: u32,
+    ) -> Result<Vec<Purchase>, LedgerError> {
+        let rows: Vec<PurchaseRow> = sql_query(
+            "SELECT id, user_id, unit, admitted_at FROM purchases
+             WHERE product_id = ?1 AND unit > ?2 ORDER BY unit LIMIT ?3",
+        )
+        .bind::<sql_types::Text, _>(product.as_str())
+        .bind::<sql_types::BigInt, _>(i64::from(after_unit))
+        .bind::<sql_types::BigInt, _>(i64::from(limit))
+        .load(&mut *self.connection.lock().await)
+        .await?;
+        rows.into_iter().map(|row| row.purchase(product)).collect()
+    }
+
+    pub(super) async fn raise_epoch(&self, product: &ProductId) -> Result<u64, LedgerError> {
+        let row: Option<CountRow> = sql_query(format!(
+            "UPDATE products SET epoch = epoch + 1, updated_at = {NOW} WHERE id = ?1 RETURNING epoch AS count"
+        ))
+        .bind::<sql_types::Text, _>(product.as_str())
+        .get_result(&mut *self.connection.lock().await)
+        .await
+        .optional()?;
+        let epoch = row.map(|row| row.count.unsigned_abs());
+        epoch.ok_or_else(|| LedgerError::UnknownProduct(product.clone()))
+    }
+
+    /// The one way in which transactions are run: in a task of their own, because a transaction that is dropped
+    /// half-way would leave the connection in an unknown state.
+    async fn transaction<R, F>(&self, name: &'static str, body: F) -> Result<R, LedgerError>
+    where
+        R: Send + 'static,
+        F: for<'c> FnOnce(&'c mut Connection) -> BoxFuture<'c, Result<R, LedgerError>> + Send + 'static,
+    {
+        let connection = self.connection.clone();
+        let running = tokio::spawn(async move {
+            connection
+                .lock()
+                .await
+                .immediate_transaction(async move |connection| body(connection).await)
+                .await
+        });
+        running.await.map_err(|panicked| LedgerError::Unavailable(format!("{name}: {panicked}")))?
+    }
+}
+
+async fn connect(path: &str) -> Result<Connection, LedgerError> {
+    let mut connection = Connection::establish(path).await?;
+    // A commit is on disk when it returns (FULL), and readers such as `flashsale pause` don't block it (WAL).
+    connection
+        .batch_execute(
+            "PRAGMA busy_timeout = 5000; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;
+             PRAGMA foreign_keys = ON",
+        )
+        .await?;
+    Ok(connection)
+}
+
+async fn upsert(connection: &mut Connection, product: &Product) -> Result<(), LedgerError> {
+    let millis = |instant: Option<chrono::DateTime<chrono::Utc>>| instant.map(|at| at.timestamp_millis());
+    sql_query(format!(
+        "INSERT INTO products (id, name, description, image, price_minor, original_price_minor, currency,
+                               total_stock, sale_start, sale_end)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
+         ON CONFLICT (id) DO UPDATE SET
+             name = excluded.name, description = excluded.description, image = excluded.image,
+             price_minor = excluded.price_minor, original_price_minor = excluded.original_price_minor,
+             currency = excluded.currency, total_stock = excluded.total_stock,
+             sale_start = excluded.sale_start, sale_end = excluded.sale_end, updated_at = {NOW}"
+    ))
+    .bind::<sql_types::Text, _>(product.id.as_str())
+    .bind::<sql_types::Text, _>(&product.name)
+    .bind::<sql_types::Text, _>(&product.description)
+    .bind::<sql_types::Text, _>(&product.image)
+    .bind::<sql_types::BigInt, _>(product.price.minor())
+    .bind::<sql_types::Nullable<sql_types::BigInt>, _>(
+        product.original_price.as_ref().map(crate::domain::Money::minor),
+    )
+    .bind::<sql_types::Text, _>(product.price.currency())
+    .bind::<sql_types::BigInt, _>(i64::from(product.total_stock))
+    .bind::<sql_types::Nullable<sql_types::BigInt>, _>(millis(product.sale_start))
+    .bind::<sql_types::Nullable<sql_types::BigInt>, _>(millis(product.sale_end))
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+async fn highest_unit(connection: &mut Connection, product: &ProductId) -> Result<u32, LedgerError> {
+    let row: CountRow =
+        sql_query("SELECT coalesce(max(unit), 0) AS count FROM purchases WHERE product_id = ?1")
+            .bind::<sql_types::Text, _>(product.as_str())
+            .get_result(connection)
+            .await?;
+    u32::try_from(row.count).map_err(|_negative| LedgerError::Corrupt("unit"))
+}

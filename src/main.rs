@@ -1,0 +1,16 @@
+//! The `flashsale` program: everything is in the library.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use flashsale::commands::{Cli, run};
+
+fn main() -> ExitCode {
+    match run(Cli::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("flashsale: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

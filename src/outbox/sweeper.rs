@@ -1,0 +1,102 @@
+//! Sends again what the outbox still holds: purchases whose publish failed, was not confirmed, or whose process
+//! died in between. No entry is forgotten, and no outage becomes a storm.
+//!
+//! An entry is sent again when it reaches an age of 5 s (by default), then at four times that age, and so on.
+//! Nothing is noted down per entry: for each age there is a mark up to which the stream has been swept. A mark
+//! moves only after a confirmed publish, and moves the marks of all smaller ages with it, so that after an
+//! outage every entry goes out once, not once for each age that it passed meanwhile.
+
+use std::{collections::HashMap, time::Duration};
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use crate::admission::{Gate, GateError};
+use crate::broker::{Broker, BrokerError, Message};
+use crate::domain::{EntryId, ProductId, SaleState};
+
+/// Ages at which an entry is sent again: 1, 4, 16, … times the first.
+const AGES: usize = 6;
+/// Entries read, and sent as one message, at a time.
+const PAGE: usize = 500;
+
+/// Why a sweep ended early. The next one goes on from there.
+#[derive(Debug, thiserror::Error)]
+pub enum SweepError {
+    /// The outbox could not be read.
+    #[error("the outbox can't be read")]
+    Gate(#[from] GateError),
+    /// The broker did not take a message.
+    #[error("the broker did not take what was swept")]
+    Broker(#[from] BrokerError),
+}
+
+/// Sweeps the outboxes of all products.
+#[derive(Debug)]
+pub struct Sweeper {
+    gate: Gate,
+    broker: Broker,
+    first_age: TimeDelta,
+    marks: HashMap<ProductId, Marks>,
+}
+
+#[derive(Debug)]
+struct Marks {
+    epoch: u64,
+    swept: [EntryId; AGES],
+    /// When the oldest entries are swept once more.
+    again_at: DateTime<Utc>,
+}
+
+impl Sweeper {
+    /// Sends entries again from the age of `first_age` on.
+    pub fn new(gate: Gate, broker: Broker, first_age: Duration) -> Self {
+        let first_age = TimeDelta::from_std(first_age).unwrap_or(TimeDelta::seconds(5));
+        Self { gate, broker, first_age, marks: HashMap::new() }
+    }
+
+    fn age(&self, level: usize) -> TimeDelta {
+        self.first_age * 4_i32.pow(u32::try_from(level).unwrap_or(0))
+    }
+
+    /// Sends what is due of one product, given its sale as it stands; says how many purchases that were.
+    pub async fn sweep(&mut self, product: &ProductId, sale: &SaleState) -> Result<usize, SweepError> {
+        let oldest = AGES - 1;
+        let again_at = sale.now + self.age(oldest);
+        let fresh = || Marks { epoch: sale.epoch, swept: [EntryId::FIRST; AGES], again_at };
+        let mut marks = match self.marks.remove(product) {
+            Some(marks) if marks.epoch == sale.epoch => marks,
+            _ => fresh(),
+        };
+        if sale.now >= marks.again_at {
+            marks.swept[oldest] = EntryId::FIRST;
+            marks.again_at = again_at;
+        }
+        let swept = self.sweep_ages(product, sale, &mut marks).await;
+        self.marks.insert(product.clone(), marks);
+        swept
+    }
+
+    async fn sweep_ages(
+        &self,
+        product: &ProductId,
+        sale: &SaleState,
+        marks: &mut Marks,
+    ) -> Result<usize, SweepError> {
+        let mut swept = 0;
+        for level in (0..AGES).rev() {
+            let due = EntryId::end_of(sale.now - self.age(level));
+            while marks.swept[level] < due {
+                let page = self.gate.outbox(product, marks.swept[level], due, PAGE).await?;
+                let reached = if page.len() < PAGE { due } else { page.last().map_or(due, |entry| entry.id) };
+                swept += page.len();
+                for message in Message::group(page) {
+                    self.broker.publish(&message).await?;
+                }
+                for mark in &mut marks.swept[..=level] {
+                    *mark = reached.max(*mark);
+                }
+            }
+        }
+        Ok(swept)
+    }
+}

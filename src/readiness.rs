@@ -1,0 +1,63 @@
+//! Whether this process can do its work, dependency by dependency.
+
+use std::time::Duration;
+
+use tokio::time::timeout;
+
+use crate::admission::Gate;
+use crate::dependency::Dependency;
+use crate::domain::Catalogue;
+use crate::ledger::Ledger;
+
+/// The ledger is asked anew at each question; it gets this long to answer.
+const PING_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// What a process depends on.
+#[derive(Clone, Debug)]
+pub struct Readiness {
+    /// Asked whether each sale has its admission state.
+    pub gate: Gate,
+    /// Whose sales.
+    pub catalogue: Catalogue,
+    /// Asked whether it answers.
+    pub ledger: Ledger,
+    /// Connections, each with its state.
+    pub dependencies: Vec<Dependency>,
+    /// Selling needs admission alone: while broker or ledger are away, purchases wait in the outbox. A worker
+    /// needs everything.
+    pub needs_everything: bool,
+}
+
+/// One line of the answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Check {
+    /// The dependency's name.
+    pub name: String,
+    /// Why it is not ready; `None`: it is.
+    pub outage: Option<String>,
+    /// Whether this process can't work without it.
+    pub required: bool,
+}
+
+impl Readiness {
+    /// Checks everything.
+    pub async fn check(&self) -> Vec<Check> {
+        let mut checks = Vec::new();
+        for dependency in &self.dependencies {
+            let required = self.needs_everything || dependency.name() == "redis";
+            let name = dependency.name().to_owned();
+            checks.push(Check { name, outage: dependency.outage(), required });
+        }
+        let outage = match timeout(PING_TIMEOUT, self.ledger.ping()).await {
+            Ok(Ok(())) => None,
+            Ok(Err(error)) => Some(error.to_string()),
+            Err(_elapsed) => Some("no answer".to_owned()),
+        };
+        checks.push(Check { name: self.ledger.name().to_owned(), outage, required: self.needs_everything });
+        for product in self.catalogue.ids() {
+            let outage = self.gate.sale(product).await.err().map(|error| error.to_string());
+            checks.push(Check { name: format!("sale {product}"), outage, required: !self.needs_everything });
+        }
+        checks
+    }
+}

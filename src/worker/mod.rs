@@ -1,0 +1,170 @@
+//! A worker takes messages in batches, records them in the ledger in one transaction each, settles what could
+//! not be recorded, deletes the outbox entries, and acks last.
+//!
+//! [`Batch`] is the single step, which tests drive; [`Worker::run`] repeats it and waits out outages.
+
+mod batch;
+mod conflict;
+
+use std::time::Duration;
+
+use tokio::time::{Instant, timeout_at};
+use tokio_util::sync::CancellationToken;
+
+use crate::admission::Gate;
+use crate::broker::{Broker, Consumer};
+use crate::dependency::{Backoff, Dependency};
+use crate::ledger::{Ledger, LedgerError, Writer};
+pub use batch::{Batch, StepError};
+
+/// How often a worker asks whether it should stand aside for a rebuild.
+const ASIDE_INTERVAL: Duration = Duration::from_millis(250);
+
+/// Where a worker reads and writes.
+#[derive(Clone, Debug)]
+pub struct Stores {
+    /// Where admitted purchases come from, and where outbox entries are deleted.
+    pub gate: Gate,
+    /// Where messages come from.
+    pub broker: Broker,
+    /// Where purchases are recorded.
+    pub ledger: Ledger,
+}
+
+/// How a worker batches.
+#[derive(Clone, Debug)]
+pub struct WorkerOptions {
+    /// Purchases after which a batch is full. A message is never split, so a batch may hold a message more.
+    pub batch_items_max: usize,
+    /// How long a batch waits to fill.
+    pub linger: Duration,
+}
+
+/// Takes messages and records them.
+#[derive(Debug)]
+pub struct Worker {
+    stores: Stores,
+    options: WorkerOptions,
+    /// The ledger's state as this worker sees it.
+    ledger_state: Dependency,
+}
+
+impl Worker {
+    /// A worker on these stores.
+    pub fn new(stores: Stores, options: WorkerOptions, ledger_state: Dependency) -> Self {
+        Self { stores, options, ledger_state }
+    }
+
+    /// Works until `stop`, then finishes the batch under way and gives the rest back.
+    pub async fn run(self, stop: CancellationToken) {
+        let mut backoff = Backoff::default();
+        while !stop.is_cancelled() {
+            if !self.may_run().await {
+                pause(&mut backoff, &stop).await;
+                continue;
+            }
+            match self.stores.broker.consume().await {
+                Ok(consumer) => {
+                    self.broker_is(None);
+                    backoff.reset();
+                    self.consume(consumer, &stop).await;
+                }
+                Err(error) => {
+                    self.broker_is(Some(&error));
+                    pause(&mut backoff, &stop).await;
+                }
+            }
+        }
+    }
+
+    fn broker_is(&self, error: Option<&dyn std::error::Error>) {
+        match (self.stores.broker.consuming(), error) {
+            (Some(dependency), Some(error)) => dependency.down(error),
+            (Some(dependency), None) => dependency.up(),
+            (None, _) => {}
+        }
+    }
+
+    async fn may_run(&self) -> bool {
+        match self.stores.ledger.workers_may_run().await {
+            Ok(may_run) => {
+                self.ledger_state.up();
+                may_run
+            }
+            Err(error) => {
+                self.ledger_state.down(error);
+                false
+            }
+        }
+    }
+
+    /// Takes batches until the consumer fails, a rebuild wants the workers aside, or `stop`.
+    async fn consume(&self, mut consumer: Consumer, stop: &CancellationToken) {
+        let mut ask = tokio::time::interval(ASIDE_INTERVAL);
+        ask.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            let batch = tokio::select! {
+                () = stop.cancelled() => break,
+                _ = ask.tick() => {
+                    // An outage of the ledger is no reason to leave: the messages can wait here as well.
+                    if matches!(self.stores.ledger.workers_may_run().await, Ok(false)) {
+                        break;
+                    }
+                    continue;
+                }
+                batch = self.next_batch(&mut consumer) => batch,
+            };
+            let Some(batch) = batch else {
+                self.broker_is(Some(&crate::broker::BrokerError::NotConnected));
+                break;
+            };
+            if !self.finish(batch, stop).await {
+                break;
+            }
+        }
+        consumer.close().await;
+    }
+
+    /// The next batch; `None` when the consumer has ended. Cancel-safe until the first message has arrived, and
+    /// what is dropped after that is redelivered.
+    async fn next_batch(&self, consumer: &mut Consumer) -> Option<Batch> {
+        let mut batch = Batch::default();
+        batch.add(consumer.next().await.ok()?);
+        let deadline = Instant::now() + self.options.linger;
+        while batch.items() < self.options.batch_items_max {
+            match timeout_at(deadline, consumer.next()).await {
+                Ok(Ok(delivery)) => batch.add(delivery),
+                // The rest is redelivered; what is here is recorded first.
+                Ok(Err(_)) | Err(_) => break,
+            }
+        }
+        Some(batch)
+    }
+
+    /// Repeats the step until it succeeds. False: give everything back.
+    async fn finish(&self, mut batch: Batch, stop: &CancellationToken) -> bool {
+        let mut backoff = Backoff::default();
+        loop {
+            match batch.step(&self.stores, Writer::Worker).await {
+                Ok(()) => {
+                    self.ledger_state.up();
+                    return batch.acknowledge().await;
+                }
+                Err(StepError::Ledger(LedgerError::RebuildUnderWay)) => return false,
+                Err(StepError::Ledger(error)) => self.ledger_state.down(error),
+                Err(error) => tracing::debug!(%error, "the batch waits"),
+            }
+            if stop.is_cancelled() {
+                return false;
+            }
+            pause(&mut backoff, stop).await;
+        }
+    }
+}
+
+async fn pause(backoff: &mut Backoff, stop: &CancellationToken) {
+    tokio::select! {
+        () = backoff.wait() => {}
+        () = stop.cancelled() => {}
+    }
+}
