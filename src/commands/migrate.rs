@@ -20,7 +20,6 @@ use crate::shutdown;
 pub(super) struct Migrate {}
 
 impl Migrate {
-    #[expect(clippy::unused_self, reason = "every command is run in the same way")]
     pub(super) async fn run(self, overrides: &Overrides) -> anyhow::Result<()> {
         let settings = overrides.settings(&[])?;
         let stop = shutdown::on_signal()?;

@@ -118,7 +118,8 @@ pub fn run(cli: Cli) -> anyhow::Result<()> {
             Command::Healthcheck(command) => command.run().await,
         }
     });
-    // Connections that hang must not keep the process from ending.
-    runtime.shutdown_timeout(std::time::Duration::from_millis(500));
+    // Everything that matters is done. Tearing the runtime down would wait for connections that hang, and make the
+    // broker's driver panic in a thread of its own; the end of the process is cleaner.
+    std::mem::forget(runtime);
     ended
 }

@@ -138,9 +138,10 @@ pub(super) async fn run_servers(
         ended = &mut serving, if has_servers => return Ok(ended.map(drop)?),
         ended = running => ended,
     };
-    futures_util::future::join_all(handles.iter().map(|handle| handle.stop(true))).await;
     if has_servers {
-        serving.await?;
+        // A server does its own stopping, so it must go on being polled.
+        let stopping = futures_util::future::join_all(handles.iter().map(|handle| handle.stop(true)));
+        futures_util::future::join(stopping, serving).await.1?;
     }
     ended
 }

@@ -1,0 +1,54 @@
+//! Runs a command with a private Redis, RabbitMQ and PostgreSQL, which end with it:
+//!
+//! `cargo run --example private_services -- COMMAND [ARGUMENT …]`
+//!
+//! The command finds them in `DATABASE_URL`, `REDIS_URL` and `AMQP_URL` (for flashsale itself), and under the
+//! same names with `FLASHSALE_TEST_` before them (for the tests).
+
+#[path = "../tests/suite/support/servers.rs"]
+#[allow(dead_code, reason = "tests use the rest")]
+mod servers;
+
+use std::process::ExitCode;
+
+use tokio::signal::unix::{SignalKind, signal};
+
+fn main() -> ExitCode {
+    let mut command = std::env::args_os().skip(1);
+    let Some(program) = command.next() else {
+        eprintln!("usage: private_services COMMAND [ARGUMENT …]");
+        return ExitCode::FAILURE;
+    };
+    let redis = std::thread::spawn(servers::redis);
+    let postgres = std::thread::spawn(servers::postgres);
+    let rabbit = servers::rabbitmq();
+    let (Ok(redis), Ok(postgres)) = (redis.join(), postgres.join()) else { return ExitCode::FAILURE };
+    let urls = [
+        ("DATABASE_URL", format!("postgres://postgres@127.0.0.1:{}/postgres", postgres.port)),
+        ("REDIS_URL", format!("redis://127.0.0.1:{}", redis.port)),
+        ("AMQP_URL", format!("amqp://guest:guest@127.0.0.1:{}", rabbit.node.port)),
+    ];
+    let mut running = tokio::process::Command::new(program);
+    running.args(command).kill_on_drop(true);
+    for (name, url) in urls {
+        running.env(name, &url).env(format!("FLASHSALE_TEST_{name}"), url);
+    }
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    runtime.block_on(async {
+        let mut interrupt = signal(SignalKind::interrupt()).expect("SIGINT");
+        let mut terminate = signal(SignalKind::terminate()).expect("SIGTERM");
+        let status = tokio::select! {
+            status = running.status() => status,
+            _ = interrupt.recv() => return ExitCode::FAILURE,
+            _ = terminate.recv() => return ExitCode::FAILURE,
+        };
+        match status {
+            Ok(status) if status.success() => ExitCode::SUCCESS,
+            Ok(_) => ExitCode::FAILURE,
+            Err(error) => {
+                eprintln!("the command can't be run: {error}");
+                ExitCode::FAILURE
+            }
+        }
+    })
+}

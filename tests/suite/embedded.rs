@@ -1,0 +1,215 @@
+//! The embedded mode: the whole system in one process, with nothing installed.
+
+use std::time::Duration;
+
+use rustix::process::Signal;
+use serde_json::json;
+
+use crate::support::{
+    SOON, eventually,
+    http::{buy, client, get, ready},
+    process::Flashsale,
+};
+
+/// A data directory, and processes on it.
+pub(crate) struct Embedded {
+    pub(crate) dir: tempfile::TempDir,
+}
+
+impl Embedded {
+    pub(crate) fn new() -> Self {
+        Self { dir: tempfile::tempdir().expect("a directory") }
+    }
+
+    pub(crate) fn data_dir(&self) -> &str {
+        self.dir.path().to_str().expect("a path")
+    }
+
+    pub(crate) fn spawn(&self, arguments: &[&str], more: &[(&str, &str)]) -> Flashsale {
+        let mut variables = vec![
+            ("FLASHSALE_DATA_DIR", self.data_dir()),
+            ("FLASHSALE_API_ADDR", "127.0.0.1:0"),
+            ("FLASHSALE_WEB_ADDR", "127.0.0.1:0"),
+        ];
+        variables.extend(more);
+        Flashsale::spawn(arguments, &variables)
+    }
+}
+
+#[tokio::test]
+async fn a_purchase_survives_kill_9_with_its_unit() {
+    let embedded = Embedded::new();
+    let serve = embedded.spawn(&["serve"], &[]);
+    let api = serve.api().await;
+    ready(&api).await;
+    let client = client();
+
+    let first = buy(&client, &api, "buyer-1").await;
+    assert_eq!((first.status, &first.body["status"]), (200, &json!("SUCCESS")));
+    assert_eq!(first.body["unit"], json!(1));
+    assert_eq!(first.body["state"], json!("CONFIRMED"));
+    assert_eq!(first.body["durability"], json!("database"));
+    let again = buy(&client, &api, "buyer-1").await;
+    assert_eq!(again.body["status"], json!("PURCHASED"));
+    assert_eq!(again.body["purchaseId"], first.body["purchaseId"]);
+    serve.kill();
+
+    let serve = embedded.spawn(&["serve"], &[]);
+    let api = serve.api().await;
+    ready(&api).await;
+    let after = buy(&client, &api, "buyer-1").await;
+    assert_eq!(after.body["status"], json!("PURCHASED"));
+    assert_eq!(after.body["purchaseId"], first.body["purchaseId"]);
+    assert_eq!(after.body["unit"], json!(1));
+    assert_eq!(get(&format!("{api}/sale/stock")).await.body, json!({"isAvailable": true, "stock": 9999}));
+    assert_eq!(buy(&client, &api, "buyer-2").await.body["unit"], json!(2));
+}
+
+/// Killed in the middle of a stampede, again and again: every SUCCESS that a client has seen is there afterwards,
+/// with its unit, and no unit is handed out twice.
+#[tokio::test(flavor = "multi_thread")]
+async fn no_success_is_lost_when_killed_under_load() {
+    let embedded = Embedded::new();
+    let mut bought = std::collections::HashMap::new();
+    for round in 0..4 {
+        let serve = embedded.spawn(&["serve"], &[]);
+        let api = serve.api().await;
+        ready(&api).await;
+        let client = client();
+        let (sender, mut receiver) = tokio::sync::mpsc::unbounded_channel();
+        for lane in 0..16 {
+            let (client, api, sender) = (client.clone(), api.clone(), sender.clone());
+            tokio::spawn(async move {
+                for number in 0.. {
+                    let user = format!("buyer-{round}-{lane}-{number}");
+                    let request = client.post(format!("{api}/sale/buy")).json(&json!({ "userId": user }));
+                    let Some(answer) = crate::support::http::try_send(request).await else { return };
+                    if answer.body["status"] == json!("SUCCESS") && sender.send((user, answer)).is_err() {
+                        return;
+                    }
+                }
+            });
+        }
+        drop(sender);
+        for _ in 0..200 {
+            let (user, answer) = receiver.recv().await.expect("a purchase");
+            bought.insert(user, answer.body);
+        }
+        serve.kill();
+        while let Some((user, answer)) = receiver.recv().await {
+            bought.insert(user, answer.body);
+        }
+    }
+    let serve = embedded.spawn(&["serve"], &[]);
+    let api = serve.api().await;
+    ready(&api).await;
+    let client = client();
+    let mut units = std::collections::HashSet::new();
+    for (user, success) in &bought {
+        let again = buy(&client, &api, user).await;
+        assert_eq!(again.body["status"], json!("PURCHASED"), "{user}");
+        assert_eq!(again.body["purchaseId"], success["purchaseId"], "{user}");
+        assert_eq!(again.body["unit"], success["unit"], "{user}");
+        assert!(units.insert(success["unit"].to_string()), "unit {} was handed out twice", success["unit"]);
+    }
+    assert!(bought.len() >= 800);
+}
+
+#[tokio::test]
+async fn a_second_process_on_one_data_directory_is_refused() {
+    let embedded = Embedded::new();
+    let first = embedded.spawn(&["serve"], &[]);
+    first.api().await;
+    for command in ["serve", "migrate"] {
+        let mut second = embedded.spawn(&[command], &[]);
+        assert_eq!(second.ended(SOON).await.code(), Some(1), "{command}");
+        let line = second.logs("is in use by another flashsale").await;
+        assert!(line.contains(&first.id().to_string()), "{line}");
+    }
+    assert_eq!(get(&format!("{}/healthz", first.api().await)).await.status, 200);
+}
+
+#[tokio::test]
+async fn worker_and_pages_alone_say_that_serve_does_it_all() {
+    let embedded = Embedded::new();
+    for command in ["work", "web"] {
+        let mut process = embedded.spawn(&[command], &[]);
+        assert_eq!(process.ended(SOON).await.code(), Some(1));
+        let line = process.logs("flashsale: no service is configured").await;
+        assert!(line.contains("`flashsale serve`") && line.contains("DATABASE_URL"), "{line}");
+    }
+}
+
+#[tokio::test]
+async fn both_signals_end_it_gracefully() {
+    for signal in [Signal::TERM, Signal::INT] {
+        let embedded = Embedded::new();
+        let mut serve = embedded.spawn(&["serve"], &[]);
+        ready(&serve.api().await).await;
+        serve.signal(signal);
+        assert_eq!(serve.ended(Duration::from_secs(10)).await.code(), Some(0), "{signal:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_sale_is_paused_and_resumed_from_outside() {
+    let embedded = Embedded::new();
+    let serve = embedded.spawn(&["serve"], &[]);
+    let api = serve.api().await;
+    ready(&api).await;
+    let client = client();
+    assert_eq!(buy(&client, &api, "early").await.body["status"], json!("SUCCESS"));
+    for (command, phase, outcome) in [("pause", "PAUSED", "PAUSED"), ("resume", "ACTIVE", "SUCCESS")] {
+        let mut operator = embedded.spawn(&[command, "--product", "limited-001"], &[]);
+        assert_eq!(operator.ended(SOON).await.code(), Some(0));
+        eventually(phase, SOON, async || {
+            (get(&format!("{api}/sale/status")).await.body["status"] == json!(phase)).then_some(())
+        })
+        .await;
+        assert_eq!(buy(&client, &api, &format!("during-{command}")).await.body["status"], json!(outcome));
+        assert_eq!(buy(&client, &api, "early").await.body["status"], json!("PURCHASED"));
+    }
+    let mut operator = embedded.spawn(&["pause", "--product", "nothing-like-it"], &[]);
+    assert_eq!(operator.ended(SOON).await.code(), Some(1));
+    operator.logs("there is no product nothing-like-it").await;
+}
+
+#[tokio::test]
+async fn the_pages_sell_without_script() {
+    let embedded = Embedded::new();
+    let serve = embedded.spawn(&["serve"], &[]);
+    ready(&serve.api().await).await;
+    let shop = serve.shop().await;
+    let page = |answer: crate::support::http::Answer| answer.body.as_str().unwrap_or_default().to_owned();
+    assert!(page(get(&shop).await).contains("/products/limited-001"));
+    assert!(page(get(&format!("{shop}/products/limited-001")).await).contains("<b>10000</b> of 10000 left"));
+    assert_eq!(get(&format!("{shop}/assets/meridian-one.svg")).await.header("content-type"), "image/svg+xml");
+    assert_eq!(get(&format!("{shop}/products/none")).await.status, 404);
+
+    let user = "a&b=<script>'\"";
+    let form = format!("userId={}", "a%26b%3D%3Cscript%3E%27%22");
+    let bought = client()
+        .post(format!("{shop}/products/limited-001/buy"))
+        .header("content-type", "application/x-www-form-urlencoded")
+        .body(form)
+        .send()
+        .await
+        .expect("answer");
+    assert_eq!(bought.status(), 303);
+    let location = bought.headers()["location"].to_str().expect("text").to_owned();
+    let receipt = page(get(&format!("{shop}{location}")).await);
+    assert!(
+        receipt.contains("unit <b>1</b> is yours") && receipt.contains("data-state=\"CONFIRMED\""),
+        "{receipt}"
+    );
+    assert!(!receipt.contains(user) && !receipt.contains("<script>"), "not escaped: {receipt}");
+
+    let bad = client()
+        .post(format!("{shop}/products/limited-001/buy"))
+        .header("content-type", "application/x-www-form-urlencoded")
+        .body("userId=a%20b")
+        .send()
+        .await
+        .expect("answer");
+    assert!(bad.text().await.expect("text").contains("userId must be printable ASCII"));
+}

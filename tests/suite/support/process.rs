@@ -1,0 +1,102 @@
+//! Our own processes: the real binary, with its own environment, killed with the test.
+
+use std::{
+    io::{BufRead, BufReader},
+    process::{Child, Command, ExitStatus, Stdio},
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use super::eventually;
+
+/// How long a process may take to say that it listens.
+const START: Duration = Duration::from_secs(60);
+
+/// A running `flashsale`.
+pub(crate) struct Flashsale {
+    child: Child,
+    lines: Arc<Mutex<Vec<String>>>,
+    arguments: String,
+}
+
+impl Flashsale {
+    /// Starts the binary with these arguments and variables, and nothing else of the environment.
+    pub(crate) fn spawn(arguments: &[&str], variables: &[(&str, &str)]) -> Self {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_flashsale"));
+        command.args(arguments).env_clear().envs(variables.iter().copied());
+        let mut child = command.stdin(Stdio::null()).stderr(Stdio::piped()).spawn().expect("flashsale");
+        let lines: Arc<Mutex<Vec<String>>> = Arc::default();
+        let (stderr, written) = (child.stderr.take().expect("stderr"), lines.clone());
+        std::thread::spawn(move || {
+            for line in BufReader::new(stderr).lines().map_while(Result::ok) {
+                written.lock().expect("lines").push(line);
+            }
+        });
+        Self { child, lines, arguments: arguments.join(" ") }
+    }
+
+    /// What it has logged so far.
+    pub(crate) fn log(&self) -> String {
+        self.lines.lock().expect("lines").join("\n")
+    }
+
+    /// Waits for a line that contains `text`, and gives what follows it.
+    pub(crate) async fn logs(&self, text: &str) -> String {
+        let found = async || {
+            let lines = self.lines.lock().expect("lines");
+            lines.iter().find_map(|line| Some(line.split_once(text)?.1.trim().to_owned()))
+        };
+        let waited = tokio::time::timeout(START, eventually(text, START * 2, found)).await;
+        waited.unwrap_or_else(|_| panic!("`{}` never logged {text:?}:\n{}", self.arguments, self.log()))
+    }
+
+    /// The base URL of the API.
+    pub(crate) async fn api(&self) -> String {
+        self.logs("API listening on ").await
+    }
+
+    /// The base URL of the pages.
+    pub(crate) async fn shop(&self) -> String {
+        self.logs("shop listening on ").await
+    }
+
+    /// The base URL of a worker's health.
+    pub(crate) async fn health(&self) -> String {
+        self.logs("health listening on ").await
+    }
+
+    /// The process id.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Sends a signal.
+    pub(crate) fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.child), signal).expect("signal");
+    }
+
+    /// kill -9, and reaped.
+    pub(crate) fn kill(mut self) {
+        self.child.kill().expect("kill");
+        self.child.wait().expect("wait");
+    }
+
+    /// Waits for it to end by itself.
+    pub(crate) async fn ended(&mut self, deadline: Duration) -> ExitStatus {
+        let what = format!("the end of `{}`", self.arguments);
+        let child = &mut self.child;
+        eventually(&what, deadline, async || child.try_wait().expect("wait")).await
+    }
+}
+
+impl Drop for Flashsale {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        if std::thread::panicking() {
+            eprintln!("--- log of `{}`:\n{}", self.arguments, self.log());
+        }
+    }
+}

@@ -1,0 +1,212 @@
+//! Private servers on free ports, each with its own data directory, started as direct children and ended with
+//! the test. What was on the machine before is never touched.
+
+use std::{
+    io::{Read, Write},
+    net::{TcpListener, TcpStream},
+    os::unix::{fs::chown, process::CommandExt},
+    path::PathBuf,
+    process::{Child, Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use rustix::process::{Pid, Signal, kill_process_group};
+use tempfile::TempDir;
+
+/// Starting takes seconds; on a machine where everything runs at once, many.
+const START_DEADLINE: Duration = Duration::from_secs(120);
+
+/// One server process, which can be killed and started again on the same port and data.
+pub(crate) struct Server {
+    name: &'static str,
+    dir: TempDir,
+    pub(crate) port: u16,
+    command: Box<dyn Fn() -> Command + Send + Sync>,
+    ready: Box<dyn Fn(u16) -> bool + Send + Sync>,
+    child: Option<Child>,
+}
+
+impl Server {
+    fn launch(
+        name: &'static str,
+        dir: TempDir,
+        port: u16,
+        command: impl Fn() -> Command + Send + Sync + 'static,
+        ready: impl Fn(u16) -> bool + Send + Sync + 'static,
+    ) -> Self {
+        let (command, ready) = (Box::new(command), Box::new(ready));
+        let mut server = Self { name, dir, port, command, ready, child: None };
+        server.start();
+        server
+    }
+
+    /// Starts it and waits until it answers.
+    pub(crate) fn start(&mut self) {
+        let log = || {
+            let path = self.dir.path().join(format!("{}.log", self.name));
+            Stdio::from(std::fs::File::options().create(true).append(true).open(path).expect("log file"))
+        };
+        let mut command = (self.command)();
+        command.process_group(0).stdin(Stdio::null()).stdout(log()).stderr(log());
+        let child = command.spawn().unwrap_or_else(|error| panic!("{} does not start: {error}", self.name));
+        self.child = Some(child);
+        let deadline = Instant::now() + START_DEADLINE;
+        while !(self.ready)(self.port) {
+            let ended = self.child.as_mut().and_then(|child| child.try_wait().expect("wait"));
+            assert!(ended.is_none(), "{} ended: {ended:?}\n{}", self.name, self.log());
+            assert!(Instant::now() < deadline, "{} is not ready in time\n{}", self.name, self.log());
+            std::thread::park_timeout(Duration::from_millis(50));
+        }
+    }
+
+    /// Ends it like a power failure.
+    pub(crate) fn kill(&mut self) {
+        self.end(Signal::KILL);
+    }
+
+    fn end(&mut self, signal: Signal) {
+        if let Some(mut child) = self.child.take() {
+            // The group: some start scripts have children of their own.
+            let _ = kill_process_group(Pid::from_child(&child), signal);
+            child.wait().expect("reap");
+        }
+    }
+
+    fn log(&self) -> String {
+        std::fs::read_to_string(self.dir.path().join(format!("{}.log", self.name))).unwrap_or_default()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+/// A port that was free a moment ago.
+pub(crate) fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a free port").port()
+}
+
+fn data_dir() -> TempDir {
+    tempfile::Builder::new().prefix("flashsale-test-").tempdir().expect("a temporary directory")
+}
+
+/// Says something to a port and looks for something in the answer.
+fn answers(port: u16, question: &[u8], expected: &[u8]) -> bool {
+    let ask = || -> std::io::Result<bool> {
+        let mut stream = TcpStream::connect(("127.0.0.1", port))?;
+        stream.set_read_timeout(Some(Duration::from_secs(1)))?;
+        stream.write_all(question)?;
+        let mut answer = [0; 64];
+        let length = stream.read(&mut answer)?;
+        Ok(answer[..length].starts_with(expected))
+    };
+    ask().unwrap_or(false)
+}
+
+pub(crate) fn redis() -> Server {
+    let (dir, port) = (data_dir(), free_port());
+    let path = dir.path().to_owned();
+    let command = move || {
+        let mut command = Command::new("redis-server");
+        command.args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", ""]);
+        command.args([
+            "--appendonly",
+            "yes",
+            "--appendfsync",
+            "everysec",
+            "--maxmemory-policy",
+            "noeviction",
+        ]);
+        command.arg("--dir").arg(&path);
+        command
+    };
+    Server::launch("redis", dir, port, command, |port| answers(port, b"PING\r\n", b"+PONG"))
+}
+
+/// RabbitMQ, with the name service of its own that it needs.
+pub(crate) struct Rabbit {
+    pub(crate) node: Server,
+    _name_service: Server,
+}
+
+pub(crate) fn rabbitmq() -> Rabbit {
+    let names_port = free_port();
+    let name_command = move || {
+        let mut command = Command::new("epmd");
+        command.args(["-port", &names_port.to_string(), "-address", "127.0.0.1"]);
+        command
+    };
+    let listens = |port| TcpStream::connect(("127.0.0.1", port)).is_ok();
+    let name_service = Server::launch("epmd", data_dir(), names_port, name_command, listens);
+    let (dir, port, distribution_port) = (data_dir(), free_port(), free_port());
+    let path = dir.path().to_owned();
+    std::fs::write(path.join("plugins"), "[].").expect("plugins file");
+    std::fs::write(path.join("rabbitmq.conf"), "listeners.tcp.1 = 127.0.0.1:".to_owned() + &port.to_string())
+        .expect("configuration");
+    let command = move || {
+        // The wrapper in /usr/sbin drops the environment.
+        let mut command = Command::new("/usr/lib/rabbitmq/bin/rabbitmq-server");
+        command
+            .env("HOME", &path)
+            .env("RABBITMQ_NODENAME", format!("flashsale{port}@localhost"))
+            .env("RABBITMQ_NODE_PORT", port.to_string())
+            .env("RABBITMQ_DIST_PORT", distribution_port.to_string())
+            .env("ERL_EPMD_PORT", names_port.to_string())
+            .env("RABBITMQ_CONFIG_FILE", path.join("rabbitmq.conf"))
+            .env("RABBITMQ_MNESIA_BASE", path.join("mnesia"))
+            .env("RABBITMQ_LOG_BASE", path.join("log"))
+            .env("RABBITMQ_ENABLED_PLUGINS_FILE", path.join("plugins"))
+            .env("RABBITMQ_CONF_ENV_FILE", "/dev/null");
+        command
+    };
+    let ready = |port| answers(port, b"AMQP\x00\x00\x09\x01", b"\x01");
+    Rabbit { node: Server::launch("rabbitmq", dir, port, command, ready), _name_service: name_service }
+}
+
+pub(crate) fn postgres() -> Server {
+    let programs = postgres_programs();
+    let (dir, port) = (data_dir(), free_port());
+    let data = dir.path().join("data");
+    let initdb = programs.join("initdb");
+    let mut init = as_postgres(Command::new(initdb), dir.path());
+    init.args(["--username=postgres", "--auth=trust", "--encoding=UTF8", "--no-sync", "-D"]).arg(&data);
+    let made = init.output().expect("initdb");
+    assert!(made.status.success(), "initdb: {}", String::from_utf8_lossy(&made.stderr));
+    let (program, home) = (programs.join("postgres"), dir.path().to_owned());
+    let command = move || {
+        let mut command = as_postgres(Command::new(&program), &home);
+        command.arg("-D").arg(&data).args(["-p", &port.to_string(), "-k", "", "-h", "127.0.0.1"]);
+        // A kill -9 leaves the page cache intact, so that tests don't need the disk.
+        command.args(["-c", "fsync=off", "-c", "max_connections=200"]);
+        command
+    };
+    let ready = |port: u16| {
+        let mut ask = Command::new("psql");
+        ask.args(["-h", "127.0.0.1", "-p", &port.to_string(), "-U", "postgres", "-c", "SELECT 1"]);
+        ask.stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok_and(|status| status.success())
+    };
+    Server::launch("postgres", dir, port, command, ready)
+}
+
+/// Debian keeps the server's programs out of PATH.
+fn postgres_programs() -> PathBuf {
+    let versions = std::fs::read_dir("/usr/lib/postgresql").expect("PostgreSQL is installed");
+    let mut found: Vec<_> = versions.flatten().map(|version| version.path().join("bin")).collect();
+    found.retain(|bin| bin.join("postgres").exists());
+    found.sort();
+    found.pop().expect("PostgreSQL's server is installed")
+}
+
+/// PostgreSQL refuses to run as root: as the user `postgres` then, who is given the directory.
+fn as_postgres(mut command: Command, dir: &std::path::Path) -> Command {
+    if rustix::process::getuid().is_root() {
+        let users = std::fs::read_to_string("/etc/passwd").expect("users");
+        let user = users.lines().find(|line| line.starts_with("postgres:")).expect("user postgres");
+        let ids: Vec<u32> = user.split(':').skip(2).take(2).map(|id| id.parse().expect("id")).collect();
+        chown(dir, Some(ids[0]), Some(ids[1])).expect("chown");
+        command.uid(ids[0]).gid(ids[1]);
+    }
+    command
+}

@@ -1,0 +1,127 @@
+//! A place of one's own on the servers that `scripts/test` has started: a prefix and a database for each test.
+
+use lapin::{
+    BasicProperties, Channel, Connection, ConnectionProperties,
+    options::{BasicGetOptions, BasicPublishOptions, QueueDeclareOptions},
+    types::FieldTable,
+};
+use redis::{self, aio::MultiplexedConnection};
+use tokio_postgres::NoTls;
+
+use super::process::Flashsale;
+
+/// Where a test's system lives.
+pub(crate) struct Services {
+    pub(crate) database_url: String,
+    pub(crate) redis_url: String,
+    pub(crate) amqp_url: String,
+    pub(crate) prefix: String,
+}
+
+fn variable(name: &str) -> String {
+    let name = format!("FLASHSALE_TEST_{name}");
+    std::env::var(&name).unwrap_or_else(|_| panic!("{name} is not set: run the tests with scripts/test"))
+}
+
+impl Services {
+    /// On the shared servers.
+    pub(crate) async fn new() -> Self {
+        Self::on(&variable("DATABASE_URL"), &variable("REDIS_URL"), &variable("AMQP_URL")).await
+    }
+
+    /// On these servers; the database URL is of a database that is there already.
+    pub(crate) async fn on(database_url: &str, redis_url: &str, amqp_url: &str) -> Self {
+        let prefix = format!("t{:016x}", fastrand::u64(..));
+        let (client, driver) = tokio_postgres::connect(database_url, NoTls).await.expect("PostgreSQL");
+        tokio::spawn(driver);
+        client.batch_execute(&format!("CREATE DATABASE {prefix}")).await.expect("a database");
+        let (server, _) = database_url.rsplit_once('/').expect("a database URL");
+        Self {
+            database_url: format!("{server}/{prefix}"),
+            redis_url: redis_url.to_owned(),
+            amqp_url: amqp_url.to_owned(),
+            prefix,
+        }
+    }
+
+    /// Starts one of our processes here, on free ports.
+    pub(crate) fn spawn(&self, arguments: &[&str], more: &[(&str, &str)]) -> Flashsale {
+        let mut variables = vec![
+            ("DATABASE_URL", self.database_url.as_str()),
+            ("REDIS_URL", &self.redis_url),
+            ("AMQP_URL", &self.amqp_url),
+            ("FLASHSALE_PREFIX", &self.prefix),
+            ("FLASHSALE_API_ADDR", "127.0.0.1:0"),
+            ("FLASHSALE_WEB_ADDR", "127.0.0.1:0"),
+            ("FLASHSALE_WORK_HEALTH_ADDR", "127.0.0.1:0"),
+        ];
+        variables.extend(more);
+        Flashsale::spawn(arguments, &variables)
+    }
+
+    pub(crate) async fn sql(&self) -> tokio_postgres::Client {
+        let (client, driver) = tokio_postgres::connect(&self.database_url, NoTls).await.expect("PostgreSQL");
+        tokio::spawn(driver);
+        client
+    }
+
+    /// One number from the database; 0 where the table does not exist yet.
+    pub(crate) async fn count(&self, query: &str) -> i64 {
+        self.sql().await.query_one(query, &[]).await.map_or(0, |row| row.get(0))
+    }
+
+    pub(crate) async fn redis(&self) -> MultiplexedConnection {
+        let client = redis::Client::open(self.redis_url.as_str()).expect("Redis URL");
+        client.get_multiplexed_async_connection().await.expect("Redis")
+    }
+
+    /// The Redis key of a product.
+    pub(crate) fn key(&self, product: &str, name: &str) -> String {
+        format!("{}:{{{product}}}:{name}", self.prefix)
+    }
+
+    /// All keys of this system.
+    pub(crate) async fn keys(&self) -> Vec<String> {
+        let mut keys: Vec<String> = redis::cmd("KEYS")
+            .arg(format!("{}:*", self.prefix))
+            .query_async(&mut self.redis().await)
+            .await
+            .expect("KEYS");
+        keys.sort();
+        keys
+    }
+
+    pub(crate) async fn channel(&self) -> Channel {
+        let connection = Connection::connect(&self.amqp_url, ConnectionProperties::default()).await;
+        connection.expect("RabbitMQ").create_channel().await.expect("channel")
+    }
+
+    /// How many messages are ready in a queue (`purchases` or `purchases.dead`); 0 where there is none.
+    pub(crate) async fn depth(&self, queue: &str) -> u32 {
+        let name = format!("{}.{queue}", self.prefix);
+        let passive = QueueDeclareOptions { passive: true, ..QueueDeclareOptions::default() };
+        let declared = self.channel().await.queue_declare(name.into(), passive, FieldTable::default()).await;
+        declared.map_or(0, |queue| queue.message_count())
+    }
+
+    /// Puts a message into the queue of purchases.
+    pub(crate) async fn publish(&self, body: &[u8]) {
+        let queue = format!("{}.purchases", self.prefix);
+        let channel = self.channel().await;
+        let (options, properties) = (BasicPublishOptions::default(), BasicProperties::default());
+        let sent = channel.basic_publish("".into(), queue.into(), options, body, properties).await;
+        sent.expect("publish").await.expect("sent");
+        channel.close(200, "done".into()).await.expect("close");
+    }
+
+    /// Takes a message from a queue: its body and its `reason` header.
+    pub(crate) async fn take(&self, queue: &str) -> Option<(Vec<u8>, String)> {
+        let name = format!("{}.{queue}", self.prefix);
+        let options = BasicGetOptions { no_ack: true };
+        let message = self.channel().await.basic_get(name.into(), options).await.expect("get")?;
+        let headers = message.delivery.properties.headers().clone().unwrap_or_default();
+        let reason = headers.inner().get("reason").and_then(|value| value.as_long_string());
+        let reason = reason.map(ToString::to_string).unwrap_or_default();
+        Some((message.delivery.data, reason))
+    }
+}

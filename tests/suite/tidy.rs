@@ -1,0 +1,145 @@
+//! The direction of the arrows: which part of the source may know which.
+
+use std::{collections::BTreeSet, fs, path::Path};
+
+/// Each part, and the parts of the crate that it may use. What is not here may use nothing.
+const MAY_USE: &[(&str, &[&str])] = &[
+    ("domain", &[]),
+    ("clock", &[]),
+    ("dependency", &[]),
+    ("config", &["domain"]),
+    ("telemetry", &["config"]),
+    ("shutdown", &[]),
+    ("server", &["shutdown"]),
+    ("admission", &["domain", "clock", "dependency"]),
+    ("broker", &["domain", "dependency"]),
+    ("ledger", &["domain"]),
+    ("outbox", &["domain", "admission", "broker"]),
+    ("worker", &["domain", "admission", "broker", "ledger", "dependency"]),
+    ("recovery", &["domain", "admission", "broker", "ledger", "outbox", "worker"]),
+    ("readiness", &["domain", "admission", "ledger", "dependency"]),
+    ("checkout", &["domain", "admission", "ledger", "outbox", "clock"]),
+    ("api", &["domain", "checkout", "readiness"]),
+    ("web", &["domain", "checkout"]),
+    (
+        "commands",
+        &[
+            "domain",
+            "clock",
+            "config",
+            "telemetry",
+            "shutdown",
+            "server",
+            "dependency",
+            "admission",
+            "broker",
+            "ledger",
+            "outbox",
+            "worker",
+            "recovery",
+            "readiness",
+            "checkout",
+            "api",
+            "web",
+        ],
+    ),
+    ("lib", &[]),
+    ("main", &[]),
+];
+
+/// Drivers, and the parts that may name them.
+const DRIVERS: &[(&str, &[&str])] = &[
+    ("redis", &["admission"]),
+    ("deadpool_redis", &["admission"]),
+    ("lapin", &["broker"]),
+    ("diesel", &["ledger"]),
+    ("diesel_async", &["ledger"]),
+    ("tokio_postgres", &["ledger"]),
+    ("actix_web", &["api", "web", "server", "commands"]),
+    ("askama", &["web"]),
+    ("clap", &["commands", "main"]),
+    (
+        "tokio",
+        &[
+            "admission",
+            "broker",
+            "ledger",
+            "outbox",
+            "worker",
+            "recovery",
+            "readiness",
+            "api",
+            "shutdown",
+            "commands",
+            "dependency",
+        ],
+    ),
+];
+
+fn sources(folder: &Path, found: &mut Vec<(String, String)>) {
+    for entry in fs::read_dir(folder).expect("src").flatten() {
+        let path = entry.path();
+        if path.is_dir() {
+            sources(&path, found);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            let name = path.strip_prefix(Path::new(env!("CARGO_MANIFEST_DIR")).join("src")).expect("in src");
+            found.push((name.display().to_string(), fs::read_to_string(&path).expect("source")));
+        }
+    }
+}
+
+/// What follows `start` in code (comments aside): `crate::` gives the parts that are named.
+fn named(source: &str, start: &str) -> BTreeSet<String> {
+    let code = source.lines().filter(|line| !line.trim_start().starts_with("//"));
+    let code: Vec<_> = code.collect();
+    let code = code.join("\n");
+    let mut found = BTreeSet::new();
+    for (position, _) in code.match_indices(start) {
+        let rest = &code[position + start.len()..];
+        let group = rest.strip_prefix('{').and_then(|group| group.split_once('}'));
+        let names = group.map_or(rest, |(names, _)| names);
+        for name in names.split(',').take(if group.is_some() { usize::MAX } else { 1 }) {
+            let word = |letter: char| letter.is_ascii_alphanumeric() || letter == '_';
+            found.insert(name.trim().chars().take_while(|letter| word(*letter)).collect());
+        }
+    }
+    found.remove("");
+    found
+}
+
+#[test]
+fn arrows_between_parts_run_one_way() {
+    let mut files = Vec::new();
+    sources(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), &mut files);
+    assert!(files.len() > 30, "the sources were not found");
+    let mut wrong = Vec::new();
+    for (name, source) in &files {
+        let part = name.split(['/', '.']).next().expect("a part");
+        let Some((_, allowed)) = MAY_USE.iter().find(|(known, _)| *known == part) else {
+            wrong.push(format!("{name}: the part {part:?} has no entry in MAY_USE"));
+            continue;
+        };
+        for used in named(source, "crate::") {
+            let is_part = MAY_USE.iter().any(|(known, _)| *known == used);
+            if is_part && used != part && !allowed.contains(&used.as_str()) {
+                wrong.push(format!("{name} uses {used}, which {part} must not know"));
+            }
+        }
+        for (driver, users) in DRIVERS {
+            if source.contains(&format!("{driver}::")) && !users.contains(&part) {
+                let own_module = source.contains(&format!("crate::{driver}::"));
+                if !own_module {
+                    wrong.push(format!("{name} names the driver {driver}, which {part} must not know"));
+                }
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "arrows the wrong way:\n{}", wrong.join("\n"));
+}
+
+#[test]
+fn the_check_sees_an_arrow_the_wrong_way() {
+    let source = "use crate::ledger::Ledger;\nuse crate::{admission::Gate, broker};\n// crate::web::x\n";
+    let expected: BTreeSet<_> = ["ledger", "admission", "broker"].map(str::to_owned).into();
+    assert_eq!(named(source, "crate::"), expected);
+}
