@@ -5,6 +5,8 @@
 //! The command finds them in `DATABASE_URL`, `REDIS_URL` and `AMQP_URL` (for flashsale itself), and under the
 //! same names with `FLASHSALE_TEST_` before them (for the tests).
 
+#![allow(clippy::expect_used, reason = "a tool for tests fails by panicking")]
+
 #[path = "../tests/suite/support/servers.rs"]
 #[allow(dead_code, reason = "tests use the rest")]
 mod servers;

@@ -8,7 +8,10 @@ use lapin::{
 };
 use tokio::sync::{OwnedMutexGuard, mpsc, oneshot};
 
-use super::{BrokerError, RabbitOptions, embedded, publisher::connect};
+use super::{
+    BrokerError, RabbitOptions, embedded,
+    publisher::{connect, within},
+};
 
 /// A message that was received and not yet settled. Dropping the consumer gives it back to the queue.
 #[derive(Debug)]
@@ -68,7 +71,11 @@ impl Consumer {
 
     /// A consumer that the queue pushes messages to.
     pub(super) async fn rabbit(options: &RabbitOptions) -> Result<Self, BrokerError> {
-        let mut consumer = Self::puller(options).await?;
+        within(options, Self::open_consuming(options)).await
+    }
+
+    async fn open_consuming(options: &RabbitOptions) -> Result<Self, BrokerError> {
+        let mut consumer = Self::open(options).await?;
         let Source::Rabbit { channel, queue, stream, .. } = &mut consumer.0 else { return Ok(consumer) };
         channel.basic_qos(options.prefetch_messages, BasicQosOptions::default()).await?;
         let arguments = FieldTable::default();
@@ -80,6 +87,10 @@ impl Consumer {
 
     /// One that asks for messages, for draining the queue during a rebuild.
     pub(super) async fn puller(options: &RabbitOptions) -> Result<Self, BrokerError> {
+        within(options, Self::open(options)).await
+    }
+
+    async fn open(options: &RabbitOptions) -> Result<Self, BrokerError> {
         let connection = connect(options, "consume").await?;
         let channel = connection.create_channel().await?;
         options.topology.declare(&channel).await?;

@@ -113,7 +113,7 @@ async fn send(
 async fn supervise(slot: Arc<Slot>, options: RabbitOptions, dependency: Dependency) {
     let mut backoff = Backoff::default();
     loop {
-        match open(&options).await {
+        match within(&options, open(&options)).await {
             Ok(live) => {
                 let connection = live.connection.clone();
                 set(&slot, Some(live));
@@ -149,8 +149,16 @@ pub(super) async fn connect(options: &RabbitOptions, role: &str) -> Result<Conne
     let name = format!("flashsale {role}");
     // No recovery by the driver: it does not cover channel errors. Our supervisors rebuild everything.
     let properties = ConnectionProperties::default().with_connection_name(name.into());
-    let connected = timeout(options.connect_timeout, Connection::connect_uri(uri, properties)).await;
-    Ok(connected.map_err(|_elapsed| BrokerError::NotConnected)??)
+    Ok(Connection::connect_uri(uri, properties).await?)
+}
+
+/// Bounds the opening of a connection as a whole: a broker that is just starting accepts connections and then
+/// may never answer the declaration of a queue.
+pub(super) async fn within<T>(
+    options: &RabbitOptions,
+    opening: impl Future<Output = Result<T, BrokerError>>,
+) -> Result<T, BrokerError> {
+    timeout(options.connect_timeout, opening).await.unwrap_or(Err(BrokerError::NotConnected))
 }
 
 /// Returns when the connection is of no use any more, with the reason.

@@ -342,7 +342,7 @@ conformance! {
             match decision.expect("task").expect("decision") {
                 Admission::Won(entry) => assert!(units.insert(entry.purchase.unit)),
                 Admission::Already(..) | Admission::Refused(Outcome::SoldOut) => {}
-                other => panic!("{other:?}"),
+                other @ Admission::Refused(_) => panic!("{other:?}"),
             }
         }
         assert_eq!(units, (1..=50).collect());

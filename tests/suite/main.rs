@@ -1,6 +1,14 @@
 //! All tests that need more than one module, on real servers: run them with `scripts/test`.
 
+#![allow(clippy::expect_used, clippy::unwrap_used, reason = "a test fails by panicking")]
+#![allow(clippy::cloned_ref_to_slice_refs, reason = "a list of one reads better as a list")]
+
+mod support;
+
+mod api;
+mod distributed;
 mod embedded;
 mod gate;
-mod support;
+mod ledger;
 mod tidy;
+mod worker;

@@ -54,12 +54,13 @@ pub(crate) async fn buy_at(client: &reqwest::Client, url: &str, user: &str) -> A
     try_send(request).await.unwrap_or_else(|| panic!("{url} can't be reached"))
 }
 
-/// Waits until every sale is ready.
+/// Waits until everything is connected and every sale is ready.
 pub(crate) async fn ready(api: &str) {
     let url = format!("{api}/readyz");
     eventually("ready", SOON, async || {
         let answer = try_send(client().get(&url)).await?;
-        (answer.status == 200).then_some(())
+        let all = answer.body["dependencies"].as_array()?.iter().all(|one| one["ready"] == json!(true));
+        (answer.status == 200 && all).then_some(())
     })
     .await;
 }

@@ -30,4 +30,4 @@ pub(crate) async fn eventually<T>(
 }
 
 /// Long enough for anything that happens by itself on a busy machine.
-pub(crate) const SOON: Duration = Duration::from_secs(60);
+pub(crate) const SOON: Duration = Duration::from_mins(1);

@@ -12,7 +12,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use super::eventually;
 
 /// How long a process may take to say that it listens.
-const START: Duration = Duration::from_secs(60);
+const START: Duration = Duration::from_mins(1);
 
 /// A running `flashsale`.
 pub(crate) struct Flashsale {

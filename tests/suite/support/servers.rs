@@ -14,7 +14,7 @@ use rustix::process::{Pid, Signal, kill_process_group};
 use tempfile::TempDir;
 
 /// Starting takes seconds; on a machine where everything runs at once, many.
-const START_DEADLINE: Duration = Duration::from_secs(120);
+const START_DEADLINE: Duration = Duration::from_mins(2);
 
 /// One server process, which can be killed and started again on the same port and data.
 pub(crate) struct Server {

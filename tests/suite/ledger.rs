@@ -1,0 +1,241 @@
+//! One conformance suite for the ledger, run on SQLite and on PostgreSQL.
+
+use std::time::Duration;
+
+use chrono::DateTime;
+use flashsale::{
+    clock::Clock,
+    domain::{Money, Product, ProductId, Purchase, PurchaseId, UserId},
+    ledger::{Ledger, LedgerError, PostgresLedger, PostgresOptions, SqliteLedger, Verdict, Writer},
+};
+
+use crate::support::services::Services;
+
+/// A ledger with one product of ten units.
+pub(crate) struct Bench {
+    pub(crate) ledger: Ledger,
+    _dir: Option<tempfile::TempDir>,
+}
+
+pub(crate) fn product(total_stock: u32) -> Product {
+    Product {
+        id: ProductId::parse("limited-001").expect("id"),
+        name: "Thing".to_owned(),
+        description: String::new(),
+        image: String::new(),
+        price: Money::parse("999.99", "USD").expect("price"),
+        original_price: None,
+        total_stock,
+        sale_start: None,
+        sale_end: None,
+    }
+}
+
+pub(crate) fn purchase(user: &str, unit: u32) -> Purchase {
+    Purchase {
+        id: PurchaseId::generate(Clock::system().now()),
+        product: product(1).id,
+        user: UserId::parse(user).expect("user"),
+        unit,
+        admitted_at: DateTime::from_timestamp_millis(1_732_000_000_123).expect("time"),
+    }
+}
+
+pub(crate) fn postgres(services: &Services) -> Ledger {
+    let options = PostgresOptions {
+        url: services.database_url.clone(),
+        application_name: "test".to_owned(),
+        pool_size: 4,
+        connect_timeout: Duration::from_secs(10),
+        statement_timeout: Duration::from_secs(20),
+        lock_timeout: Duration::from_secs(10),
+    };
+    Ledger::Postgres(PostgresLedger::new(options).expect("ledger"))
+}
+
+impl Bench {
+    async fn sqlite() -> Self {
+        let dir = tempfile::tempdir().expect("dir");
+        let ledger = SqliteLedger::open(&dir.path().join("ledger.sqlite3")).await.expect("ledger");
+        Self::prepared(Ledger::Sqlite(ledger), Some(dir)).await
+    }
+
+    pub(crate) async fn postgres() -> Self {
+        Self::prepared(postgres(&Services::new().await), None).await
+    }
+
+    async fn prepared(ledger: Ledger, dir: Option<tempfile::TempDir>) -> Self {
+        assert_eq!(ledger.migrate().await.expect("migrate"), 1);
+        assert_eq!(ledger.migrate().await.expect("migrate"), 0);
+        ledger.upsert_products(&[product(10)]).await.expect("products");
+        Self { ledger, _dir: dir }
+    }
+
+    async fn persist(&self, purchases: &[Purchase]) -> Vec<Verdict> {
+        self.ledger.persist(purchases.to_vec(), Writer::Worker).await.expect("persist")
+    }
+
+    async fn rows(&self) -> Vec<Purchase> {
+        self.ledger.purchases(&product(1).id, 0, 1_000).await.expect("rows")
+    }
+}
+
+macro_rules! conformance {
+    ($(async fn $case:ident($bench:ident: &Bench) $body:block)*) => {
+        mod cases {
+            use super::*;
+            $(pub(super) async fn $case($bench: &Bench) $body)*
+        }
+        mod sqlite { $(
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $case() { super::cases::$case(&super::Bench::sqlite().await).await }
+        )* }
+        mod postgres { $(
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $case() { super::cases::$case(&super::Bench::postgres().await).await }
+        )* }
+    };
+}
+
+conformance! {
+    async fn a_batch_is_recorded_once_however_often_it_comes(bench: &Bench) {
+        let batch = [purchase("a", 1), purchase("b", 2), purchase("c", 3)];
+        for _ in 0..3 {
+            assert_eq!(bench.persist(&batch).await, vec![Verdict::Recorded; 3]);
+        }
+        let twice = [batch[2].clone(), batch[2].clone()];
+        assert_eq!(bench.persist(&twice).await, vec![Verdict::Recorded; 2]);
+        assert_eq!(bench.rows().await, batch);
+        assert_eq!(bench.ledger.purchase_of(&batch[1].product, &batch[1].user).await.expect("purchase"),
+                   Some(batch[1].clone()));
+        let sale = bench.ledger.sales().await.expect("sales").remove(0);
+        assert_eq!((sale.highest_unit, sale.terms.total_stock, sale.epoch), (3, 10, 0));
+    }
+
+    async fn each_obstacle_has_its_verdict_and_the_rest_goes_through(bench: &Bench) {
+        let first = purchase("a", 1);
+        bench.persist(std::slice::from_ref(&first)).await;
+        let revoked = purchase("r", 9);
+        assert!(bench.ledger.revoke(&revoked, "a reason").await.expect("revoke"));
+        let unknown = Purchase { product: ProductId::parse("none").expect("id"), ..purchase("x", 1) };
+        let batch = [
+            purchase("a", 2),
+            purchase("b", 1),
+            unknown,
+            purchase("c", 11),
+            purchase("d", u32::MAX),
+            Purchase { id: first.id, ..purchase("e", 3) },
+            revoked,
+            purchase("f", 10),
+        ];
+        let expected = vec![
+            Verdict::UserHasOther(first.clone()),
+            Verdict::UnitTaken,
+            Verdict::UnknownProduct,
+            Verdict::UnitOutOfRange { total_stock: 10 },
+            Verdict::UnitOutOfRange { total_stock: 10 },
+            Verdict::IdTaken,
+            Verdict::Revoked,
+            Verdict::Recorded,
+        ];
+        for _ in 0..2 {
+            assert_eq!(bench.persist(&batch).await, expected);
+        }
+        assert_eq!(bench.rows().await, [first, batch[7].clone()]);
+    }
+
+    async fn within_one_batch_the_first_of_two_claims_stands(bench: &Bench) {
+        let verdicts = bench.persist(&[purchase("a", 1), purchase("a", 2), purchase("b", 1)]).await;
+        assert_eq!(bench.rows().await.len(), 1);
+        let recorded = verdicts.iter().filter(|verdict| **verdict == Verdict::Recorded).count();
+        assert_eq!(recorded, 1, "{verdicts:?}");
+    }
+
+    async fn a_revocation_has_its_reason_and_never_touches_a_recorded_purchase(bench: &Bench) {
+        let (kept, lost) = (purchase("a", 1), purchase("b", 2));
+        bench.persist(std::slice::from_ref(&kept)).await;
+        assert!(!bench.ledger.revoke(&kept, "no").await.expect("revoke"));
+        assert!(bench.ledger.revoke(&lost, "no unit was left").await.expect("revoke"));
+        assert!(!bench.ledger.revoke(&lost, "again").await.expect("revoke"));
+        let found = bench.ledger.revocation_of(&lost.product, &lost.user).await.expect("revocation");
+        assert_eq!(found.map(|found| (found.id, found.reason)), Some((lost.id, "no unit was left".to_owned())));
+        assert_eq!(bench.ledger.revocation_of(&kept.product, &kept.user).await.expect("revocation"), None);
+        assert_eq!(bench.ledger.revocations(&kept.product).await.expect("count"), 1);
+    }
+
+    async fn stock_is_never_lowered_below_what_is_sold(bench: &Bench) {
+        bench.persist(&[purchase("a", 7)]).await;
+        let refused = bench.ledger.upsert_products(&[product(6)]).await;
+        assert!(matches!(refused, Err(LedgerError::StockBelowSold { highest_unit: 7, total_stock: 6, .. })));
+        assert_eq!(bench.ledger.sales().await.expect("sales")[0].terms.total_stock, 10);
+        for total_stock in [7, 20] {
+            bench.ledger.upsert_products(&[product(total_stock)]).await.expect("products");
+            assert_eq!(bench.ledger.sales().await.expect("sales")[0].terms.total_stock, total_stock);
+        }
+    }
+
+    async fn epoch_and_pause_outlive_a_new_catalogue(bench: &Bench) {
+        let id = product(1).id;
+        assert_eq!(bench.ledger.raise_epoch(&id).await.expect("epoch"), 1);
+        assert_eq!(bench.ledger.raise_epoch(&id).await.expect("epoch"), 2);
+        assert!(bench.ledger.set_paused(&id, true).await.expect("pause"));
+        bench.ledger.upsert_products(&[product(12)]).await.expect("products");
+        let sale = bench.ledger.sales().await.expect("sales").remove(0);
+        assert_eq!((sale.epoch, sale.terms.paused, sale.terms.total_stock), (2, true, 12));
+        let none = ProductId::parse("none").expect("id");
+        assert!(!bench.ledger.set_paused(&none, true).await.expect("pause"));
+        assert!(matches!(bench.ledger.raise_epoch(&none).await, Err(LedgerError::UnknownProduct(_))));
+    }
+
+    async fn pages_go_through_all_units_in_order(bench: &Bench) {
+        let batch: Vec<_> = [3, 1, 8, 5].map(|unit| purchase(&format!("u{unit}"), unit)).into();
+        bench.persist(&batch).await;
+        let page = |after| bench.ledger.purchases(&batch[0].product, after, 2);
+        let units = |page: Vec<Purchase>| page.iter().map(|purchase| purchase.unit).collect::<Vec<_>>();
+        assert_eq!(units(page(0).await.expect("page")), [1, 3]);
+        assert_eq!(units(page(3).await.expect("page")), [5, 8]);
+        assert_eq!(units(page(8).await.expect("page")), [0_u32; 0]);
+    }
+}
+
+/// G1 and G2 don't depend on our statements: the tables refuse.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_tables_themselves_refuse_a_second_purchase_and_a_second_owner() {
+    let services = Services::new().await;
+    let bench = Bench::prepared(postgres(&services), None).await;
+    bench.persist(&[purchase("a", 1)]).await;
+    let sql = services.sql().await;
+    for (user, unit, constraint) in [
+        ("a", 2, "purchases_one_per_user"),
+        ("b", 1, "purchases_one_per_unit"),
+        ("b", 0, "purchases_unit_check"),
+    ] {
+        let insert = format!(
+            "INSERT INTO purchases (id, product_id, user_id, unit, admitted_at)
+             VALUES (gen_random_uuid(), 'limited-001', '{user}', {unit}, now())"
+        );
+        let error = sql.batch_execute(&insert).await.expect_err("refused");
+        let named = error.as_db_error().and_then(|error| error.constraint()).map(str::to_owned);
+        assert_eq!(named.as_deref(), Some(constraint));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn while_a_rebuild_has_the_lock_no_worker_writes_and_one_leads() {
+    let bench = Bench::postgres().await;
+    let mut leader = bench.ledger.lead().await.expect("election").expect("the first one leads");
+    assert!(bench.ledger.lead().await.expect("election").is_none(), "two lead");
+    assert!(bench.ledger.workers_may_run().await.expect("answer"));
+    leader.pause_workers().await.expect("pause");
+    assert!(!bench.ledger.workers_may_run().await.expect("answer"));
+    let refused = bench.ledger.persist(vec![purchase("a", 1)], Writer::Worker).await;
+    assert!(matches!(refused, Err(LedgerError::RebuildUnderWay)));
+    bench.ledger.persist(vec![purchase("b", 2)], Writer::Rebuild).await.expect("the rebuild writes");
+    leader.resume_workers().await.expect("resume");
+    assert_eq!(bench.persist(&[purchase("a", 1)]).await, [Verdict::Recorded]);
+    drop(leader);
+    crate::support::eventually("the lead is free", crate::support::SOON, async || {
+        bench.ledger.lead().await.expect("election")
+    })
+    .await;
+}

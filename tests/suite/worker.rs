@@ -1,0 +1,168 @@
+//! What a worker does with messages that are bad, repeated, or in conflict; and the sweeper's ages.
+
+use std::time::Duration;
+
+use chrono::TimeDelta;
+use flashsale::{
+    admission::{EmbeddedGate, Gate},
+    broker::{Broker, Consumer, EmbeddedBroker, Message},
+    clock::Clock,
+    domain::{ProductId, PurchaseId, Terms, UserId},
+    outbox::Sweeper,
+};
+use serde_json::{Value, json};
+
+use crate::support::{
+    SOON, eventually,
+    http::{buy, client, get, ready},
+    services::Services,
+};
+
+fn item(user: &str, unit: i64) -> Value {
+    json!({"id": PurchaseId::generate(Clock::system().now()), "user": user, "unit": unit, "admittedAt": 1_732_000_000_123_i64})
+}
+
+fn message(epoch: u64, product: &str, items: &[Value]) -> Vec<u8> {
+    json!({"type": "purchases", "v": 1, "epoch": epoch, "product": product, "items": items})
+        .to_string()
+        .into()
+}
+
+async fn dead_reasons(services: &Services, number: u32) -> Vec<String> {
+    eventually("dead letters", SOON, async || {
+        (services.depth("purchases.dead").await == number).then_some(())
+    })
+    .await;
+    let mut reasons = Vec::new();
+    while let Some((_, reason)) = services.take("purchases.dead").await {
+        reasons.push(reason);
+    }
+    reasons.sort();
+    reasons
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_can_never_succeed_is_dead_lettered_and_its_neighbours_are_recorded() {
+    let services = Services::new().await;
+    let work = services.spawn(&["work"], &[("FLASHSALE_LOG_FILTER", "debug")]);
+    ready(&work.health().await).await;
+    services.publish(b"not JSON \x00").await;
+    services.publish(br#"{"type":"purchases","v":99}"#).await;
+    services.publish(&vec![b'x'; 10_000_000]).await;
+    services.publish(&message(1, "unknown-product", &[item("u", 1)])).await;
+    let mixed = [item("a", 1), item("b", 0), item("c", 10_001), item("d\u{0}", 2), item("e", 2)];
+    services.publish(&message(1, "limited-001", &mixed)).await;
+    let reasons = dead_reasons(&services, 7).await;
+    assert_eq!(
+        reasons,
+        [
+            "bad-field",
+            "bad-field",
+            "malformed",
+            "malformed",
+            "unit-out-of-range",
+            "unknown-product",
+            "unknown-version"
+        ]
+    );
+    let users = "SELECT count(*) FROM purchases WHERE user_id IN ('a', 'e')";
+    eventually("neighbours", SOON, async || (services.count(users).await == 2).then_some(())).await;
+    assert_eq!(services.count("SELECT count(*) FROM purchases").await, 2);
+    eventually("all acked", SOON, async || (services.depth("purchases").await == 0).then_some(())).await;
+}
+
+/// A message of a Redis that was lost names a unit that was sold again since: the first commit stands, the other
+/// buyer gets another unit, and the last one, for whom none is left, is told why.
+#[tokio::test(flavor = "multi_thread")]
+async fn conflicts_are_settled_in_favour_of_the_first_commit() {
+    let (services, file) = (Services::new().await, tempfile::NamedTempFile::new().expect("file"));
+    let catalogue =
+        "[[products]]\nid = \"p\"\nname = \"P\"\nprice = \"1\"\ncurrency = \"USD\"\ntotal_stock = 3";
+    std::fs::write(file.path(), catalogue).expect("write");
+    let variables = [("FLASHSALE_PRODUCTS", file.path().to_str().expect("path"))];
+    let work = services.spawn(&["work"], &variables);
+    let serve = services.spawn(&["serve"], &variables);
+    let api = serve.api().await;
+    ready(&api).await;
+    ready(&work.health().await).await;
+    let client = client();
+    let status = async |user: &str| get(&format!("{api}/sale/purchase/status?userId={user}")).await.body;
+    let first = buy(&client, &api, "first").await.body;
+    eventually("confirmed", SOON, async || {
+        (status("first").await["state"] == json!("CONFIRMED")).then_some(())
+    })
+    .await;
+
+    // Unit 1 for someone else, and another unit for the same user.
+    let (moved, doubled) = (item("moved", 1), item("first", 3));
+    services.publish(&message(0, "p", &[moved.clone(), doubled.clone()])).await;
+    eventually("moved", SOON, async || {
+        let status = status("moved").await;
+        (status["state"] == json!("CONFIRMED")).then(|| assert_eq!(status["unit"], json!(2)))
+    })
+    .await;
+    let row = "SELECT id::text FROM purchases WHERE user_id = 'moved'";
+    let id: String = services.sql().await.query_one(row, &[]).await.expect("row").get(0);
+    assert_eq!(json!(id), moved["id"], "it is still the same purchase");
+    assert_eq!(status("first").await["purchaseId"], first["purchaseId"]);
+    let revoked = "SELECT count(*) FROM revocations WHERE user_id = 'first'";
+    eventually("recorded", SOON, async || (services.count(revoked).await == 1).then_some(())).await;
+
+    assert_eq!(buy(&client, &api, "third").await.body["unit"], json!(3));
+    let late = item("late", 1);
+    for _ in 0..2 {
+        services.publish(&message(1, "p", &[late.clone()])).await;
+    }
+    let reason =
+        "SELECT count(*) FROM revocations WHERE user_id = 'late' AND reason LIKE '%no unit was left%'";
+    eventually("revoked", SOON, async || (services.count(reason).await == 1).then_some(())).await;
+    assert_eq!(services.count("SELECT count(*) FROM purchases").await, 3);
+    assert_eq!(services.depth("purchases.dead").await, 0);
+}
+
+/// What a message of the embedded broker holds.
+async fn received(consumer: &mut Consumer) -> Vec<PurchaseId> {
+    let delivery = consumer.next().await.expect("a message");
+    let items = Message::decode(&delivery.body).expect("a message").message.items;
+    delivery.acknowledge.ack().await.expect("ack");
+    items.into_iter().map(|item| item.purchase.id).collect()
+}
+
+#[tokio::test]
+async fn an_entry_is_sent_again_at_growing_ages_and_once_after_an_outage() {
+    let start = Clock::system().now();
+    let now = std::sync::Arc::new(std::sync::Mutex::new(start));
+    let reading = now.clone();
+    let clock = Clock::from_fn(move || *reading.lock().expect("time"));
+    let at = |seconds: i64| *now.lock().expect("time") = start + TimeDelta::seconds(seconds);
+    let (gate, broker) =
+        (Gate::Embedded(EmbeddedGate::new(clock)), Broker::Embedded(EmbeddedBroker::default()));
+    let product = ProductId::parse("p").expect("id");
+    let terms = Terms { total_stock: 10, opens_at: None, closes_at: None, paused: false };
+    gate.open(&product, 1, &terms, 0, 0).await.expect("open");
+    let id = PurchaseId::generate(start);
+    gate.admit(&product, &UserId::parse("a").expect("user"), id).await.expect("won");
+
+    let mut sweeper = Sweeper::new(gate.clone(), broker.clone(), Duration::from_secs(5));
+    let mut consumer = broker.consume().await.expect("consumer");
+    let mut sent_at = Vec::new();
+    // The broker is away from second 30 to second 200: nothing is received, so nothing is confirmed.
+    for second in (0..30).chain(200..1_600) {
+        at(second);
+        let sale = gate.sale(&product).await.expect("sale");
+        let (mut ids, sweeping) = (None, sweeper.sweep(&product, &sale));
+        tokio::pin!(sweeping);
+        let swept = loop {
+            tokio::select! {
+                swept = &mut sweeping => break swept,
+                received = received(&mut consumer) => ids = Some(received),
+            }
+        };
+        assert_eq!(swept.expect("swept"), ids.as_ref().map_or(0, Vec::len));
+        if let Some(ids) = ids {
+            assert_eq!(ids, [id]);
+            sent_at.push(second);
+        }
+    }
+    assert_eq!(sent_at, [5, 20, 200, 320, 1_280]);
+}
