@@ -44,7 +44,7 @@ async fn dead_reasons(services: &Services, number: u32) -> Vec<String> {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_can_never_succeed_is_dead_lettered_and_its_neighbours_are_recorded() {
     let services = Services::new().await;
-    let work = services.spawn(&["work"], &[("FLASHSALE_LOG_FILTER", "debug")]);
+    let work = services.spawn(&["work"], &[]);
     ready(&work.health().await).await;
     services.publish(b"not JSON \x00").await;
     services.publish(br#"{"type":"purchases","v":99}"#).await;

@@ -1,0 +1,33 @@
+# syntax=docker/dockerfile:1
+# The program alone, in a small image, as a user without rights.
+
+FROM rust:1.95-slim-bookworm AS build
+WORKDIR /build
+RUN apt-get update && apt-get install -y --no-install-recommends gcc libc6-dev && rm -rf /var/lib/apt/lists/*
+COPY Cargo.toml Cargo.lock ./
+COPY src src
+COPY migrations migrations
+COPY templates templates
+COPY assets assets
+COPY config config
+COPY examples examples
+COPY tests tests
+RUN --mount=type=cache,target=/usr/local/cargo/registry --mount=type=cache,target=/build/target \
+    cargo build --release --locked --bin flashsale && cp target/release/flashsale /flashsale
+
+FROM debian:bookworm-slim
+RUN useradd --system --uid 10001 --home-dir /data flashsale && install -d -o flashsale /data
+COPY --from=build /flashsale /usr/local/bin/flashsale
+USER flashsale
+WORKDIR /data
+# Inside a container, loopback would be reachable by nobody.
+ENV FLASHSALE_DATA_DIR=/data \
+    FLASHSALE_API_ADDR=0.0.0.0:3001 \
+    FLASHSALE_WEB_ADDR=0.0.0.0:3000 \
+    FLASHSALE_WORK_HEALTH_ADDR=0.0.0.0:3002
+VOLUME /data
+EXPOSE 3000 3001 3002
+HEALTHCHECK --interval=5s --timeout=4s --start-period=20s --retries=6 \
+    CMD ["flashsale", "healthcheck", "http://127.0.0.1:3001/readyz"]
+ENTRYPOINT ["flashsale"]
+CMD ["serve"]
