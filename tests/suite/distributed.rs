@@ -135,7 +135,7 @@ async fn a_stampede_sells_every_unit_once() {
 async fn the_hot_path_makes_one_round_trip_and_one_confirm() {
     const ATTEMPTS: u32 = 40;
     let (own, services) = Own::start().await;
-    let work = services.spawn(&["work"], &[]);
+    let mut work = services.spawn(&["work"], &[]);
     let serve = services.spawn(&["serve"], &[]);
     let api = serve.api().await;
     ready(&api).await;
@@ -143,7 +143,8 @@ async fn the_hot_path_makes_one_round_trip_and_one_confirm() {
     buy(&client, &api, "warm-up").await;
     drained(&services, 1).await;
     // Without a worker, what the attempts publish stays in the queue to be counted.
-    work.kill();
+    work.signal(Signal::TERM);
+    assert!(work.ended(SOON).await.success());
 
     let sql = services.sql().await;
     let last_query =
@@ -199,6 +200,8 @@ async fn without_the_broker_it_sells_from_redis_and_delivers_later() {
     assert_eq!(buy(&client, &api, "before").await.body["durability"], json!("broker"));
     drained(&services, 1).await;
 
+    let queue = format!("{}.purchases", services.prefix);
+    eventually("the queue is noted", SOON, async || own.rabbit.remembers(&queue).then_some(())).await;
     own.rabbit.node.kill();
     for number in 0..5 {
         let answer = buy(&client, &api, &format!("during-{number}")).await;

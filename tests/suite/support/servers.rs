@@ -79,6 +79,15 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
+        if std::thread::panicking() {
+            let log = self.log();
+            let lines: Vec<_> = log.lines().collect();
+            eprintln!(
+                "--- end of the log of {}:\n{}",
+                self.name,
+                lines[lines.len().saturating_sub(60)..].join("\n")
+            );
+        }
         self.kill();
     }
 }
@@ -129,6 +138,17 @@ pub(crate) fn redis() -> Server {
 pub(crate) struct Rabbit {
     pub(crate) node: Server,
     _name_service: Server,
+}
+
+impl Rabbit {
+    /// Whether the node would know a quorum queue again after a power failure. It notes new ones on disk with a
+    /// delay of its own, and one that is killed before that has a queue that never answers.
+    pub(crate) fn remembers(&self, queue: &str) -> bool {
+        let node = format!("flashsale{}@localhost", self.node.port);
+        let names = self.node.dir.path().join(format!("mnesia/{node}/quorum/{node}/names.dets"));
+        let noted = std::fs::read(names).unwrap_or_default();
+        noted.windows(queue.len()).any(|window| window == queue.as_bytes())
+    }
 }
 
 pub(crate) fn rabbitmq() -> Rabbit {
