@@ -64,6 +64,11 @@ impl Server {
         self.end(Signal::KILL);
     }
 
+    /// Ends it as an operator does.
+    pub(crate) fn stop(&mut self) {
+        self.end(Signal::TERM);
+    }
+
     fn end(&mut self, signal: Signal) {
         if let Some(mut child) = self.child.take() {
             // The group: some start scripts have children of their own.
@@ -138,17 +143,6 @@ pub(crate) fn redis() -> Server {
 pub(crate) struct Rabbit {
     pub(crate) node: Server,
     _name_service: Server,
-}
-
-impl Rabbit {
-    /// Whether the node would know a quorum queue again after a power failure. It notes new ones on disk with a
-    /// delay of its own, and one that is killed before that has a queue that never answers.
-    pub(crate) fn remembers(&self, queue: &str) -> bool {
-        let node = format!("flashsale{}@localhost", self.node.port);
-        let names = self.node.dir.path().join(format!("mnesia/{node}/quorum/{node}/names.dets"));
-        let noted = std::fs::read(names).unwrap_or_default();
-        noted.windows(queue.len()).any(|window| window == queue.as_bytes())
-    }
 }
 
 pub(crate) fn rabbitmq() -> Rabbit {
