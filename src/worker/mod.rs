@@ -12,7 +12,7 @@ use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 
 use crate::admission::Gate;
-use crate::broker::{Broker, Consumer};
+use crate::broker::{Broker, Consumer, Delivery};
 use crate::dependency::{Backoff, Dependency};
 use crate::ledger::{Ledger, LedgerError, Writer};
 pub use batch::{Batch, StepError};
@@ -103,7 +103,8 @@ impl Worker {
         let mut ask = tokio::time::interval(ASIDE_INTERVAL);
         ask.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
-            let batch = tokio::select! {
+            // Only the wait for a first message is given up for something else: nothing is held then.
+            let first = tokio::select! {
                 () = stop.cancelled() => break,
                 _ = ask.tick() => {
                     // An outage of the ledger is no reason to leave: the messages can wait here as well.
@@ -112,12 +113,13 @@ impl Worker {
                     }
                     continue;
                 }
-                batch = self.next_batch(&mut consumer) => batch,
+                first = consumer.next() => first,
             };
-            let Some(batch) = batch else {
+            let Ok(first) = first else {
                 self.broker_is(Some(&crate::broker::BrokerError::NotConnected));
                 break;
             };
+            let batch = self.fill(first, &mut consumer).await;
             if !self.finish(batch, stop).await {
                 break;
             }
@@ -125,11 +127,10 @@ impl Worker {
         consumer.close().await;
     }
 
-    /// The next batch; `None` when the consumer has ended. Cancel-safe until the first message has arrived, and
-    /// what is dropped after that is redelivered.
-    async fn next_batch(&self, consumer: &mut Consumer) -> Option<Batch> {
+    /// The batch that begins with this message, and holds what arrives while it lingers.
+    async fn fill(&self, first: Delivery, consumer: &mut Consumer) -> Batch {
         let mut batch = Batch::default();
-        batch.add(consumer.next().await.ok()?);
+        batch.add(first);
         let deadline = Instant::now() + self.options.linger;
         while batch.items() < self.options.batch_items_max {
             match timeout_at(deadline, consumer.next()).await {
@@ -138,7 +139,7 @@ impl Worker {
                 Ok(Err(_)) | Err(_) => break,
             }
         }
-        Some(batch)
+        batch
     }
 
     /// Repeats the step until it succeeds. False: give everything back.
