@@ -3,7 +3,7 @@
 //! `cargo run --example private_services -- COMMAND [ARGUMENT …]`
 //!
 //! The command finds them in `DATABASE_URL`, `REDIS_URL` and `AMQP_URL` (for flashsale itself), and under the
-//! same names with `FLASHSALE_TEST_` before them (for the tests).
+//! same names with `TEST_` before them (for the tests).
 
 #![allow(clippy::expect_used, reason = "a tool for tests fails by panicking")]
 
@@ -21,10 +21,18 @@ fn main() -> ExitCode {
         eprintln!("usage: private_services COMMAND [ARGUMENT …]");
         return ExitCode::FAILURE;
     };
-    let redis = std::thread::spawn(servers::redis);
-    let postgres = std::thread::spawn(servers::postgres);
-    let rabbit = servers::rabbitmq();
-    let (Ok(redis), Ok(postgres)) = (redis.join(), postgres.join()) else { return ExitCode::FAILURE };
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    // From here on a signal ends the command, and with it, in order, the servers.
+    let (mut interrupt, mut terminate) = runtime.block_on(async {
+        let interrupt = signal(SignalKind::interrupt()).expect("SIGINT");
+        (interrupt, signal(SignalKind::terminate()).expect("SIGTERM"))
+    });
+    // Should one fail to start, the others are waited for, and end.
+    let (redis, postgres, rabbit) = std::thread::scope(|scope| {
+        let (redis, postgres) = (scope.spawn(servers::redis), scope.spawn(servers::postgres));
+        let rabbit = servers::rabbitmq();
+        (redis.join().expect("Redis"), postgres.join().expect("PostgreSQL"), rabbit)
+    });
     let urls = [
         ("DATABASE_URL", format!("postgres://postgres@127.0.0.1:{}/postgres", postgres.port)),
         ("REDIS_URL", format!("redis://127.0.0.1:{}", redis.port)),
@@ -33,12 +41,9 @@ fn main() -> ExitCode {
     let mut running = tokio::process::Command::new(program);
     running.args(command).kill_on_drop(true);
     for (name, url) in urls {
-        running.env(name, &url).env(format!("FLASHSALE_TEST_{name}"), url);
+        running.env(name, &url).env(format!("TEST_{name}"), url);
     }
-    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     runtime.block_on(async {
-        let mut interrupt = signal(SignalKind::interrupt()).expect("SIGINT");
-        let mut terminate = signal(SignalKind::terminate()).expect("SIGTERM");
         let status = tokio::select! {
             status = running.status() => status,
             _ = interrupt.recv() => return ExitCode::FAILURE,

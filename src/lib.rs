@@ -35,6 +35,8 @@ pub mod clock;
 pub mod config;
 pub mod dependency;
 pub mod readiness;
+pub mod request_body;
 pub mod server;
+pub mod service_url;
 pub mod shutdown;
 pub mod telemetry;

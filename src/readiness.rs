@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use tokio::time::timeout;
 
 use crate::admission::Gate;
@@ -23,8 +24,8 @@ pub struct Readiness {
     pub ledger: Ledger,
     /// Connections, each with its state.
     pub dependencies: Vec<Dependency>,
-    /// Selling needs admission alone: while broker or ledger are away, purchases wait in the outbox. A worker
-    /// needs everything.
+    /// Selling needs admission alone: while broker or ledger are away, purchases wait in the outbox; where there is
+    /// no outbox that outlives the process, it needs the ledger. A worker needs everything.
     pub needs_everything: bool,
 }
 
@@ -53,11 +54,13 @@ impl Readiness {
             Ok(Err(error)) => Some(error.to_string()),
             Err(_elapsed) => Some("no answer".to_owned()),
         };
-        checks.push(Check { name: self.ledger.name().to_owned(), outage, required: self.needs_everything });
-        for product in self.catalogue.ids() {
+        let required = self.needs_everything || !self.gate.outlives_process();
+        checks.push(Check { name: self.ledger.name().to_owned(), outage, required });
+        let sales = self.catalogue.ids().map(async |product| {
             let outage = self.gate.sale(product).await.err().map(|error| error.to_string());
-            checks.push(Check { name: format!("sale {product}"), outage, required: !self.needs_everything });
-        }
+            Check { name: format!("sale {product}"), outage, required: !self.needs_everything }
+        });
+        checks.extend(join_all(sales).await);
         checks
     }
 }

@@ -8,6 +8,7 @@ use actix_web::{
     web::ServiceConfig,
 };
 use anyhow::Context;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::shutdown::REQUESTS_DEADLINE_S;
 
@@ -41,12 +42,35 @@ impl std::fmt::Debug for Listening {
     }
 }
 
+/// Lets this process have so many open connections, as far as the system allows.
+fn allow_connections(connections_max: usize) {
+    // For files, the services, and what the runtime needs.
+    let wanted = u64::try_from(connections_max).unwrap_or(u64::MAX).saturating_add(256);
+    let limit = getrlimit(Resource::Nofile);
+    if limit.current.is_none_or(|current| current >= wanted) {
+        return;
+    }
+    let raised =
+        Rlimit { current: limit.maximum.map_or(Some(wanted), |most| Some(wanted.min(most))), ..limit };
+    if let Err(error) = setrlimit(Resource::Nofile, raised) {
+        tracing::warn!(%error, "the limit of open files can't be raised");
+    }
+    if raised.current.is_some_and(|current| current < wanted) {
+        tracing::warn!(
+            "at most {} open files are allowed, so fewer than {connections_max} connections at a time: raise \
+             the limit (ulimit -Hn, LimitNOFILE), or lower api.connections_max",
+            raised.current.unwrap_or_default()
+        );
+    }
+}
+
 /// Binds and starts a server whose `name` shows in logs.
 pub fn listen(
     name: &'static str,
     options: &ServerOptions,
     routes: impl Fn(&mut ServiceConfig) + Clone + Send + 'static,
 ) -> anyhow::Result<Listening> {
+    allow_connections(options.connections_max);
     let workers = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let server = HttpServer::new(move || App::new().configure(&routes))
         .workers(workers)

@@ -8,12 +8,13 @@ use redis::{AsyncConnectionConfig, Client, Script, streams::StreamRangeReply};
 use super::{Admission, EntryKey, Found, GateError, Keys, Opening, Reassignment, link::Link, replies};
 use crate::dependency::Dependency;
 use crate::domain::{EntryId, OutboxEntry, ProductId, Purchase, PurchaseId, SaleState, Terms, UserId};
+use crate::service_url::ServiceUrl;
 
 /// How to reach Redis.
 #[derive(Clone, Debug)]
 pub struct RedisOptions {
     /// `redis://[user:password@]host:port[/db]`
-    pub url: String,
+    pub url: ServiceUrl,
     /// First part of every key.
     pub prefix: String,
     /// Shared connections for the hot path.
@@ -54,12 +55,12 @@ struct Scripts {
 impl RedisGate {
     /// Starts connecting in the background; until then every operation is [`GateError::Unavailable`].
     pub fn start(options: &RedisOptions, dependency: &Dependency) -> Result<Self, redis::RedisError> {
-        let client = Client::open(options.url.as_str())?;
+        let client = Client::open(options.url.expose())?;
         let config = AsyncConnectionConfig::new()
             .set_connection_timeout(Some(options.connect_timeout))
             .set_response_timeout(Some(options.response_timeout));
         let link = Link::start(&client, options.connections, &config, dependency);
-        let manager = deadpool_redis::Manager::new(options.url.as_str())?;
+        let manager = deadpool_redis::Manager::new(options.url.expose())?;
         let pool = Pool::builder(manager)
             .max_size(options.pool_size)
             .runtime(deadpool_redis::Runtime::Tokio1)

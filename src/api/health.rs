@@ -3,19 +3,19 @@
 use actix_web::{
     HttpResponse,
     http::header,
-    web::{self, Data, ServiceConfig},
+    web::{Data, ServiceConfig},
 };
 use serde::Serialize;
 
-use super::at;
+use super::{at, read};
 use crate::readiness::{Check, Readiness};
 
 /// The two health routes, which a worker has as well. They need a [`Readiness`] as app data.
 pub fn health_routes(config: &mut ServiceConfig) {
-    config.service(at("/healthz", &["GET"], web::get().to(healthz))).service(at(
+    config.service(at("/healthz", &["GET", "HEAD"], read().to(healthz))).service(at(
         "/readyz",
-        &["GET"],
-        web::get().to(readyz),
+        &["GET", "HEAD"],
+        read().to(readyz),
     ));
 }
 

@@ -10,7 +10,7 @@ mod purchases;
 use std::time::Duration;
 
 use actix_web::{
-    Resource, Route,
+    Resource, Route, guard,
     web::{self, ServiceConfig},
 };
 
@@ -30,20 +30,26 @@ pub struct Api {
     pub body_timeout: Duration,
 }
 
-/// All routes; they need an [`Api`] and a [`crate::readiness::Readiness`] as app data. `/sale` is the first product of the catalogue.
+/// All routes; they need an [`Api`] and a [`crate::readiness::Readiness`] as app data. `/sale` is the first product
+/// of the catalogue.
 pub fn routes(config: &mut ServiceConfig) {
     config
         .configure(health_routes)
-        .service(at("/sale/status", &["GET"], web::get().to(products::status)))
-        .service(at("/sale/stock", &["GET"], web::get().to(products::stock)))
+        .service(at("/sale/status", &["GET", "HEAD"], read().to(products::status)))
+        .service(at("/sale/stock", &["GET", "HEAD"], read().to(products::stock)))
         .service(at("/sale/buy", &["POST"], web::post().to(purchases::buy)))
-        .service(at("/sale/purchase/status", &["GET"], web::get().to(purchases::status)))
-        .service(at("/products", &["GET"], web::get().to(products::list)))
-        .service(at("/products/{product}", &["GET"], web::get().to(products::status)))
-        .service(at("/products/{product}/stock", &["GET"], web::get().to(products::stock)))
+        .service(at("/sale/purchase/status", &["GET", "HEAD"], read().to(purchases::status)))
+        .service(at("/products", &["GET", "HEAD"], read().to(products::list)))
+        .service(at("/products/{product}", &["GET", "HEAD"], read().to(products::status)))
+        .service(at("/products/{product}/stock", &["GET", "HEAD"], read().to(products::stock)))
         .service(at("/products/{product}/buy", &["POST"], web::post().to(purchases::buy)))
-        .service(at("/products/{product}/purchase", &["GET"], web::get().to(purchases::status)))
+        .service(at("/products/{product}/purchase", &["GET", "HEAD"], read().to(purchases::status)))
         .default_service(web::to(|| async { Err::<String, _>(Problem::NotFound) }));
+}
+
+/// A route of GET, and of HEAD, which has the same answer without its body.
+fn read() -> Route {
+    web::route().guard(guard::Any(guard::Get()).or(guard::Head()))
 }
 
 /// A resource with one route; any other method is 405, with the methods that are allowed.

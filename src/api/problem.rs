@@ -8,7 +8,7 @@ use actix_web::{
 };
 use serde::Serialize;
 
-use crate::{checkout::CheckoutError, domain::UserId};
+use crate::{checkout::CheckoutError, domain::UserId, request_body::BodyError};
 
 /// Why a request was not answered. `Display` is the `detail` of the document.
 #[derive(Debug, thiserror::Error)]
@@ -16,15 +16,9 @@ pub enum Problem {
     /// The body is not JSON, or not of the expected form.
     #[error("The body must be a JSON object such as {{\"userId\": \"buyer-1\"}}: {0}")]
     MalformedBody(String),
-    /// The body is not declared as JSON.
-    #[error("The body must have the content type application/json.")]
-    UnsupportedMediaType,
-    /// The body is too long.
-    #[error("The body must be at most {} bytes long.", super::body::BODY_LEN_MAX)]
-    BodyTooLarge,
-    /// The body did not arrive in time.
-    #[error("The body did not arrive in time.")]
-    BodyTimeout,
+    /// The body was not read.
+    #[error(transparent)]
+    Body(#[from] BodyError),
     /// The query string can't be read.
     #[error("The query can't be read: {0}")]
     MalformedQuery(String),
@@ -49,6 +43,9 @@ pub enum Problem {
     /// Nothing was decided, and nothing happened.
     #[error("The sale is not ready. Nothing was bought; try again shortly.")]
     NotReady,
+    /// A question has no answer at the moment.
+    #[error("This can't be answered at the moment; try again shortly.")]
+    NoAnswer,
     /// The attempt may have taken effect.
     #[error("No answer in time, so the outcome is unknown. Try again: you will get the same purchase.")]
     OutcomeUnknown,
@@ -69,22 +66,28 @@ impl Problem {
     /// Status, stable name (the end of `type`), and title.
     fn kind(&self) -> (StatusCode, &'static str, &'static str) {
         match self {
-            Self::MalformedBody(_) => (StatusCode::BAD_REQUEST, "malformed-body", "Malformed body"),
+            Self::MalformedBody(_) | Self::Body(BodyError::Broken(_)) => {
+                (StatusCode::BAD_REQUEST, "malformed-body", "Malformed body")
+            }
             Self::MalformedQuery(_) => (StatusCode::BAD_REQUEST, "malformed-query", "Malformed query"),
             Self::UserIdMissing | Self::UserIdInvalid(_) => {
                 (StatusCode::BAD_REQUEST, "invalid-user-id", "Invalid user id")
             }
-            Self::UnsupportedMediaType => {
+            Self::Body(BodyError::Unsupported(..)) => {
                 (StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported-media-type", "Unsupported content type")
             }
-            Self::BodyTooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "body-too-large", "Body too large"),
-            Self::BodyTimeout => (StatusCode::REQUEST_TIMEOUT, "body-timeout", "Body too slow"),
+            Self::Body(BodyError::TooLarge(_)) => {
+                (StatusCode::PAYLOAD_TOO_LARGE, "body-too-large", "Body too large")
+            }
+            Self::Body(BodyError::TooSlow(_)) => {
+                (StatusCode::REQUEST_TIMEOUT, "body-timeout", "Body too slow")
+            }
             Self::UnknownProduct => (StatusCode::NOT_FOUND, "unknown-product", "Unknown product"),
             Self::NotFound => (StatusCode::NOT_FOUND, "unknown-route", "Unknown route"),
             Self::MethodNotAllowed { .. } => {
                 (StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", "Method not allowed")
             }
-            Self::NotReady => (StatusCode::SERVICE_UNAVAILABLE, "not-ready", "Not ready"),
+            Self::NotReady | Self::NoAnswer => (StatusCode::SERVICE_UNAVAILABLE, "not-ready", "Not ready"),
             Self::OutcomeUnknown => (StatusCode::SERVICE_UNAVAILABLE, "outcome-unknown", "Outcome unknown"),
         }
     }
@@ -103,12 +106,8 @@ impl ResponseError for Problem {
             Self::MethodNotAllowed { allowed } => {
                 response.insert_header((header::ALLOW, allowed.join(", ")));
             }
-            Self::NotReady | Self::OutcomeUnknown => {
+            Self::NotReady | Self::NoAnswer | Self::OutcomeUnknown => {
                 response.insert_header((header::RETRY_AFTER, "1"));
-            }
-            // What is left of such a body is not worth reading.
-            Self::BodyTooLarge | Self::BodyTimeout => {
-                response.force_close();
             }
             _ => {}
         }
@@ -119,14 +118,27 @@ impl ResponseError for Problem {
             detail: &self.to_string(),
             outcome: matches!(self, Self::OutcomeUnknown).then_some("unknown"),
         };
-        response.body(serde_json::to_vec(&document).unwrap_or_default()) // strings and integers serialise
+        let body = serde_json::to_vec(&document).unwrap_or_default(); // strings and integers serialise
+        let response = response.body(body);
+        match self {
+            Self::Body(error) => error.close_after(response),
+            _ => response,
+        }
     }
 }
 
-/// The boundary: the whole chain is logged here, once, and only its kind goes out.
+/// The boundary of a question: the whole chain is logged here, once, and only its kind goes out.
 impl From<CheckoutError> for Problem {
     fn from(error: CheckoutError) -> Self {
-        tracing::debug!(error = &error as &dyn std::error::Error, "no decision");
+        tracing::debug!(error = &error as &dyn std::error::Error, "no answer");
+        Self::NoAnswer
+    }
+}
+
+impl Problem {
+    /// The boundary of a purchase attempt, whose buyer needs to know whether it may have taken effect.
+    pub(super) fn of_attempt(error: &CheckoutError) -> Self {
+        tracing::debug!(error = error as &dyn std::error::Error, "no decision");
         if error.is_unknown() { Self::OutcomeUnknown } else { Self::NotReady }
     }
 }

@@ -2,13 +2,13 @@
 
 use actix_web::{
     HttpRequest,
-    web::{Data, Json},
+    web::{Data, Json, Payload},
 };
 use serde::Serialize;
 
 use super::{
     Api, Problem,
-    body::{BodyUser, QueryUser},
+    body::{body_user, query_user},
     products::product,
 };
 use crate::checkout::{Answer, PurchaseStatus};
@@ -53,10 +53,12 @@ fn view(purchase: &Purchase, state: PurchaseState) -> PurchaseView {
 pub(super) async fn buy(
     api: Data<Api>,
     request: HttpRequest,
-    user: BodyUser,
+    payload: Payload,
 ) -> Result<Json<BuyAnswer>, Problem> {
     let product = product(&api, &request)?;
-    let answer = api.checkout.buy(&product.id, &user.0).await?;
+    let user = body_user(&request, payload, api.body_timeout).await?;
+    let bought = api.checkout.buy(&product.id, &user).await;
+    let answer = bought.map_err(|error| Problem::of_attempt(&error))?;
     let status = answer.outcome();
     Ok(Json(match &answer {
         Answer::Success(purchase, state, durability) => {
@@ -72,10 +74,11 @@ pub(super) async fn buy(
 pub(super) async fn status(
     api: Data<Api>,
     request: HttpRequest,
-    user: QueryUser,
+    payload: Payload,
 ) -> Result<Json<StatusAnswer>, Problem> {
     let product = product(&api, &request)?;
-    Ok(Json(match api.checkout.status(&product.id, &user.0).await? {
+    let user = query_user(&request, payload, api.body_timeout).await?;
+    Ok(Json(match api.checkout.status(&product.id, &user).await? {
         PurchaseStatus::Purchased(purchase, state) => {
             StatusAnswer { has_purchased: true, purchase: Some(view(&purchase, state)), reason: None }
         }

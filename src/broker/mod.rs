@@ -17,7 +17,7 @@ pub use message::{DeadReason, DeadReasonClass, Decoded, Item, Message};
 pub use publisher::RabbitPublisher;
 pub use topology::Topology;
 
-use crate::{dependency::Dependency, domain::Durability};
+use crate::{dependency::Dependency, domain::Durability, service_url::ServiceUrl};
 
 /// Why the broker did not do what was asked. Nothing of it is final: the outbox still has the purchases.
 #[derive(Debug, thiserror::Error)]
@@ -31,6 +31,11 @@ pub enum BrokerError {
     /// The broker refused the message, could not route it, or did not confirm it in time.
     #[error("RabbitMQ did not confirm: {0}")]
     Unconfirmed(&'static str),
+    /// The URL can't be read; what is wrong with it is not said, for it may hold a password.
+    #[error(
+        "its URL can't be read: amqp://user:password@host:port/vhost, and only AMQP's own query parameters"
+    )]
+    InvalidUrl,
     /// The driver's error.
     #[error("RabbitMQ failed")]
     Driver(#[from] lapin::Error),
@@ -43,7 +48,7 @@ pub enum BrokerError {
 #[derive(Clone, Debug)]
 pub struct RabbitOptions {
     /// `amqp://user:password@host:port/vhost`
-    pub url: String,
+    pub url: ServiceUrl,
     /// Names of exchange and queues.
     pub topology: Topology,
     /// Seconds between heartbeats; a dead peer is noticed after two.

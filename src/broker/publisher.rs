@@ -44,13 +44,14 @@ struct Live {
 }
 
 impl RabbitPublisher {
-    /// Starts connecting in the background.
-    pub fn start(options: &RabbitOptions, dependency: &Dependency) -> Self {
+    /// Starts connecting in the background. Fails only if the URL can't be read.
+    pub fn start(options: &RabbitOptions, dependency: &Dependency) -> Result<Self, BrokerError> {
+        parse(options)?;
         let slot = Arc::new(Slot::default());
         let mut supervisor = JoinSet::new();
         supervisor.spawn(supervise(slot.clone(), options.clone(), dependency.clone()));
         let (topology, publish_timeout) = (options.topology.clone(), options.publish_timeout);
-        Self(Arc::new(Inner { slot, topology, publish_timeout, _supervisor: supervisor }))
+        Ok(Self(Arc::new(Inner { slot, topology, publish_timeout, _supervisor: supervisor })))
     }
 
     pub(super) async fn publish(&self, body: Vec<u8>) -> Result<(), BrokerError> {
@@ -141,10 +142,13 @@ async fn open(options: &RabbitOptions) -> Result<Live, BrokerError> {
     Ok(Live { connection: Arc::new(connection), channel })
 }
 
+fn parse(options: &RabbitOptions) -> Result<AMQPUri, BrokerError> {
+    options.url.expose().parse().map_err(|_why: String| BrokerError::InvalidUrl)
+}
+
 /// Opens a connection; `role` shows in RabbitMQ's list of connections.
 pub(super) async fn connect(options: &RabbitOptions, role: &str) -> Result<Connection, BrokerError> {
-    let invalid = |_why| BrokerError::Unconfirmed("AMQP_URL is not a valid URL");
-    let mut uri: AMQPUri = options.url.parse().map_err(invalid)?;
+    let mut uri = parse(options)?;
     uri.query.heartbeat.get_or_insert(options.heartbeat_s);
     let name = format!("flashsale {role}");
     // No recovery by the driver: it does not cover channel errors. Our supervisors rebuild everything.

@@ -38,8 +38,8 @@ async fn get(url: &str) -> anyhow::Result<String> {
     let url = url::Url::parse(url).context("not a URL")?;
     ensure!(url.scheme() == "http", "only http:// can be asked");
     let host = url.host_str().context("no host")?;
-    let port = url.port_or_known_default().context("no port")?;
-    let mut stream = TcpStream::connect((host, port)).await.context("not reachable")?;
+    let addresses = url.socket_addrs(|| None).context("no such host")?;
+    let mut stream = TcpStream::connect(&*addresses).await.context("not reachable")?;
     let request = format!("GET {} HTTP/1.0\r\nHost: {host}\r\n\r\n", url.path());
     stream.write_all(request.as_bytes()).await?;
     let mut answer = String::new();

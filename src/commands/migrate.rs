@@ -2,12 +2,12 @@
 
 use anyhow::Context;
 use clap::Args;
+use tokio_util::sync::CancellationToken;
 
 use super::{Overrides, data_dir::DataDir, stores};
 use crate::config::{Mode, Settings};
 use crate::dependency::Dependency;
 use crate::ledger::{Ledger, PostgresLedger, SqliteLedger};
-use crate::shutdown;
 
 /// Apply pending migrations, write the catalogue, and end
 ///
@@ -20,9 +20,8 @@ use crate::shutdown;
 pub(super) struct Migrate {}
 
 impl Migrate {
-    pub(super) async fn run(self, overrides: &Overrides) -> anyhow::Result<()> {
+    pub(super) async fn run(self, overrides: &Overrides, stop: CancellationToken) -> anyhow::Result<()> {
         let settings = overrides.settings(&[])?;
-        let stop = shutdown::on_signal()?;
         let _lock = match &settings.mode {
             Mode::Embedded { data_dir } => Some(DataDir::lock(data_dir)?),
             Mode::Distributed(_) => None,

@@ -20,6 +20,7 @@ use anyhow::Context;
 use clap::{Args, Parser, Subcommand};
 
 use crate::config::{Layers, Settings};
+use crate::shutdown;
 
 const ABOUT: &str =
     "Limited-stock drops: nobody buys twice, nothing is oversold, and every SUCCESS is in the \
@@ -63,7 +64,7 @@ struct Overrides {
     /// Where the embedded mode keeps its database (or FLASHSALE_DATA_DIR) [default: data]
     #[arg(long, global = true, value_name = "DIR")]
     data_dir: Option<String>,
-    /// Any key of config/default.toml, such as broker.confirm_timeout_ms=500; can be repeated
+    /// Any key of config/default.toml, such as broker.confirm_timeout_ms=500; can be repeated, in one place
     #[arg(long = "set", global = true, value_name = "KEY=VALUE", value_parser = key_and_value)]
     set: Vec<(String, String)>,
 }
@@ -95,10 +96,15 @@ impl Overrides {
         let flags = named.iter().chain(own);
         let flags = flags.filter_map(|(key, value)| Some(((*key).to_owned(), (*value)?.clone())));
         let flags: Vec<_> = self.set.iter().cloned().chain(flags).collect();
-        let variable = |name: &str| std::env::var(name).ok();
-        let file = self.config.clone().or_else(|| variable("FLASHSALE_CONFIG").map(PathBuf::from));
-        let settings = Layers::read(file.as_deref(), variable, &flags).and_then(Settings::load)?;
+        let file = self.config.clone().or_else(|| std::env::var_os("FLASHSALE_CONFIG").map(PathBuf::from));
+        let file = file.filter(|path| !path.as_os_str().is_empty());
+        let variables = std::env::vars_os()
+            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok())));
+        let settings = Layers::read(file.as_deref(), variables, &flags).and_then(Settings::load)?;
         crate::telemetry::start(&settings.log)?;
+        for name in &settings.unknown_variables {
+            tracing::warn!("the environment variable {name} has no meaning here; is it misspelt?");
+        }
         Ok(settings)
     }
 }
@@ -106,18 +112,19 @@ impl Overrides {
 /// Runs the command to its end.
 pub fn run(cli: Cli) -> anyhow::Result<()> {
     let Cli { overrides, command } = cli;
+    // The parser keeps only the later group of them.
+    let given = std::env::args().filter(|word| word == "--set" || word.starts_with("--set=")).count();
+    anyhow::ensure!(given == overrides.set.len(), "give all --set either before the command or all after it");
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("no runtime")?;
-    let ended = runtime.block_on(async {
-        match command {
-            Command::Serve(command) => command.run(&overrides).await,
-            Command::Work(command) => command.run(&overrides).await,
-            Command::Web(command) => command.run(&overrides).await,
-            Command::Migrate(command) => command.run(&overrides).await,
-            Command::Pause(command) => command.run(&overrides).await,
-            Command::Resume(command) => command.run(&overrides).await,
-            Command::Healthcheck(command) => command.run().await,
-        }
-    });
+    let ended = runtime.block_on(shutdown::graceful(async |stop| match command {
+        Command::Serve(command) => command.run(&overrides, stop).await,
+        Command::Work(command) => command.run(&overrides, stop).await,
+        Command::Web(command) => command.run(&overrides, stop).await,
+        Command::Migrate(command) => command.run(&overrides, stop).await,
+        Command::Pause(command) => command.run(&overrides).await,
+        Command::Resume(command) => command.run(&overrides).await,
+        Command::Healthcheck(command) => command.run().await,
+    }));
     // Everything that matters is done. Tearing the runtime down would wait for connections that hang, and make the
     // broker's driver panic in a thread of its own; the end of the process is cleaner.
     std::mem::forget(runtime);

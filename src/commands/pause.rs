@@ -1,9 +1,10 @@
 //! `flashsale pause` and `flashsale resume`
 
-use anyhow::{Context, bail};
+use anyhow::{Context, bail, ensure};
 use clap::Args;
 
-use super::{Overrides, migrate::open_ledger};
+use super::{Overrides, data_dir::DataDir, migrate::open_ledger};
+use crate::config::Mode;
 use crate::domain::ProductId;
 
 /// Pause a sale: attempts are answered PAUSED from then on
@@ -54,6 +55,10 @@ async fn set_paused(overrides: &Overrides, which: Which, paused: bool) -> anyhow
         Some(id) => ProductId::parse(id)?,
         None => settings.catalogue.first().map(|product| product.id.clone()).context("no product")?,
     };
+    if let Mode::Embedded { data_dir } = &settings.mode {
+        let database = DataDir::database(data_dir);
+        ensure!(database.exists(), "there is no {}: has `flashsale serve` run here?", database.display());
+    }
     let ledger = open_ledger(&settings, "pause").await?;
     if !ledger.set_paused(&product, paused).await? {
         bail!("there is no product {product} in the ledger");

@@ -39,10 +39,9 @@ pub(super) struct Serve {
 }
 
 impl Serve {
-    pub(super) async fn run(self, overrides: &Overrides) -> anyhow::Result<()> {
+    pub(super) async fn run(self, overrides: &Overrides, stop: CancellationToken) -> anyhow::Result<()> {
         let own = [("api.addr", self.api_addr.as_ref()), ("web.addr", self.web_addr.as_ref())];
         let settings = overrides.settings(&own)?;
-        let stop = shutdown::on_signal()?;
         let connected = stores::connect(&settings, "serve").await?;
         let ledger_state = Dependency::new(connected.stores.ledger.name());
         if connected.data_dir.is_some() {
@@ -66,7 +65,7 @@ impl Serve {
                 "embedded: the whole system in this process, data in {}",
                 data_dir.path().display()
             );
-            servers.push(super::web::listen_web(&settings, &checkout)?);
+            servers.push(super::web::listen_web(&settings, &connected, &checkout)?);
             tasks = start_embedded(&settings, &connected, &ledger_state, &background);
         }
         drop(checkout);
@@ -81,9 +80,7 @@ impl Serve {
         // The servers held the last publishers: what they handed in is sent, and recorded where that is done here.
         shutdown::finish("the publisher", sending).await;
         background.cancel();
-        for task in tasks {
-            shutdown::finish("the worker", task).await;
-        }
+        shutdown::finish("the worker and the recovery", futures_util::future::join_all(tasks)).await;
         ended
     }
 }

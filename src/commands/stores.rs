@@ -58,7 +58,7 @@ fn connect_services(settings: &Settings, services: &Services, role: &str) -> any
     let consuming = Dependency::new("rabbitmq-consumer");
     let gate = RedisGate::start(&redis_options(settings, services), &redis).context("REDIS_URL")?;
     let options = rabbit_options(settings, services);
-    let publisher = RabbitPublisher::start(&options, &publishing);
+    let publisher = RabbitPublisher::start(&options, &publishing).context("AMQP_URL")?;
     let ledger = PostgresLedger::new(postgres_options(settings, services, role))?;
     let mut dependencies = vec![redis, publishing];
     if role == "work" {
@@ -74,7 +74,7 @@ fn connect_services(settings: &Settings, services: &Services, role: &str) -> any
 
 fn redis_options(settings: &Settings, services: &Services) -> RedisOptions {
     RedisOptions {
-        url: services.redis.expose().to_owned(),
+        url: services.redis.clone(),
         prefix: settings.prefix.clone(),
         connections: settings.redis.connections,
         pool_size: settings.redis.pool_size,
@@ -85,7 +85,7 @@ fn redis_options(settings: &Settings, services: &Services) -> RedisOptions {
 
 fn rabbit_options(settings: &Settings, services: &Services) -> RabbitOptions {
     RabbitOptions {
-        url: services.amqp.expose().to_owned(),
+        url: services.amqp.clone(),
         topology: Topology::new(&settings.prefix),
         heartbeat_s: settings.broker.heartbeat_s,
         connect_timeout: settings.broker.connect_timeout,
@@ -96,7 +96,7 @@ fn rabbit_options(settings: &Settings, services: &Services) -> RabbitOptions {
 
 pub(super) fn postgres_options(settings: &Settings, services: &Services, role: &str) -> PostgresOptions {
     PostgresOptions {
-        url: services.database.expose().to_owned(),
+        url: services.database.clone(),
         application_name: format!("flashsale {role}"),
         pool_size: settings.ledger.pool_size,
         connect_timeout: settings.ledger.connect_timeout,
@@ -122,7 +122,12 @@ pub(super) async fn prepare_ledger(
             }
             ledger.upsert_products(catalogue.products()).await
         };
-        match prepared.await {
+        let prepared = tokio::select! {
+            prepared = prepared => prepared,
+            // What was begun is rolled back.
+            () = stop.cancelled() => return Ok(()),
+        };
+        match prepared {
             Ok(()) => {
                 state.up();
                 return Ok(());

@@ -3,8 +3,14 @@
 use actix_web::web::Data;
 use anyhow::bail;
 use clap::Args;
+use tokio_util::sync::CancellationToken;
 
-use super::{Overrides, serve::run_servers, stores};
+use super::{
+    Overrides,
+    serve::run_servers,
+    stores::{self, Connected},
+};
+use crate::api;
 use crate::checkout::Checkout;
 use crate::clock::Clock;
 use crate::config::{Mode, Settings};
@@ -27,7 +33,7 @@ pub(super) struct Web {
 }
 
 impl Web {
-    pub(super) async fn run(self, overrides: &Overrides) -> anyhow::Result<()> {
+    pub(super) async fn run(self, overrides: &Overrides, stop: CancellationToken) -> anyhow::Result<()> {
         let settings = overrides.settings(&[("web.addr", self.web_addr.as_ref())])?;
         if matches!(settings.mode, Mode::Embedded { .. }) {
             bail!(
@@ -36,7 +42,6 @@ impl Web {
                  AMQP_URL."
             );
         }
-        let stop = shutdown::on_signal()?;
         let connected = stores::connect(&settings, "web").await?;
         let (publisher, sending) = Publisher::start(connected.stores.broker.clone());
         let checkout = Checkout {
@@ -46,7 +51,7 @@ impl Web {
             confirm_timeout: settings.broker.confirm_timeout,
             clock: Clock::system(),
         };
-        let listening = listen_web(&settings, &checkout)?;
+        let listening = listen_web(&settings, &connected, &checkout)?;
         drop(checkout);
         let ended = run_servers(vec![listening], async { Ok(()) }, &stop).await;
         shutdown::finish("the publisher", sending).await;
@@ -54,14 +59,24 @@ impl Web {
     }
 }
 
-pub(super) fn listen_web(settings: &Settings, checkout: &Checkout) -> anyhow::Result<Listening> {
+pub(super) fn listen_web(
+    settings: &Settings,
+    connected: &Connected,
+    checkout: &Checkout,
+) -> anyhow::Result<Listening> {
     let options = ServerOptions {
         addr: settings.web_addr,
         connections_max: settings.api.connections_max,
         head_timeout: settings.api.head_timeout,
     };
-    let pages = Data::new(Pages { checkout: checkout.clone(), catalogue: settings.catalogue.clone() });
+    let pages = Data::new(Pages {
+        checkout: checkout.clone(),
+        catalogue: settings.catalogue.clone(),
+        body_timeout: settings.api.body_timeout,
+    });
+    let readiness = Data::new(connected.readiness(&settings.catalogue, false));
     listen("shop", &options, move |config| {
+        config.app_data(readiness.clone()).configure(api::health_routes);
         config.app_data(pages.clone()).configure(web::routes);
     })
 }

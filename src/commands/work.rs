@@ -29,7 +29,7 @@ pub(super) struct Work {
 }
 
 impl Work {
-    pub(super) async fn run(self, overrides: &Overrides) -> anyhow::Result<()> {
+    pub(super) async fn run(self, overrides: &Overrides, stop: CancellationToken) -> anyhow::Result<()> {
         let settings = overrides.settings(&[("work.health_addr", self.health_addr.as_ref())])?;
         if matches!(settings.mode, Mode::Embedded { .. }) {
             bail!(
@@ -37,7 +37,6 @@ impl Work {
                  its own process. To run `work` by itself set DATABASE_URL, REDIS_URL and AMQP_URL."
             );
         }
-        let stop = shutdown::on_signal()?;
         let connected = stores::connect(&settings, "work").await?;
         let readiness = connected.readiness(&settings.catalogue, true);
         let servers = listen_health(&settings, readiness)?.into_iter().collect();
@@ -51,8 +50,8 @@ impl Work {
             let working = tokio::spawn(worker.run(background.clone()));
             stop.cancelled().await;
             background.cancel();
-            shutdown::finish("the worker", working).await;
-            shutdown::finish("the recovery", leading).await;
+            shutdown::finish("the worker and the recovery", futures_util::future::join(working, leading))
+                .await;
             Ok(())
         };
         run_servers(servers, working, &stop).await

@@ -1,9 +1,10 @@
 //! Reads the catalogue file. Every error names the product and the key.
 
-use chrono::{DateTime, TimeZone, Utc};
-use serde::Deserialize;
+use std::fmt::Display;
 
-use super::{ConfigError, checks::Checks};
+use chrono::{DateTime, TimeZone, Utc};
+
+use super::{ConfigError, checks::Checks, layers::without_text};
 use crate::domain::{Catalogue, Money, Product, ProductId, TOTAL_STOCK_MAX};
 
 const DEMO: &str = include_str!("../../config/products.toml");
@@ -11,30 +12,6 @@ const DEMO: &str = include_str!("../../config/products.toml");
 const NAME_MAX: usize = 200;
 const DESCRIPTION_MAX: usize = 4_000;
 const IMAGE_MAX: usize = 2_000;
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct File {
-    #[serde(default)]
-    products: Vec<Entry>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Entry {
-    id: String,
-    name: String,
-    #[serde(default)]
-    description: String,
-    #[serde(default)]
-    image: String,
-    price: String,
-    original_price: Option<String>,
-    currency: String,
-    total_stock: i64,
-    sale_start: Option<String>,
-    sale_end: Option<String>,
-}
 
 /// The catalogue of the key `products`, or the demo. An error here also carries what was wrong before, because
 /// nothing can go on without products.
@@ -45,9 +22,10 @@ pub(super) fn load(checks: &mut Checks) -> Result<Catalogue, ConfigError> {
     } else {
         std::fs::read_to_string(&path).map_err(|error| error.to_string())
     };
-    let file = read.and_then(|text| toml::from_str::<File>(&text).map_err(|error| error.to_string()));
     let source = if path.is_empty() { "the demo catalogue" } else { &path };
-    let parsed = file.map_err(|error| vec![error]).and_then(|file| products(file.products));
+    let table =
+        read.and_then(|text| text.parse::<toml::Table>().map_err(|error| without_text(&text, &error)));
+    let parsed = table.map_err(|error| vec![error]).and_then(products);
     match parsed {
         Ok(catalogue) => Ok(catalogue),
         Err(errors) => {
@@ -59,14 +37,20 @@ pub(super) fn load(checks: &mut Checks) -> Result<Catalogue, ConfigError> {
     }
 }
 
-fn products(entries: Vec<Entry>) -> Result<Catalogue, Vec<String>> {
+fn products(mut file: toml::Table) -> Result<Catalogue, Vec<String>> {
+    let entries = file.remove("products");
+    let mut errors: Vec<_> = file.keys().map(|key| format!("{key}: there is no such key")).collect();
+    let Some(toml::Value::Array(entries)) = entries else {
+        errors.push("there must be at least one [[products]]".to_owned());
+        return Err(errors);
+    };
     let mut products = Vec::new();
-    let mut errors = Vec::new();
     for (index, entry) in entries.into_iter().enumerate() {
-        let label = format!("product {} ({:?})", index + 1, entry.id);
-        match product(entry) {
+        match Entry::new(entry).product() {
             Ok(product) => products.push(product),
-            Err(wrong) => errors.extend(wrong.into_iter().map(|error| format!("{label}: {error}"))),
+            Err(wrong) => {
+                errors.extend(wrong.into_iter().map(|error| format!("product {}: {error}", index + 1)));
+            }
         }
     }
     if !errors.is_empty() {
@@ -75,67 +59,115 @@ fn products(entries: Vec<Entry>) -> Result<Catalogue, Vec<String>> {
     Catalogue::new(products).map_err(|error| vec![error.to_string()])
 }
 
-fn product(entry: Entry) -> Result<Product, Vec<String>> {
-    let mut errors = Vec::new();
-    let id = note(&mut errors, "id", &entry.id, ProductId::parse(&entry.id));
-    let price = note(&mut errors, "price", &entry.price, Money::parse(&entry.price, &entry.currency));
-    let original_price = entry.original_price.and_then(|amount| {
-        note(&mut errors, "original_price", &amount, Money::parse(&amount, &entry.currency))
-    });
-    let total_stock = u32::try_from(entry.total_stock).ok().filter(|n| (1..=TOTAL_STOCK_MAX).contains(n));
-    if total_stock.is_none() {
-        errors.push(format!("total_stock = {}: must be from 1 to {TOTAL_STOCK_MAX}", entry.total_stock));
-    }
-    let sale_start = entry.sale_start.and_then(|text| note(&mut errors, "sale_start", &text, instant(&text)));
-    let sale_end = entry.sale_end.and_then(|text| note(&mut errors, "sale_end", &text, instant(&text)));
-    if let (Some(start), Some(end)) = (sale_start, sale_end)
-        && end <= start
-    {
-        errors.push(format!("sale_end = {end}: must be after sale_start = {start}"));
-    }
-    if entry.name.trim().is_empty() {
-        errors.push("name: must not be empty".to_owned());
-    }
-    for (key, text, max) in [
-        ("name", &entry.name, NAME_MAX),
-        ("description", &entry.description, DESCRIPTION_MAX),
-        ("image", &entry.image, IMAGE_MAX),
-    ] {
-        if text.chars().count() > max || text.contains('\0') {
-            errors.push(format!("{key}: must be at most {max} characters, without NUL"));
+/// One `[[products]]`, whose keys are taken out one by one while what is wrong with them is noted.
+struct Entry {
+    keys: toml::Table,
+    errors: Vec<String>,
+}
+
+impl Entry {
+    fn new(entry: toml::Value) -> Self {
+        match entry {
+            toml::Value::Table(keys) => Self { keys, errors: Vec::new() },
+            _ => Self { keys: toml::Table::new(), errors: vec!["must be a table".to_owned()] },
         }
     }
-    let (name, description, image) = (entry.name, entry.description, entry.image);
-    match (id, price, total_stock) {
-        (Some(id), Some(price), Some(total_stock)) if errors.is_empty() => Ok(Product {
-            id,
-            name,
-            description,
-            image,
-            price,
-            original_price,
-            total_stock,
-            sale_start,
-            sale_end,
-        }),
-        _ => Err(errors),
+
+    fn product(mut self) -> Result<Product, Vec<String>> {
+        let id = self.required("id").and_then(|text| self.read("id", &text, ProductId::parse(&text)));
+        let name = self.required("name").and_then(|text| self.bounded("name", text, NAME_MAX));
+        if name.as_ref().is_some_and(|name| name.trim().is_empty()) {
+            self.errors.push("name: must not be empty".to_owned());
+        }
+        let description = self.text("description").unwrap_or_default();
+        let description = self.bounded("description", description, DESCRIPTION_MAX);
+        let image = self.text("image").unwrap_or_default();
+        let image = self.bounded("image", image, IMAGE_MAX);
+        let (amount, currency) = (self.required("price"), self.required("currency"));
+        let original = self.text("original_price");
+        let mut money = |key, amount: Option<String>| {
+            let (amount, currency) = (amount?, currency.as_ref()?);
+            self.read(key, &amount, Money::parse(&amount, currency))
+        };
+        let (price, original_price) = (money("price", amount), money("original_price", original));
+        let total_stock = self.total_stock();
+        let (sale_start, sale_end) = (self.instant("sale_start"), self.instant("sale_end"));
+        if let (Some(start), Some(end)) = (sale_start, sale_end)
+            && end <= start
+        {
+            self.errors.push(format!("sale_end = {end}: must be after sale_start = {start}"));
+        }
+        self.errors.extend(self.keys.keys().map(|key| format!("{key}: there is no such key")));
+        match (id, name, description, image, price, total_stock) {
+            (Some(id), Some(name), Some(description), Some(image), Some(price), Some(total_stock))
+                if self.errors.is_empty() =>
+            {
+                Ok(Product {
+                    id,
+                    name,
+                    description,
+                    image,
+                    price,
+                    original_price,
+                    total_stock,
+                    sale_start,
+                    sale_end,
+                })
+            }
+            _ => Err(self.errors),
+        }
     }
-}
 
-fn note<T, E: std::fmt::Display>(
-    errors: &mut Vec<String>,
-    key: &str,
-    value: &str,
-    parsed: Result<T, E>,
-) -> Option<T> {
-    parsed.map_err(|error| errors.push(format!("{key} = {value:?}: {error}"))).ok()
-}
+    /// Notes an error with the key and its value.
+    fn read<T, E: Display>(&mut self, key: &str, value: &str, parsed: Result<T, E>) -> Option<T> {
+        parsed.map_err(|error| self.errors.push(format!("{key} = {value:?}: {error}"))).ok()
+    }
 
-/// To the millisecond, which is what admission works with.
-fn instant(text: &str) -> Result<DateTime<Utc>, String> {
-    let example = "must be an RFC 3339 time such as 2026-11-27T18:00:00Z";
-    let parsed = DateTime::parse_from_rfc3339(text).map_err(|_why| example.to_owned())?;
-    let in_range = |at: &DateTime<Utc>| (0..253_402_300_800).contains(&at.timestamp());
-    let rounded = Utc.timestamp_millis_opt(parsed.timestamp_millis()).single();
-    rounded.filter(in_range).ok_or_else(|| "must be between 1970 and 9999".to_owned())
+    fn text(&mut self, key: &str) -> Option<String> {
+        match self.keys.remove(key)? {
+            toml::Value::String(text) => Some(text),
+            other => {
+                self.errors.push(format!("{key} = {other}: must be a text in quotes"));
+                None
+            }
+        }
+    }
+
+    fn required(&mut self, key: &str) -> Option<String> {
+        if !self.keys.contains_key(key) {
+            self.errors.push(format!("{key}: is missing"));
+        }
+        self.text(key)
+    }
+
+    fn bounded(&mut self, key: &str, text: String, max: usize) -> Option<String> {
+        let fits = text.chars().count() <= max && !text.contains('\0');
+        if !fits {
+            self.errors.push(format!("{key}: must be at most {max} characters, without NUL"));
+        }
+        fits.then_some(text)
+    }
+
+    fn total_stock(&mut self) -> Option<u32> {
+        let value = self.keys.remove("total_stock");
+        let number = value.as_ref().and_then(toml::Value::as_integer).and_then(|n| u32::try_from(n).ok());
+        let allowed = number.filter(|number| (1..=TOTAL_STOCK_MAX).contains(number));
+        if allowed.is_none() {
+            let shown = value.map(|value| format!(" = {value}")).unwrap_or_default();
+            self.errors
+                .push(format!("total_stock{shown}: must be a whole number from 1 to {TOTAL_STOCK_MAX}"));
+        }
+        allowed
+    }
+
+    /// To the millisecond, which is what admission works with.
+    fn instant(&mut self, key: &str) -> Option<DateTime<Utc>> {
+        let text = self.text(key)?;
+        let parsed = DateTime::parse_from_rfc3339(&text).ok();
+        let rounded = parsed.and_then(|at| Utc.timestamp_millis_opt(at.timestamp_millis()).single());
+        // Until the year 9999.
+        let instant = rounded.filter(|at| (0..253_402_300_800).contains(&at.timestamp()));
+        let example = "must be an RFC 3339 time from 1970 on, such as 2026-11-27T18:00:00Z";
+        self.read(key, &text, instant.ok_or(example))
+    }
 }

@@ -2,7 +2,8 @@
 
 use std::{fmt::Display, net::SocketAddr, ops::RangeInclusive, time::Duration};
 
-use super::{ConfigError, Layers, ServiceUrl};
+use super::{ConfigError, Layers};
+use crate::service_url::ServiceUrl;
 
 /// Settings that are being read. A setting that is wrong is noted, and reads as something harmless.
 pub(super) struct Checks {
@@ -12,6 +13,10 @@ pub(super) struct Checks {
 impl Checks {
     pub(super) fn new(layers: Layers) -> Self {
         Self { layers }
+    }
+
+    pub(super) fn unknown_variables(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.layers.unknown_variables)
     }
 
     pub(super) fn error(&mut self, line: String) {
@@ -28,12 +33,12 @@ impl Checks {
     }
 
     fn wrong(&mut self, key: &str, value: &dyn Display, allowed: &dyn Display) {
-        let origin = self.layers.values.get(key).map(|(_, origin)| origin.to_string()).unwrap_or_default();
+        let origin = self.layers.settings.get(key).map(|set| set.origin.to_string()).unwrap_or_default();
         self.error(format!("{key} = {value} (in {origin}): must be {allowed}"));
     }
 
     pub(super) fn text(&mut self, key: &str) -> String {
-        match self.layers.values.get(key).map(|(value, _)| value.clone()) {
+        match self.layers.value(key).cloned() {
             Some(toml::Value::String(text)) => text,
             Some(other) => {
                 self.wrong(key, &other, &"a text in quotes");
@@ -48,7 +53,7 @@ impl Checks {
         key: &str,
         allowed: RangeInclusive<i64>,
     ) -> T {
-        let value = self.layers.values.get(key).map(|(value, _)| value.clone());
+        let value = self.layers.value(key).cloned();
         let number =
             value.as_ref().and_then(toml::Value::as_integer).filter(|number| allowed.contains(number));
         if let Some(number) = number.and_then(|number| T::try_from(number).ok()) {
@@ -102,7 +107,10 @@ impl Checks {
 
     /// `None` when empty. The value is never shown: it may hold a password.
     pub(super) fn url(&mut self, key: &str, schemes: &[&str]) -> Option<ServiceUrl> {
-        let text = self.text(key);
+        let Some(toml::Value::String(text)) = self.layers.value(key).cloned() else {
+            self.wrong(key, &"(not shown)", &"a text in quotes");
+            return Some(ServiceUrl::default());
+        };
         if text.is_empty() {
             return None;
         }

@@ -4,6 +4,8 @@ use std::{collections::BTreeMap, fmt, path::Path};
 
 use super::ConfigError;
 
+/// The variable that names the configuration file.
+pub(super) const FILE_VARIABLE: &str = "FLASHSALE_CONFIG";
 const DEFAULTS: &str = include_str!("../../config/default.toml");
 
 /// Where a value was set.
@@ -33,42 +35,52 @@ impl fmt::Display for Origin {
 /// All settings by their dotted key (`broker.confirm_timeout_ms`), unchecked.
 #[derive(Debug)]
 pub struct Layers {
-    pub(super) values: BTreeMap<String, (toml::Value, Origin)>,
+    pub(super) settings: BTreeMap<String, Setting>,
     pub(super) errors: Vec<String>,
+    pub(super) unknown_variables: Vec<String>,
+}
+
+#[derive(Debug)]
+pub(super) struct Setting {
+    value: toml::Value,
+    pub(super) origin: Origin,
+    /// Whether its default is an integer, so that texts are read as one.
+    is_integer: bool,
 }
 
 impl Layers {
-    /// The defaults, then the file, then the variables that `environment` has, then the flags (dotted key, value).
+    /// The defaults, then the file, then the environment's variables (name, value), then the flags (dotted key,
+    /// value). A variable that is not UTF-8 has no value.
     pub fn read(
         file: Option<&Path>,
-        environment: impl Fn(&str) -> Option<String>,
+        environment: impl IntoIterator<Item = (String, Option<String>)>,
         flags: &[(String, String)],
     ) -> Result<Self, ConfigError> {
         let defaults = DEFAULTS.parse().map_err(|error| ConfigError(vec![format!("defaults: {error}")]))?;
-        let mut layers = Self { values: BTreeMap::new(), errors: Vec::new() };
+        let mut layers =
+            Self { settings: BTreeMap::new(), errors: Vec::new(), unknown_variables: Vec::new() };
         flatten("", defaults, &mut |key, value| {
-            layers.values.insert(key, (value, Origin::Default));
+            let is_integer = value.is_integer();
+            layers.settings.insert(key, Setting { value, origin: Origin::Default, is_integer });
         });
         if let Some(path) = file {
             layers.add_file(path);
         }
-        let keys: Vec<_> = layers.values.keys().cloned().collect();
-        for key in keys {
-            let variable = variable_of(&key);
-            if let Some(text) = environment(&variable) {
-                layers.add_text(&key, &text, Origin::Variable(variable));
-            }
-        }
+        layers.add_environment(environment);
         for (key, text) in flags {
             layers.add_text(key, text, Origin::Flag);
         }
         Ok(layers)
     }
 
+    pub(super) fn value(&self, key: &str) -> Option<&toml::Value> {
+        self.settings.get(key).map(|setting| &setting.value)
+    }
+
     fn add_file(&mut self, path: &Path) {
         let shown = path.display();
         let read = std::fs::read_to_string(path).map_err(|error| error.to_string());
-        match read.and_then(|text| text.parse::<toml::Table>().map_err(|error| error.to_string())) {
+        match read.and_then(|text| text.parse::<toml::Table>().map_err(|error| without_text(&text, &error))) {
             Err(error) => self.errors.push(format!("configuration file {shown}: {error}")),
             Ok(table) => flatten("", table, &mut |key, value| {
                 self.set(&key, value, Origin::File(shown.to_string()));
@@ -76,22 +88,44 @@ impl Layers {
         }
     }
 
+    fn add_environment(&mut self, environment: impl IntoIterator<Item = (String, Option<String>)>) {
+        let keys: BTreeMap<_, _> = self.settings.keys().map(|key| (variable_of(key), key.clone())).collect();
+        for (name, value) in environment {
+            match (keys.get(&name), value) {
+                (Some(key), Some(text)) => self.add_text(key, &text, Origin::Variable(name)),
+                (Some(_), None) => self.errors.push(format!("the environment variable {name} is not UTF-8")),
+                // Not an error: orchestrators add variables of their own after the name of a service.
+                (None, _) if name.starts_with("FLASHSALE_") && name != FILE_VARIABLE => {
+                    self.unknown_variables.push(name);
+                }
+                (None, _) => {}
+            }
+        }
+    }
+
     /// A value from a text, read as the type that the default has.
     fn add_text(&mut self, key: &str, text: &str, origin: Origin) {
-        let integer = matches!(self.values.get(key), Some((toml::Value::Integer(_), _)));
+        let is_integer = self.settings.get(key).is_some_and(|setting| setting.is_integer);
         let value = match text.trim().parse() {
-            Ok(number) if integer => toml::Value::Integer(number),
+            Ok(number) if is_integer => toml::Value::Integer(number),
             _ => toml::Value::String(text.to_owned()),
         };
         self.set(key, value, origin);
     }
 
     fn set(&mut self, key: &str, value: toml::Value, origin: Origin) {
-        match self.values.get_mut(key) {
-            Some(entry) => *entry = (value, origin),
+        match self.settings.get_mut(key) {
+            Some(setting) => (setting.value, setting.origin) = (value, origin),
             None => self.errors.push(format!("{key} (in {origin}): there is no such key")),
         }
     }
+}
+
+/// What is wrong and where, without the line itself, which may hold a password.
+pub(super) fn without_text(text: &str, error: &toml::de::Error) -> String {
+    let start = error.span().map_or(0, |span| span.start);
+    let line = text.get(..start).unwrap_or(text).matches('\n').count() + 1;
+    format!("line {line}: {}", error.message())
 }
 
 fn flatten(prefix: &str, table: toml::Table, each: &mut impl FnMut(String, toml::Value)) {

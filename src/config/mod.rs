@@ -5,14 +5,13 @@
 mod catalogue;
 mod checks;
 mod layers;
-mod service_url;
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 pub use layers::{Layers, Origin, variable_of};
-pub use service_url::ServiceUrl;
 
 use crate::domain::Catalogue;
+use crate::service_url::ServiceUrl;
 use checks::Checks;
 
 /// Everything that can be set, well-formed.
@@ -42,6 +41,8 @@ pub struct Settings {
     pub worker: Worker,
     /// Connections to PostgreSQL.
     pub ledger: Ledger,
+    /// Variables that begin like ours and have no meaning: perhaps misspelt.
+    pub unknown_variables: Vec<String>,
 }
 
 /// The two ways to run.
@@ -149,6 +150,7 @@ impl Settings {
     pub fn load(layers: Layers) -> Result<Self, ConfigError> {
         let mut checks = Checks::new(layers);
         let settings = Self {
+            unknown_variables: checks.unknown_variables(),
             prefix: checks.prefix("prefix"),
             mode: mode(&mut checks),
             log: Log {

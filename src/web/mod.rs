@@ -3,9 +3,14 @@
 mod assets;
 mod pages;
 
+use std::time::Duration;
+
 use actix_web::{
+    Route,
     error::InternalError,
-    web::{self, FormConfig, QueryConfig, ServiceConfig},
+    guard,
+    http::StatusCode,
+    web::{self, QueryConfig, ServiceConfig},
 };
 
 use crate::{checkout::Checkout, domain::Catalogue};
@@ -17,28 +22,27 @@ pub struct Web {
     pub checkout: Checkout,
     /// What is sold.
     pub catalogue: Catalogue,
+    /// How long a form may take to arrive.
+    pub body_timeout: Duration,
 }
 
-/// Longest form, in bytes.
-const FORM_LEN_MAX: usize = 4096;
+/// A route of GET, and of HEAD.
+fn read() -> Route {
+    web::route().guard(guard::Any(guard::Get()).or(guard::Head()))
+}
 
 /// All pages; they need a [`Web`] as app data.
 pub fn routes(config: &mut ServiceConfig) {
-    let form = FormConfig::default().limit(FORM_LEN_MAX).error_handler(|error, _| {
-        let page = pages::bad_request(&error);
-        InternalError::from_response(error, page).into()
-    });
     let query = QueryConfig::default().error_handler(|error, _| {
-        let page = pages::bad_request(&error);
+        let page = pages::refused(StatusCode::BAD_REQUEST, &error);
         InternalError::from_response(error, page).into()
     });
     config
-        .app_data(form)
         .app_data(query)
-        .route("/", web::get().to(pages::index))
-        .route("/products/{product}", web::get().to(pages::product))
+        .route("/", read().to(pages::index))
+        .route("/products/{product}", read().to(pages::product))
         .route("/products/{product}/buy", web::post().to(pages::buy))
-        .route("/products/{product}/purchase", web::get().to(pages::purchase))
-        .route("/assets/{name}", web::get().to(assets::asset))
+        .route("/products/{product}/purchase", read().to(pages::purchase))
+        .route("/assets/{name}", read().to(assets::asset))
         .default_service(web::to(pages::not_found));
 }

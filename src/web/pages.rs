@@ -1,9 +1,9 @@
 //! One handler a page.
 
 use actix_web::{
-    HttpResponse,
+    HttpRequest, HttpResponse,
     http::{StatusCode, header},
-    web::{Data, Form, Path, Query},
+    web::{Data, Path, Payload, Query},
 };
 use askama::Template;
 use serde::Deserialize;
@@ -11,6 +11,7 @@ use serde::Deserialize;
 use super::Web;
 use crate::checkout::{Answer, CheckoutError, PurchaseStatus};
 use crate::domain::{Outcome, Phase, Product, PurchaseState, SaleState, UserId};
+use crate::request_body::{self, BodyError};
 
 #[derive(Template)]
 #[template(path = "index.html")]
@@ -62,8 +63,17 @@ pub(super) async fn product(web: Data<Web>, id: Path<String>, fields: Query<Fiel
     product_page(&web, product, &fields.user_id, None).await
 }
 
-pub(super) async fn buy(web: Data<Web>, id: Path<String>, fields: Form<Fields>) -> HttpResponse {
+pub(super) async fn buy(
+    web: Data<Web>,
+    id: Path<String>,
+    request: HttpRequest,
+    payload: Payload,
+) -> HttpResponse {
     let Some(product) = web.catalogue.get(&id) else { return not_found().await };
+    let fields = match form(&web, &request, payload).await {
+        Ok(fields) => fields,
+        Err(refused) => return refused,
+    };
     let user = match UserId::parse(fields.user_id.trim()) {
         Ok(user) => user,
         Err(error) => return product_page(&web, product, &fields.user_id, Some(error.to_string())).await,
@@ -78,8 +88,26 @@ pub(super) async fn buy(web: Data<Web>, id: Path<String>, fields: Form<Fields>) 
         Ok(Answer::Refused(outcome)) => {
             product_page(&web, product, user.as_str(), Some(refusal(outcome).to_owned())).await
         }
-        Err(error) => trouble(&error),
+        Err(error) => no_decision(&error),
     }
+}
+
+/// Reads a form; the error is the page that refuses it.
+async fn form(web: &Web, request: &HttpRequest, payload: Payload) -> Result<Fields, HttpResponse> {
+    let read = request_body::read(request, payload, "application/x-www-form-urlencoded", web.body_timeout);
+    let body = read.await.map_err(|error| {
+        let status = match &error {
+            BodyError::Unsupported(..) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            BodyError::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
+            BodyError::TooSlow(_) => StatusCode::REQUEST_TIMEOUT,
+            BodyError::Broken(_) => StatusCode::BAD_REQUEST,
+        };
+        error.close_after(refused(status, &error))
+    })?;
+    let body = std::str::from_utf8(&body).map_err(|error| refused(StatusCode::BAD_REQUEST, &error))?;
+    // A form is written like a query.
+    let fields = Query::<Fields>::from_query(body);
+    Ok(fields.map_err(|error| refused(StatusCode::BAD_REQUEST, &error))?.into_inner())
 }
 
 pub(super) async fn purchase(web: Data<Web>, id: Path<String>, fields: Query<Fields>) -> HttpResponse {
@@ -90,7 +118,10 @@ pub(super) async fn purchase(web: Data<Web>, id: Path<String>, fields: Query<Fie
     };
     match web.checkout.status(&product.id, &user).await {
         Ok(status) => render(StatusCode::OK, &PurchasePage { product, status, user: user.as_str() }),
-        Err(error) => trouble(&error),
+        Err(error) => {
+            tracing::debug!(error = &error as &dyn std::error::Error, "no answer");
+            try_again("We can't look it up at the moment. Try again shortly.")
+        }
     }
 }
 
@@ -99,9 +130,8 @@ pub(super) async fn not_found() -> HttpResponse {
     render(StatusCode::NOT_FOUND, &page)
 }
 
-pub(super) fn bad_request(error: &dyn std::fmt::Display) -> HttpResponse {
-    let page = ErrorPage { title: "That did not work", detail: &error.to_string() };
-    render(StatusCode::BAD_REQUEST, &page)
+pub(super) fn refused(status: StatusCode, why: &dyn std::fmt::Display) -> HttpResponse {
+    render(status, &ErrorPage { title: "That did not work", detail: &why.to_string() })
 }
 
 async fn product_page(web: &Web, product: &Product, user: &str, message: Option<String>) -> HttpResponse {
@@ -133,13 +163,16 @@ fn refusal(outcome: Outcome) -> &'static str {
     }
 }
 
-fn trouble(error: &CheckoutError) -> HttpResponse {
+fn no_decision(error: &CheckoutError) -> HttpResponse {
     tracing::debug!(error = error as &dyn std::error::Error, "no decision");
-    let detail = if error.is_unknown() {
+    try_again(if error.is_unknown() {
         "We can't tell yet whether you have one. Try again: you can't get two."
     } else {
         "We are not ready. Nothing was bought; try again in a moment."
-    };
+    })
+}
+
+fn try_again(detail: &str) -> HttpResponse {
     render(StatusCode::SERVICE_UNAVAILABLE, &ErrorPage { title: "Try again", detail })
 }
 

@@ -13,6 +13,7 @@ use flashsale::{
     domain::{
         EntryId, OutboxEntry, Outcome, Phase, ProductId, Purchase, PurchaseId, PurchaseState, Terms, UserId,
     },
+    service_url::ServiceUrl,
 };
 use proptest::{
     prelude::*,
@@ -48,7 +49,7 @@ impl Bench {
     async fn redis() -> Self {
         let services = Services::new().await;
         let options = RedisOptions {
-            url: services.redis_url.clone(),
+            url: ServiceUrl::parse(&services.redis_url, &["redis"]).expect("URL"),
             prefix: services.prefix.clone(),
             connections: 2,
             pool_size: 4,

@@ -7,6 +7,7 @@ use flashsale::{
     clock::Clock,
     domain::{Money, Product, ProductId, Purchase, PurchaseId, UserId},
     ledger::{Ledger, LedgerError, PostgresLedger, PostgresOptions, SqliteLedger, Verdict, Writer},
+    service_url::ServiceUrl,
 };
 
 use crate::support::services::Services;
@@ -43,7 +44,7 @@ pub(crate) fn purchase(user: &str, unit: u32) -> Purchase {
 
 pub(crate) fn postgres(services: &Services) -> Ledger {
     let options = PostgresOptions {
-        url: services.database_url.clone(),
+        url: ServiceUrl::parse(&services.database_url, &["postgres"]).expect("URL"),
         application_name: "test".to_owned(),
         pool_size: 4,
         connect_timeout: Duration::from_secs(10),

@@ -6,9 +6,11 @@
 mod support;
 
 mod api;
+mod config;
 mod distributed;
 mod embedded;
 mod gate;
+mod http_limits;
 mod ledger;
 mod tidy;
 mod worker;

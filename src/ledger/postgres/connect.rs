@@ -9,7 +9,10 @@ use diesel_async::{
     pooled_connection::{AsyncDieselConnectionManager, ManagerConfig, RecyclingMethod, deadpool::Pool},
 };
 use futures_util::FutureExt;
-use tokio_postgres::{NoTls, config::TargetSessionAttrs};
+use tokio_postgres::{
+    NoTls,
+    config::{SslMode, TargetSessionAttrs},
+};
 
 use super::{LedgerError, PostgresOptions};
 
@@ -25,7 +28,7 @@ pub(super) fn pool(options: &PostgresOptions) -> Result<Pool<AsyncPgConnection>,
         async move { establish(&options).await }.boxed()
     });
     config.recycling_method = RecyclingMethod::Fast;
-    let manager = AsyncDieselConnectionManager::new_with_config(options.url.as_str(), config);
+    let manager = AsyncDieselConnectionManager::new_with_config(options.url.expose(), config);
     Pool::builder(manager)
         .max_size(options.pool_size)
         .runtime(deadpool::Runtime::Tokio1)
@@ -44,10 +47,15 @@ pub(super) fn pool(options: &PostgresOptions) -> Result<Pool<AsyncPgConnection>,
 
 fn parse(options: &PostgresOptions) -> Result<tokio_postgres::Config, LedgerError> {
     let mut config: tokio_postgres::Config =
-        options.url.parse().map_err(|error: tokio_postgres::Error| {
+        options.url.expose().parse().map_err(|error: tokio_postgres::Error| {
             let why = std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
             LedgerError::Unavailable(format!("DATABASE_URL can't be read: {why}"))
         })?;
+    if config.get_ssl_mode() == SslMode::Require {
+        return Err(LedgerError::Unavailable(
+            "DATABASE_URL has sslmode=require, and TLS is not supported".to_owned(),
+        ));
+    }
     config
         .application_name(&options.application_name)
         .connect_timeout(options.connect_timeout)

@@ -17,6 +17,7 @@ use futures_util::{FutureExt, future::BoxFuture};
 
 use super::{LedgerError, LedgerSale, Verdict, Writer, column, number};
 use crate::domain::{Product, ProductId, Purchase, PurchaseId, Revocation, UserId};
+use crate::service_url::ServiceUrl;
 pub use leader::Leader;
 use rows::{ClassifyRow, IdRow, ProductRow, PurchaseRow, SaleRow};
 use schema::{products, purchases, revocations};
@@ -35,7 +36,7 @@ mod lock {
 #[derive(Clone, Debug)]
 pub struct PostgresOptions {
     /// `postgres://user:password@host:port/database`
-    pub url: String,
+    pub url: ServiceUrl,
     /// What shows in `pg_stat_activity`.
     pub application_name: String,
     /// Most connections.

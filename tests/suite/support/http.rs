@@ -65,6 +65,18 @@ pub(crate) async fn ready(api: &str) {
     .await;
 }
 
+/// Sends bytes as they are, and reads until the server closes the connection.
+pub(crate) async fn until_closed(base: &str, bytes: &[u8]) -> String {
+    let address = base.trim_start_matches("http://");
+    let mut stream = TcpStream::connect(address).await.expect("connect");
+    stream.write_all(bytes).await.expect("write");
+    let mut answer = Vec::new();
+    let read = tokio::time::timeout(SOON, stream.read_to_end(&mut answer)).await;
+    let answer = String::from_utf8_lossy(&answer).into_owned();
+    assert!(read.is_ok(), "the connection stays open after {answer}");
+    answer
+}
+
 /// Sends bytes as they are, and reads until the server closes or falls silent.
 pub(crate) async fn raw(base: &str, bytes: &[u8]) -> String {
     let address = base.trim_start_matches("http://");

@@ -97,9 +97,11 @@ impl Drop for Server {
     }
 }
 
-/// A port that was free a moment ago.
+/// A port that was free a moment ago, below those that the system gives to outgoing connections, so that a server
+/// finds it free again after a restart.
 pub(crate) fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a free port").port()
+    let free = |port: &u16| TcpListener::bind(("127.0.0.1", *port)).is_ok();
+    std::iter::repeat_with(|| fastrand::u16(10_000..32_000)).take(1000).find(free).expect("a free port")
 }
 
 fn data_dir() -> TempDir {
@@ -167,6 +169,7 @@ pub(crate) fn rabbitmq() -> Rabbit {
             .env("RABBITMQ_NODENAME", format!("flashsale{port}@localhost"))
             .env("RABBITMQ_NODE_PORT", port.to_string())
             .env("RABBITMQ_DIST_PORT", distribution_port.to_string())
+            .env("RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS", "-kernel inet_dist_use_interface {127,0,0,1}")
             .env("ERL_EPMD_PORT", names_port.to_string())
             .env("RABBITMQ_CONFIG_FILE", path.join("rabbitmq.conf"))
             .env("RABBITMQ_MNESIA_BASE", path.join("mnesia"))
@@ -185,7 +188,8 @@ pub(crate) fn postgres() -> Server {
     let data = dir.path().join("data");
     let initdb = programs.join("initdb");
     let mut init = as_postgres(Command::new(initdb), dir.path());
-    init.args(["--username=postgres", "--auth=trust", "--encoding=UTF8", "--no-sync", "-D"]).arg(&data);
+    init.args(["--username=postgres", "--auth=trust", "--encoding=UTF8", "--no-locale", "--no-sync", "-D"])
+        .arg(&data);
     let made = init.output().expect("initdb");
     assert!(made.status.success(), "initdb: {}", String::from_utf8_lossy(&made.stderr));
     let (program, home) = (programs.join("postgres"), dir.path().to_owned());

@@ -19,7 +19,7 @@ pub(crate) struct Services {
 }
 
 fn variable(name: &str) -> String {
-    let name = format!("FLASHSALE_TEST_{name}");
+    let name = format!("TEST_{name}");
     std::env::var(&name).unwrap_or_else(|_| panic!("{name} is not set: run the tests with scripts/test"))
 }
 

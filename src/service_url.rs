@@ -8,7 +8,7 @@ pub struct ServiceUrl(String);
 
 impl ServiceUrl {
     /// Reads a URL of one of the schemes; the error says what is allowed.
-    pub(super) fn parse(text: &str, schemes: &[&str]) -> Result<Self, String> {
+    pub fn parse(text: &str, schemes: &[&str]) -> Result<Self, String> {
         let allowed = || format!("a URL such as {}://user:password@host/…", schemes.join(":// or "));
         let url = url::Url::parse(text).map_err(|_unreadable| allowed())?;
         let complete = schemes.contains(&url.scheme()) && url.has_host();

@@ -1,0 +1,232 @@
+//! Settings: their sources, their order, and what an operator is told about a wrong one.
+
+use std::io::Write;
+
+use flashsale::config::{ConfigError, Layers, Mode, Settings, variable_of};
+
+use crate::{
+    embedded::Embedded,
+    support::{SOON, process::Flashsale},
+};
+
+fn file(text: &str) -> tempfile::NamedTempFile {
+    let mut file = tempfile::NamedTempFile::new().expect("file");
+    file.write_all(text.as_bytes()).expect("write");
+    file
+}
+
+fn load(
+    file: Option<&str>,
+    environment: &[(&str, &str)],
+    flags: &[(&str, &str)],
+) -> Result<Settings, ConfigError> {
+    let file = file.map(self::file);
+    let environment = environment.iter().map(|(name, value)| ((*name).to_owned(), Some((*value).to_owned())));
+    let flags: Vec<_> = flags.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+    let path = file.as_ref().map(tempfile::NamedTempFile::path);
+    Layers::read(path, environment, &flags).and_then(Settings::load)
+}
+
+/// Whether one of the lines of an error begins and ends like this.
+fn says(error: &ConfigError, begin: &str, end: &str) -> bool {
+    error.0.iter().any(|line| line.starts_with(begin) && line.ends_with(end))
+}
+
+#[test]
+fn the_defaults_are_whole_and_the_documented_ones() {
+    let settings = load(None, &[], &[]).expect("the defaults");
+    assert_eq!(settings.prefix, "flashsale");
+    assert_eq!(settings.api.addr.to_string(), "127.0.0.1:3001");
+    assert_eq!(settings.web_addr.to_string(), "127.0.0.1:3000");
+    assert!(matches!(settings.mode, Mode::Embedded { .. }));
+    let demo = settings.catalogue.first().expect("the demo product");
+    assert_eq!((demo.total_stock, demo.sale_start, demo.sale_end), (10_000, None, None));
+}
+
+#[test]
+fn later_sources_win() {
+    const VARIABLE: (&str, &str) = ("FLASHSALE_BROKER_CONFIRM_TIMEOUT_MS", "300");
+    let text = "[broker]\nconfirm_timeout_ms = 200";
+    let confirm = |file, environment: &[_], flags: &[_]| {
+        load(file, environment, flags).expect("settings").broker.confirm_timeout.as_millis()
+    };
+    assert_eq!(confirm(None, &[], &[]), 1000);
+    assert_eq!(confirm(Some(text), &[], &[]), 200);
+    assert_eq!(confirm(Some(text), &[VARIABLE], &[]), 300);
+    assert_eq!(confirm(Some(text), &[VARIABLE], &[("broker.confirm_timeout_ms", "400")]), 400);
+    // A text is read as the type of the default, whatever a file before it said.
+    assert_eq!(confirm(Some("[broker]\nconfirm_timeout_ms = \"x\""), &[VARIABLE], &[]), 300);
+}
+
+#[test]
+fn every_key_has_its_variable() {
+    assert_eq!(variable_of("broker.confirm_timeout_ms"), "FLASHSALE_BROKER_CONFIRM_TIMEOUT_MS");
+    assert_eq!(variable_of("prefix"), "FLASHSALE_PREFIX");
+    assert_eq!(variable_of("amqp_url"), "AMQP_URL");
+    let settings = load(None, &[("FLASHSALE_PREFIX", "a"), ("FLASHSALE_PERFIX", "b"), ("HOME", "/")], &[]);
+    let settings = settings.expect("settings");
+    assert_eq!(settings.prefix, "a");
+    assert_eq!(settings.unknown_variables, ["FLASHSALE_PERFIX"]);
+}
+
+#[test]
+fn all_errors_are_told_at_once_with_key_value_origin_and_what_is_allowed() {
+    let file = "prefix = 5\nsurprise = 1\n[ledger]\npool_size = 0\n[api]\naddr = \"nowhere\"";
+    let environment = [("FLASHSALE_LOG_FORMAT", "xml"), ("FLASHSALE_WORKER_LINGER_MS", "soon")];
+    let flags = [("outbox.sweep_after_ms", "-1"), ("no.such", "x"), ("log.filter", "a=b=c")];
+    let error = load(Some(file), &environment, &flags).expect_err("errors");
+    for (begin, end) in [
+        ("prefix = 5 (in /", "must be a text in quotes"),
+        ("surprise (in /", "there is no such key"),
+        ("ledger.pool_size = 0 (in /", "must be a whole number from 1 to 1000"),
+        ("api.addr = \"nowhere\" (in /", "must be an address and a port, such as 127.0.0.1:3001"),
+        ("log.format = \"xml\" (in the environment variable FLASHSALE_LOG_FORMAT)", "must be text or json"),
+        ("worker.linger_ms = \"soon\" (in the environment", "must be a whole number from 0 to 10000"),
+        ("outbox.sweep_after_ms = -1 (in the command line)", "from 100 to 3600000"),
+        ("no.such (in the command line)", "there is no such key"),
+        ("log.filter = \"a=b=c\"", ")"),
+    ] {
+        assert!(says(&error, begin, end), "{begin} … {end} is not in {error}");
+    }
+    assert!(error.to_string().starts_with(&format!("the configuration has {} errors:", error.0.len())));
+}
+
+#[test]
+fn the_services_are_set_all_or_none() {
+    let error = load(None, &[("REDIS_URL", "redis://localhost")], &[]).expect_err("two are missing");
+    assert!(says(&error, "DATABASE_URL and AMQP_URL not set", "or none to run embedded"), "{error}");
+    let all = [
+        ("REDIS_URL", "redis://localhost"),
+        ("DATABASE_URL", "postgres://localhost/x"),
+        ("AMQP_URL", "amqp://localhost"),
+    ];
+    assert!(matches!(load(None, &all, &[]).expect("settings").mode, Mode::Distributed(_)));
+}
+
+#[test]
+fn no_error_shows_a_password() {
+    let secret = "s3cret";
+    let broken_file = format!("database_url = \"postgres://a:{secret}@b/c\n");
+    let number = "redis_url = 53537201";
+    for (file, environment) in [
+        (Some(broken_file.as_str()), vec![]),
+        (Some(number), vec![]),
+        (None, vec![("DATABASE_URL", "mysql://a:s3cret@b/c")]),
+        (None, vec![("AMQP_URL", "amqps://a:s3cret@b")]),
+        (None, vec![("REDIS_URL", "redis://:s3cret @/")]),
+    ] {
+        let error = load(file, &environment, &[]).expect_err("an error").to_string();
+        assert!(!error.contains(secret) && !error.contains("53537201"), "{error}");
+    }
+    let error = load(Some(&broken_file), &[], &[]).expect_err("an error").to_string();
+    assert!(error.contains("line 1"), "{error}");
+}
+
+#[test]
+fn every_error_of_a_catalogue_is_told_at_once() {
+    let text = r#"
+        spare = 1
+        [[products]]
+        id = "Bad Id"
+        name = " "
+        price = "9.999"
+        currency = "USD"
+        total_stock = 0
+        colour = "red"
+        [[products]]
+        id = "second"
+        price = 5
+        currency = "USD"
+        original_price = "x"
+        total_stock = "many"
+        sale_start = "tomorrow"
+        [[products]]
+        id = "third"
+        name = "Third"
+        price = "1.00"
+        currency = "USD"
+        total_stock = 1
+        sale_start = "2026-11-27T18:00:00Z"
+        sale_end = "2026-11-27T17:00:00Z"
+    "#;
+    let catalogue = file(text);
+    let path = catalogue.path().to_str().expect("path");
+    let error = load(None, &[("FLASHSALE_PRODUCTS", path)], &[("prefix", "!")]).expect_err("errors");
+    let prefix = format!("catalogue {path}: ");
+    let expected = [
+        "spare: there is no such key",
+        "product 1: id = \"Bad Id\"",
+        "product 1: name: must not be empty",
+        "product 1: price = \"9.999\"",
+        "product 1: total_stock = 0: must be a whole number from 1 to",
+        "product 1: colour: there is no such key",
+        "product 2: name: is missing",
+        "product 2: price = 5: must be a text in quotes",
+        "product 2: original_price = \"x\"",
+        "product 2: total_stock = \"many\": must be a whole number",
+        "product 2: sale_start = \"tomorrow\": must be an RFC 3339 time",
+        "product 3: sale_end = 2026-11-27 17:00:00 UTC: must be after sale_start",
+    ];
+    for line in expected {
+        assert!(says(&error, &format!("{prefix}{line}"), ""), "{line} is not in {error}");
+    }
+    assert!(says(&error, "prefix = ", ""), "an error of the settings is told as well: {error}");
+    assert_eq!(error.0.len(), expected.len() + 1, "{error}");
+    assert!(load(None, &[("FLASHSALE_PRODUCTS", "/nowhere/at-all.toml")], &[]).is_err());
+}
+
+/// The program's own words, and its exit code.
+async fn refused(arguments: &[&str], variables: &[(&str, &str)]) -> String {
+    let mut process = Flashsale::spawn(arguments, variables);
+    let code = process.ended(SOON).await.code();
+    assert!(matches!(code, Some(1 | 2)), "{arguments:?} ended with {code:?}");
+    process.logs("").await;
+    process.log()
+}
+
+#[tokio::test]
+async fn the_command_line_refuses_what_it_would_otherwise_lose() {
+    let said = refused(&["--set", "prefix=a", "migrate", "--set", "log.format=json"], &[]).await;
+    assert!(said.contains("give all --set either before the command or all after it"), "{said}");
+    let said = refused(&["migrate", "--set", "prefix"], &[]).await;
+    assert!(said.contains("must be KEY=VALUE"), "{said}");
+    let said = refused(&["migrate", "--config", "/nowhere/at-all.toml"], &[]).await;
+    assert!(said.contains("configuration file /nowhere/at-all.toml"), "{said}");
+}
+
+#[tokio::test]
+async fn what_can_never_connect_is_refused_at_the_start() {
+    let urls = |database, amqp| {
+        [("DATABASE_URL", database), ("REDIS_URL", "redis://127.0.0.1:1"), ("AMQP_URL", amqp)]
+    };
+    let tls = "postgres://shop:s3cret@127.0.0.1:1/x?sslmode=require";
+    let said = refused(&["serve"], &urls(tls, "amqp://127.0.0.1:1")).await;
+    assert!(said.contains("sslmode=require, and TLS is not supported"), "{said}");
+    let odd = "amqp://shop:s3cret@127.0.0.1:1/%2f?heartbeat=often";
+    let said = refused(&["serve"], &urls("postgres://127.0.0.1:1/x", odd)).await;
+    assert!(said.contains("AMQP_URL: its URL can't be read"), "{said}");
+    assert!(!said.contains("s3cret"), "{said}");
+}
+
+#[tokio::test]
+async fn pausing_does_not_make_a_database() {
+    let embedded = Embedded::new();
+    let mut pause = embedded.spawn(&["pause"], &[]);
+    assert_eq!(pause.ended(SOON).await.code(), Some(1));
+    pause.logs("has `flashsale serve` run here?").await;
+    assert_eq!(std::fs::read_dir(embedded.data_dir()).expect("directory").count(), 0);
+}
+
+#[tokio::test]
+async fn healthcheck_asks_and_says_what_it_heard() {
+    let embedded = Embedded::new();
+    let serve = embedded.spawn(&["serve"], &[("FLASHSALE_API_ADDR", "[::1]:0")]);
+    let api = serve.api().await;
+    crate::support::http::ready(&api).await;
+    for (path, code) in [("/readyz", 0), ("/healthz", 0), ("/nowhere", 1)] {
+        let mut check = Flashsale::spawn(&["healthcheck", &format!("{api}{path}")], &[]);
+        assert_eq!(check.ended(SOON).await.code(), Some(code), "{path}");
+    }
+    let said = refused(&["healthcheck", "http://127.0.0.1:1/"], &[]).await;
+    assert!(said.contains("not reachable"), "{said}");
+}

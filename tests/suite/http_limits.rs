@@ -1,0 +1,123 @@
+//! What bounds a request, on the API and on the pages, and how both end.
+
+use std::time::Duration;
+
+use rustix::process::Signal;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+};
+
+use crate::{
+    embedded::Embedded,
+    support::{
+        SOON,
+        http::{client, ready, until_closed},
+        process::Flashsale,
+    },
+};
+
+const PATIENCE: (&str, &str) = ("FLASHSALE_API_BODY_TIMEOUT_MS", "200");
+
+/// A system with little patience, and the heads of a purchase attempt at its API and at its pages.
+async fn impatient(embedded: &Embedded) -> (Flashsale, [(String, &'static str); 2]) {
+    let serve = embedded.spawn(&["serve"], &[PATIENCE]);
+    let (api, shop) = (serve.api().await, serve.shop().await);
+    ready(&api).await;
+    let buy = "POST /sale/buy HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n";
+    let form = "POST /products/limited-001/buy HTTP/1.1\r\nHost: x\r\n\
+                Content-Type: application/x-www-form-urlencoded\r\n";
+    (serve, [(api, buy), (shop, form)])
+}
+
+#[tokio::test]
+async fn a_refused_body_is_not_read_on() {
+    let embedded = Embedded::new();
+    let (_serve, heads) = impatient(&embedded).await;
+    for (base, head) in heads {
+        let spaces = " ".repeat(0x2000);
+        // The chunk is complete, the body is not: a server that reads on would wait for the rest.
+        let endless = format!("{head}Transfer-Encoding: chunked\r\n\r\n2000\r\n{spaces}\r\n");
+        assert!(until_closed(&base, endless.as_bytes()).await.starts_with("HTTP/1.1 413"));
+        let long = format!("{head}Content-Length: 1000000\r\n\r\n{spaces}");
+        assert!(until_closed(&base, long.as_bytes()).await.starts_with("HTTP/1.1 413"));
+        let compressed =
+            format!("{head}Content-Encoding: gzip\r\nTransfer-Encoding: chunked\r\n\r\n1\r\n \r\n");
+        assert!(until_closed(&base, compressed.as_bytes()).await.starts_with("HTTP/1.1 415"));
+    }
+}
+
+#[tokio::test]
+async fn a_body_that_does_not_come_is_given_up() {
+    let embedded = Embedded::new();
+    let (_serve, heads) = impatient(&embedded).await;
+    for (base, head) in heads {
+        let waiting = format!("{head}Content-Length: 20\r\n\r\n{{");
+        assert!(until_closed(&base, waiting.as_bytes()).await.starts_with("HTTP/1.1 408"));
+        let waiting = format!("{head}Transfer-Encoding: chunked\r\n\r\n1\r\n{{\r\n");
+        assert!(until_closed(&base, waiting.as_bytes()).await.starts_with("HTTP/1.1 408"));
+    }
+}
+
+#[tokio::test]
+async fn whatever_can_be_read_has_a_head() {
+    let embedded = Embedded::new();
+    let serve = embedded.spawn(&["serve"], &[]);
+    let (api, shop) = (serve.api().await, serve.shop().await);
+    ready(&api).await;
+    let api_paths =
+        ["/sale/status", "/sale/stock", "/products", "/healthz", "/readyz"].map(|path| (&api, path));
+    let shop_paths = ["/", "/products/limited-001", "/healthz", "/readyz"].map(|path| (&shop, path));
+    for (base, path) in api_paths.into_iter().chain(shop_paths) {
+        let answer = client().head(format!("{base}{path}")).send().await.expect("answer");
+        assert_eq!(answer.status(), 200, "{path}");
+        assert_eq!(answer.text().await.expect("text"), "", "{path}");
+    }
+    let answer = client().head(format!("{api}/sale/buy")).send().await.expect("answer");
+    assert_eq!(
+        (answer.status().as_u16(), &answer.headers()["allow"]),
+        (405, &"POST".parse().expect("value"))
+    );
+}
+
+/// The body of a request arrives after the signal: the purchase is made, answered, and in the database.
+#[tokio::test]
+async fn a_request_under_way_is_finished_at_the_end() {
+    let embedded = Embedded::new();
+    let mut serve = embedded.spawn(&["serve"], &[]);
+    let api = serve.api().await;
+    ready(&api).await;
+    let mut stream = TcpStream::connect(api.trim_start_matches("http://")).await.expect("connect");
+    let head = "POST /sale/buy HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n\
+                Content-Length: 17\r\nExpect: 100-continue\r\n\r\n";
+    stream.write_all(head.as_bytes()).await.expect("write");
+    let mut go_on = [0; 25];
+    stream.read_exact(&mut go_on).await.expect("the server waits for the body");
+    assert!(go_on.starts_with(b"HTTP/1.1 100"));
+    serve.signal(Signal::TERM);
+    serve.logs("SIGTERM: finishing what is under way").await;
+    stream.write_all(b"{\"userId\":\"late\"}").await.expect("write");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.expect("answer");
+    assert!(answer.contains("SUCCESS") && answer.contains("database"), "{answer}");
+    assert_eq!(serve.ended(Duration::from_secs(10)).await.code(), Some(0));
+}
+
+/// Somebody who never sends their body can't hold the process.
+#[tokio::test]
+async fn a_second_signal_ends_it_at_once() {
+    let embedded = Embedded::new();
+    let mut serve = embedded.spawn(&["serve"], &[("FLASHSALE_API_BODY_TIMEOUT_MS", "600000")]);
+    let api = serve.api().await;
+    ready(&api).await;
+    let mut stream = TcpStream::connect(api.trim_start_matches("http://")).await.expect("connect");
+    let head = "POST /sale/buy HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n\
+                Content-Length: 17\r\nExpect: 100-continue\r\n\r\n";
+    stream.write_all(head.as_bytes()).await.expect("write");
+    stream.read_exact(&mut [0; 25]).await.expect("the server waits for the body");
+    serve.signal(Signal::INT);
+    serve.logs("SIGINT: finishing what is under way").await;
+    serve.signal(Signal::INT);
+    assert_eq!(serve.ended(SOON).await.code(), Some(1));
+    serve.logs("SIGINT again").await;
+}
