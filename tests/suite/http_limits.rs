@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use rustix::process::Signal;
+use rustix::process::{Resource, Rlimit, Signal, getrlimit, setrlimit};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
@@ -78,6 +78,35 @@ async fn whatever_can_be_read_has_a_head() {
         (answer.status().as_u16(), &answer.headers()["allow"]),
         (405, &"POST".parse().expect("value"))
     );
+}
+
+/// Of the whole process: API, pages, worker, database.
+#[tokio::test]
+async fn a_thousand_idle_connections_fit_into_64_mib() {
+    // Both ends: the test's own limit is often 1024.
+    let limit = getrlimit(Resource::Nofile);
+    setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit }).expect("more files");
+    let embedded = Embedded::new();
+    let serve = embedded.spawn(&["serve"], &[]);
+    let api = serve.api().await;
+    ready(&api).await;
+    let mut connections = Vec::new();
+    for number in 0..1000 {
+        let mut stream = TcpStream::connect(api.trim_start_matches("http://")).await.expect("connect");
+        let user = format!("{{\"userId\":\"buyer-{number:04}\"}}");
+        let head = "POST /sale/buy HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n";
+        let request = format!("{head}Content-Length: {}\r\n\r\n{user}", user.len());
+        stream.write_all(request.as_bytes()).await.expect("write");
+        let mut answer = [0; 15];
+        stream.read_exact(&mut answer).await.expect("answer");
+        assert_eq!(&answer, b"HTTP/1.1 200 OK");
+        connections.push(stream);
+    }
+    let status = std::fs::read_to_string(format!("/proc/{}/status", serve.id())).expect("status");
+    let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("VmRSS");
+    let kib: u64 = resident.trim().trim_end_matches(" kB").parse().expect("a number");
+    assert!(kib < 64 * 1024, "{kib} KiB with 1,000 connections");
+    drop(connections);
 }
 
 /// The body of a request arrives after the signal: the purchase is made, answered, and in the database.
