@@ -3,7 +3,7 @@
 //!
 //! This is the hot path: one round trip to Redis and one confirm of the broker, and no access to the database.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::admission::{Admission, Found, Gate, GateError};
 use crate::clock::Clock;
@@ -81,6 +81,10 @@ pub struct Checkout {
     pub ledger: Ledger,
     /// How long an answer waits for the confirm.
     pub confirm_timeout: Duration,
+    /// Longest time from the beginning of an attempt to a confirm that counts. A rebuild waits it out before it
+    /// drains the queue; a confirm that comes later, to a process that was stopped in between, may be for a
+    /// purchase that the drain has missed.
+    pub confirm_counts_for: Duration,
     /// For the time in a purchase's id; no decision depends on it.
     pub clock: Clock,
 }
@@ -89,11 +93,12 @@ impl Checkout {
     /// One attempt. Repeating it is safe: it yields the same purchase.
     pub async fn buy(&self, product: &ProductId, user: &UserId) -> Result<Answer, CheckoutError> {
         let id = PurchaseId::generate(self.clock.now());
+        let counts_until = Instant::now() + self.confirm_counts_for;
         match self.gate.admit(product, user, id).await? {
             Admission::Refused(outcome) => Ok(Answer::Refused(outcome)),
             Admission::Won(entry) => {
                 let purchase = entry.purchase.clone();
-                let durability = self.deliver(entry).await?;
+                let durability = self.deliver(entry, counts_until).await?;
                 let state = match durability {
                     Durability::Database => PurchaseState::Confirmed,
                     Durability::Broker | Durability::Redis => PurchaseState::Pending,
@@ -103,7 +108,7 @@ impl Checkout {
             // Where an admission doesn't outlive the process, nobody is told of one that isn't in the ledger.
             Admission::Already(entry, PurchaseState::Pending) if !self.gate.outlives_process() => {
                 let purchase = entry.purchase.clone();
-                self.deliver(entry).await?;
+                self.deliver(entry, counts_until).await?;
                 Ok(Answer::Purchased(purchase, PurchaseState::Confirmed))
             }
             Admission::Already(entry, state) => Ok(Answer::Purchased(entry.purchase, state)),
@@ -111,8 +116,9 @@ impl Checkout {
     }
 
     /// Sends a purchase and says where it is safe.
-    async fn deliver(&self, entry: OutboxEntry) -> Result<Durability, CheckoutError> {
+    async fn deliver(&self, entry: OutboxEntry, counts_until: Instant) -> Result<Durability, CheckoutError> {
         match self.publisher.send(entry, self.confirm_timeout).await {
+            Some(Durability::Broker) if Instant::now() > counts_until => Ok(Durability::Redis),
             Some(durability) => Ok(durability),
             None if self.gate.outlives_process() => Ok(Durability::Redis),
             None => Err(CheckoutError::NotCommitted),

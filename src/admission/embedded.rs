@@ -7,7 +7,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use super::{Admission, EntryKey, Found, GateError, Opening, Reassignment};
+use super::{Admission, EntryKey, Found, GateError, Opening, Reassignment, WithdrawnUnit};
 use crate::clock::Clock;
 use crate::domain::{EntryId, OutboxEntry, ProductId, Purchase, PurchaseId, PurchaseState, SaleState};
 use crate::domain::{Terms, UserId};
@@ -22,6 +22,8 @@ pub struct EmbeddedGate {
 #[derive(Debug, Default)]
 struct State {
     sales: HashMap<ProductId, Sale>,
+    /// The epochs that may open the sales that are stopped.
+    fences: HashMap<ProductId, u64>,
     staged: HashMap<(ProductId, u64), Staged>,
 }
 
@@ -32,7 +34,8 @@ struct Sale {
     /// Cleared by a fence: nothing is admitted until the sale is opened again.
     ready: bool,
     next: u32,
-    revoked: u64,
+    /// Whether purchases were revoked.
+    revoked: bool,
     free: VecDeque<u32>,
     buyers: HashMap<UserId, Winner>,
     outbox: BTreeMap<EntryId, OutboxEntry>,
@@ -104,7 +107,7 @@ impl EmbeddedGate {
         let sale = state.ready(product)?;
         Ok(match sale.buyers.get(user) {
             Some(winner) => Found::Purchase(sale.entry(product, user, winner), sale.state_of(winner)),
-            None => Found::Nothing { revocations: sale.revoked > 0 },
+            None => Found::Nothing { revocations: sale.revoked },
         })
     }
 
@@ -149,39 +152,29 @@ impl EmbeddedGate {
     }
 
     #[expect(clippy::unnecessary_wraps, reason = "one signature for both gates")]
-    pub(super) fn supersede(&self, withdrawn: &OutboxEntry, stands: &Purchase) -> Result<(), GateError> {
-        self.withdraw(withdrawn, Some(stands));
-        Ok(())
-    }
-
-    #[expect(clippy::unnecessary_wraps, reason = "one signature for both gates")]
-    pub(super) fn revoke(&self, withdrawn: &OutboxEntry) -> Result<(), GateError> {
-        self.withdraw(withdrawn, None);
-        Ok(())
-    }
-
-    fn withdraw(&self, withdrawn: &OutboxEntry, stands: Option<&Purchase>) {
-        let purchase = &withdrawn.purchase;
+    pub(super) fn withdraw(
+        &self,
+        withdrawn: &Purchase,
+        stands: Option<&Purchase>,
+        unit: WithdrawnUnit,
+    ) -> Result<(), GateError> {
         let mut state = self.lock();
-        let Some(sale) = state.sales.get_mut(&purchase.product).filter(|sale| sale.epoch == withdrawn.epoch)
-        else {
-            return;
-        };
-        let Some(winner) = sale.buyers.get(&purchase.user).copied().filter(|winner| winner.id == purchase.id)
-        else {
-            return;
-        };
+        let Some(sale) = state.sales.get_mut(&withdrawn.product) else { return Ok(()) };
+        sale.revoked |= stands.is_none();
+        let admitted = sale.buyers.get(&withdrawn.user).copied();
+        let Some(winner) = admitted.filter(|winner| winner.id == withdrawn.id) else { return Ok(()) };
         sale.outbox.remove(&winner.entry);
-        if let Some(stands) = stands {
-            sale.buyers.insert(purchase.user.clone(), Winner::from_ledger(stands));
-            sale.free.push_back(winner.unit);
-        } else {
-            sale.buyers.remove(&purchase.user);
-            sale.revoked += 1;
+        match stands {
+            Some(stands) => drop(sale.buyers.insert(withdrawn.user.clone(), Winner::from_ledger(stands))),
+            None => drop(sale.buyers.remove(&withdrawn.user)),
         }
+        if unit == WithdrawnUnit::Returns {
+            sale.free.push_back(winner.unit);
+        }
+        Ok(())
     }
 
-    pub(super) fn reassign(&self, purchase: &Purchase) -> Result<Reassignment, GateError> {
+    pub(super) fn reassign(&self, purchase: &Purchase, may_keep: bool) -> Result<Reassignment, GateError> {
         let now = self.clock.now();
         let (product, user) = (&purchase.product, &purchase.user);
         let mut state = self.lock();
@@ -192,11 +185,12 @@ impl EmbeddedGate {
             if winner.id != purchase.id {
                 return Ok(Reassignment::Other(entry));
             }
-            if winner.unit != purchase.unit {
+            if winner.unit != purchase.unit || may_keep {
                 return Ok(Reassignment::Moved(entry));
             }
         }
-        let Some(unit) = sale.take_unit(true) else { return Ok(Reassignment::NoUnitLeft) };
+        let kept = may_keep.then(|| sale.take(purchase.unit)).flatten();
+        let Some(unit) = kept.or_else(|| sale.take_unit(true)) else { return Ok(Reassignment::NoUnitLeft) };
         if let Some(winner) = old {
             sale.outbox.remove(&winner.entry);
         }
@@ -217,10 +211,23 @@ impl EmbeddedGate {
     }
 
     #[expect(clippy::unnecessary_wraps, reason = "one signature for both gates")]
-    pub(super) fn fence(&self, product: &ProductId) -> Result<(), GateError> {
-        if let Some(sale) = self.lock().sales.get_mut(product) {
+    pub(super) fn fence(&self, product: &ProductId, epoch: u64) -> Result<bool, GateError> {
+        let mut state = self.lock();
+        let opened = state.sales.get(product).map_or(0, |sale| sale.epoch);
+        let fence = state.fences.entry(product.clone()).or_default();
+        if opened.max(*fence) > epoch {
+            return Ok(false);
+        }
+        *fence = epoch;
+        if let Some(sale) = state.sales.get_mut(product) {
             sale.ready = false;
         }
+        Ok(true)
+    }
+
+    #[expect(clippy::unnecessary_wraps, reason = "one signature for both gates")]
+    pub(super) fn unstage(&self, product: &ProductId, epoch: u64) -> Result<(), GateError> {
+        self.lock().staged.remove(&(product.clone(), epoch));
         Ok(())
     }
 
@@ -247,11 +254,14 @@ impl EmbeddedGate {
         epoch: u64,
         terms: &Terms,
         next: u32,
-        revoked: u64,
+        revoked: bool,
     ) -> Result<Opening, GateError> {
         let mut state = self.lock();
-        if let Some(sale) = state.sales.get(product).filter(|sale| sale.ready && sale.epoch >= epoch) {
-            return Ok(if sale.epoch == epoch { Opening::Open } else { Opening::Stale });
+        if state.sales.get(product).is_some_and(|sale| sale.ready && sale.epoch == epoch) {
+            return Ok(Opening::Open);
+        }
+        if state.fences.get(product) != Some(&epoch) {
+            return Ok(Opening::Stale);
         }
         let Staged { free, buyers } = state.staged.remove(&(product.clone(), epoch)).unwrap_or_default();
         if free.len() + buyers.len() != next as usize {
@@ -268,6 +278,7 @@ impl EmbeddedGate {
             outbox: BTreeMap::new(),
             last_entry: EntryId::FIRST,
         };
+        state.fences.remove(product);
         state.sales.insert(product.clone(), sale);
         Ok(Opening::Open)
     }
@@ -307,6 +318,21 @@ impl Sale {
         }
         self.next += 1;
         Some(self.next)
+    }
+
+    /// Takes this unit, if nobody has it.
+    fn take(&mut self, unit: u32) -> Option<u32> {
+        const GAP_MAX: u32 = 1000;
+        if let Some(position) = self.free.iter().position(|free| *free == unit) {
+            return self.free.remove(position);
+        }
+        let reachable = self.next.saturating_add(GAP_MAX).min(self.terms.total_stock);
+        if unit <= self.next || unit > reachable {
+            return None;
+        }
+        self.free.extend(self.next + 1..unit);
+        self.next = unit;
+        Some(unit)
     }
 
     /// Writes the winner and the outbox entry.

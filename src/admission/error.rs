@@ -6,8 +6,11 @@ pub enum GateError {
     /// There is no state to admit from: never prepared, lost, or a rebuild is under way. Nothing happened.
     #[error("the sale is not ready: its admission state is being rebuilt")]
     NotReady,
-    /// Redis is not connected or refused the operation as a whole (loading, out of memory, read-only, a key of
-    /// the wrong type). Nothing happened.
+    /// A key is not what this program writes. Nothing happened; a rebuild mends it.
+    #[error("a key holds something foreign: {0}")]
+    Foreign(String),
+    /// Redis is not connected or refused the operation as a whole (loading, out of memory, read-only). Nothing
+    /// happened.
     #[error("Redis can't be used: {0}")]
     Unavailable(String),
     /// The answer did not arrive; the operation may have taken effect. Repeating it is safe.
@@ -29,7 +32,9 @@ impl From<redis::RedisError> for GateError {
     fn from(error: redis::RedisError) -> Self {
         let server_refused =
             matches!(error.kind(), redis::ErrorKind::Server(_) | redis::ErrorKind::Extension);
-        if server_refused || error.is_connection_refusal() {
+        if error.code() == Some("WRONGTYPE") {
+            Self::Foreign(error.to_string())
+        } else if server_refused || error.is_connection_refusal() {
             Self::Unavailable(error.to_string())
         } else if matches!(error.kind(), redis::ErrorKind::UnexpectedReturnType | redis::ErrorKind::Parse) {
             Self::Malformed(error.to_string())

@@ -41,10 +41,19 @@ pub enum Found {
     },
 }
 
-/// What becomes of an admitted purchase whose unit the ledger has given to someone else.
+/// What becomes of the unit of an admission that is taken back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WithdrawnUnit {
+    /// It is nobody's, and can be sold again.
+    Returns,
+    /// It belongs to someone else.
+    BelongsToOther,
+}
+
+/// What becomes of an admitted purchase that needs a unit again.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Reassignment {
-    /// It has another unit, and this entry in the outbox.
+    /// It has this unit, and this entry in the outbox.
     Moved(OutboxEntry),
     /// The user has another purchase by now, which stands.
     Other(OutboxEntry),
@@ -68,7 +77,7 @@ pub struct EntryKey {
 pub enum Opening {
     /// The sale is ready under the new epoch.
     Open,
-    /// A later epoch is in place already: another rebuild was faster.
+    /// Another rebuild has begun meanwhile, or Redis was lost again.
     Stale,
     /// The staged snapshot is not whole.
     Incomplete,
@@ -134,20 +143,20 @@ impl Gate {
         on_either!(self, gate => gate.settle(product, epoch, entries))
     }
 
-    /// Takes an admission back because the user's other purchase `stands` in the ledger; its unit returns to
-    /// free, once.
-    pub async fn supersede(&self, withdrawn: &OutboxEntry, stands: &Purchase) -> Result<(), GateError> {
-        on_either!(self, gate => gate.supersede(withdrawn, stands))
+    /// Takes the admission of a purchase back. `stands`: the user's purchase in the ledger, if there is one; if
+    /// not, this one is revoked. `unit`: what becomes of its unit. Repeating it is safe.
+    pub async fn withdraw(
+        &self,
+        withdrawn: &Purchase,
+        stands: Option<&Purchase>,
+        unit: WithdrawnUnit,
+    ) -> Result<(), GateError> {
+        on_either!(self, gate => gate.withdraw(withdrawn, stands, unit))
     }
 
-    /// Takes an admission back because there is no unit for it; the unit it named is someone else's.
-    pub async fn revoke(&self, withdrawn: &OutboxEntry) -> Result<(), GateError> {
-        on_either!(self, gate => gate.revoke(withdrawn))
-    }
-
-    /// Gives a purchase another unit: the lowest free one.
-    pub async fn reassign(&self, purchase: &Purchase) -> Result<Reassignment, GateError> {
-        on_either!(self, gate => gate.reassign(purchase))
+    /// Gives a purchase a unit again: the one it names, if `may_keep` and nobody has it, or else the lowest free one.
+    pub async fn reassign(&self, purchase: &Purchase, may_keep: bool) -> Result<Reassignment, GateError> {
+        on_either!(self, gate => gate.reassign(purchase, may_keep))
     }
 
     /// Changes the terms of a running sale. False when the sale is of another epoch, or has handed out more
@@ -156,9 +165,10 @@ impl Gate {
         on_either!(self, gate => gate.configure(product, epoch, terms))
     }
 
-    /// Stops admission until [`Gate::open`]: the first step of a rebuild. The outbox is kept.
-    pub async fn fence(&self, product: &ProductId) -> Result<(), GateError> {
-        on_either!(self, gate => gate.fence(product))
+    /// Stops admission until [`Gate::open`] with the same epoch: the first step of a rebuild. The outbox is kept.
+    /// False: a later rebuild has begun.
+    pub async fn fence(&self, product: &ProductId, epoch: u64) -> Result<bool, GateError> {
+        on_either!(self, gate => gate.fence(product, epoch))
     }
 
     /// Adds a part of the ledger's snapshot to what [`Gate::open`] will put in place; each part once.
@@ -172,15 +182,21 @@ impl Gate {
         on_either!(self, gate => gate.stage(product, epoch, purchases, free))
     }
 
-    /// Puts the staged snapshot in place under `epoch`. `next`: the highest unit in the ledger; the staged
-    /// purchases and free units must be all of `1..=next`.
+    /// Forgets what was staged for `epoch`, after a rebuild that did not succeed.
+    pub async fn unstage(&self, product: &ProductId, epoch: u64) -> Result<(), GateError> {
+        on_either!(self, gate => gate.unstage(product, epoch))
+    }
+
+    /// Puts the staged snapshot in place under `epoch`, whose fence must stand. `next`: the highest unit in the
+    /// ledger; the staged purchases and free units must be all of `1..=next`. `revoked`: whether purchases of
+    /// this sale were revoked.
     pub async fn open(
         &self,
         product: &ProductId,
         epoch: u64,
         terms: &Terms,
         next: u32,
-        revoked: u64,
+        revoked: bool,
     ) -> Result<Opening, GateError> {
         on_either!(self, gate => gate.open(product, epoch, terms, next, revoked))
     }

@@ -3,25 +3,24 @@
 --
 -- KEYS  1 sale   2 free   3 buyers   4 outbox   5 staged free   6 staged buyers
 -- ARGV  1 epoch   2 total   3 next   4 opens_ms or ""   5 closes_ms or ""   6 paused (1|0)
---       7 run id of the server   8 number of revoked purchases
--- Reply "OPEN" | "STALE": a later epoch is in place already | "INCOMPLETE": parts of the snapshot are missing
+--       7 run id of the server   8 "1": purchases of this sale were revoked
+-- Reply "OPEN" | "STALE": not this epoch's fence stands, but a later one, or none since Redis was lost again
+--       | "INCOMPLETE": parts of the snapshot are missing
 --
 -- Keeps: epochs only rise, and next = buyers + free units. Running it twice is safe: the second run finds
 -- its own epoch in place.
 
-local epoch = redis.call('HGET', KEYS[1], 'epoch')
-if epoch == ARGV[1] then
+local sale = redis.call('HMGET', KEYS[1], 'epoch', 'fence')
+if sale[1] == ARGV[1] then
   return 'OPEN'
 end
-if epoch and tonumber(epoch) > tonumber(ARGV[1]) then
-  redis.call('DEL', KEYS[5], KEYS[6])
+if sale[2] ~= ARGV[1] then
   return 'STALE'
 end
 if redis.call('LLEN', KEYS[5]) + redis.call('HLEN', KEYS[6]) ~= tonumber(ARGV[3]) then
-  redis.call('DEL', KEYS[5], KEYS[6])
   return 'INCOMPLETE'
 end
-redis.call('DEL', KEYS[1], KEYS[2], KEYS[3], KEYS[4])
+redis.call('UNLINK', KEYS[1], KEYS[2], KEYS[3], KEYS[4])
 for staged, final in pairs({[KEYS[5]] = KEYS[2], [KEYS[6]] = KEYS[3]}) do
   if redis.call('EXISTS', staged) == 1 then
     redis.call('RENAME', staged, final)

@@ -5,7 +5,9 @@ use std::{sync::Arc, time::Duration};
 use deadpool_redis::{Connection, Pool};
 use redis::{AsyncConnectionConfig, Client, Script, streams::StreamRangeReply};
 
-use super::{Admission, EntryKey, Found, GateError, Keys, Opening, Reassignment, link::Link, replies};
+use super::{
+    Admission, EntryKey, Found, GateError, Keys, Opening, Reassignment, WithdrawnUnit, link::Link, replies,
+};
 use crate::dependency::Dependency;
 use crate::domain::{EntryId, OutboxEntry, ProductId, Purchase, PurchaseId, SaleState, Terms, UserId};
 use crate::service_url::ServiceUrl;
@@ -48,6 +50,7 @@ struct Scripts {
     withdraw: Script,
     reassign: Script,
     configure: Script,
+    fence: Script,
     stage: Script,
     open: Script,
 }
@@ -60,7 +63,7 @@ impl RedisGate {
             .set_connection_timeout(Some(options.connect_timeout))
             .set_response_timeout(Some(options.response_timeout));
         let link = Link::start(&client, options.connections, &config, dependency);
-        let manager = deadpool_redis::Manager::new(options.url.expose())?;
+        let manager = deadpool_redis::Manager::new_with_config(options.url.expose(), config)?;
         let pool = Pool::builder(manager)
             .max_size(options.pool_size)
             .runtime(deadpool_redis::Runtime::Tokio1)
@@ -79,6 +82,7 @@ impl RedisGate {
             withdraw: Script::new(include_str!("withdraw.lua")),
             reassign: Script::new(include_str!("reassign.lua")),
             configure: Script::new(include_str!("configure.lua")),
+            fence: Script::new(include_str!("fence.lua")),
             stage: Script::new(include_str!("stage.lua")),
             open: Script::new(include_str!("open.lua")),
         };
@@ -142,11 +146,20 @@ impl RedisGate {
         up_to: EntryId,
         limit: usize,
     ) -> Result<Vec<OutboxEntry>, GateError> {
+        let key = self.keys(product).outbox;
         let mut connection = self.pooled().await?;
-        let mut range = redis::cmd("XRANGE");
-        range.arg(self.keys(product).outbox).arg(format!("({after}")).arg(up_to.to_string());
-        let reply: StreamRangeReply = range.arg("COUNT").arg(limit).query_async(&mut connection).await?;
-        replies::outbox(reply, product)
+        let mut after = after.to_string();
+        loop {
+            let mut range = redis::cmd("XRANGE");
+            range.arg(&key).arg(format!("({after}")).arg(up_to.to_string()).arg("COUNT").arg(limit);
+            let reply: StreamRangeReply = range.query_async(&mut connection).await?;
+            let Some(last) = reply.ids.last().map(|entry| entry.id.clone()) else { return Ok(Vec::new()) };
+            let entries = replies::outbox(reply, product);
+            if !entries.is_empty() {
+                return Ok(entries);
+            }
+            after = last;
+        }
     }
 
     pub(super) async fn settle(
@@ -155,7 +168,7 @@ impl RedisGate {
         epoch: u64,
         entries: &[EntryKey],
     ) -> Result<(), GateError> {
-        /// Redis unpacks a script's arguments onto a stack of a few thousand.
+        /// A script holds up everything else.
         const ENTRIES_MAX: usize = 1000;
         let keys = self.keys(product);
         let mut connection = self.pooled().await?;
@@ -174,40 +187,32 @@ impl RedisGate {
         Ok(())
     }
 
-    pub(super) async fn supersede(
+    pub(super) async fn withdraw(
         &self,
-        withdrawn: &OutboxEntry,
-        stands: &Purchase,
+        withdrawn: &Purchase,
+        stands: Option<&Purchase>,
+        unit: WithdrawnUnit,
     ) -> Result<(), GateError> {
-        self.withdraw(withdrawn, &winner(stands), "1").await
-    }
-
-    pub(super) async fn revoke(&self, withdrawn: &OutboxEntry) -> Result<(), GateError> {
-        self.withdraw(withdrawn, "", "0").await
-    }
-
-    async fn withdraw(
-        &self,
-        withdrawn: &OutboxEntry,
-        stands: &str,
-        return_unit: &str,
-    ) -> Result<(), GateError> {
-        let purchase = &withdrawn.purchase;
-        let keys = self.keys(&purchase.product);
+        let keys = self.keys(&withdrawn.product);
         let mut connection = self.pooled().await?;
         let mut script = self.0.scripts.withdraw.prepare_invoke();
         script.key(&keys.sale).key(&keys.free).key(&keys.buyers).key(&keys.outbox);
-        script.arg(withdrawn.epoch).arg(purchase.user.as_str()).arg(purchase.id.to_string());
-        script.arg(stands).arg(return_unit);
+        script.arg(withdrawn.user.as_str()).arg(withdrawn.id.to_string());
+        script.arg(stands.map(winner).unwrap_or_default()).arg(u8::from(unit == WithdrawnUnit::Returns));
         Ok(script.invoke_async(&mut connection).await?)
     }
 
-    pub(super) async fn reassign(&self, purchase: &Purchase) -> Result<Reassignment, GateError> {
+    pub(super) async fn reassign(
+        &self,
+        purchase: &Purchase,
+        may_keep: bool,
+    ) -> Result<Reassignment, GateError> {
         let keys = self.keys(&purchase.product);
         let mut connection = self.pooled().await?;
         let mut script = self.0.scripts.reassign.prepare_invoke();
         script.key(&keys.sale).key(&keys.free).key(&keys.buyers).key(&keys.outbox);
         script.arg(purchase.user.as_str()).arg(purchase.id.to_string()).arg(purchase.unit);
+        script.arg(u8::from(!may_keep));
         let reply = script.invoke_async(&mut connection).await?;
         replies::reassignment(&reply, &purchase.product, &purchase.user)
     }
@@ -225,9 +230,18 @@ impl RedisGate {
         Ok(script.invoke_async(&mut connection).await?)
     }
 
-    pub(super) async fn fence(&self, product: &ProductId) -> Result<(), GateError> {
+    pub(super) async fn fence(&self, product: &ProductId, epoch: u64) -> Result<bool, GateError> {
+        let keys = self.keys(product);
         let mut connection = self.pooled().await?;
-        Ok(redis::cmd("DEL").arg(self.keys(product).sale).query_async(&mut connection).await?)
+        let mut script = self.0.scripts.fence.prepare_invoke();
+        Ok(script.key(keys.sale).key(keys.outbox).arg(epoch).invoke_async(&mut connection).await?)
+    }
+
+    pub(super) async fn unstage(&self, product: &ProductId, epoch: u64) -> Result<(), GateError> {
+        let keys = self.keys_of(product, epoch);
+        let mut connection = self.pooled().await?;
+        let mut unlink = redis::cmd("UNLINK");
+        Ok(unlink.arg(keys.staged_free).arg(keys.staged_buyers).query_async(&mut connection).await?)
     }
 
     pub(super) async fn stage(
@@ -253,7 +267,7 @@ impl RedisGate {
         epoch: u64,
         terms: &Terms,
         next: u32,
-        revoked: u64,
+        revoked: bool,
     ) -> Result<Opening, GateError> {
         let keys = self.keys_of(product, epoch);
         let server = self.0.link.get()?.live.server;
@@ -263,7 +277,7 @@ impl RedisGate {
         script.key(&keys.staged_free).key(&keys.staged_buyers);
         script.arg(epoch).arg(terms.total_stock).arg(next);
         script.arg(millis(terms.opens_at)).arg(millis(terms.closes_at)).arg(u8::from(terms.paused));
-        script.arg(&*server).arg(revoked);
+        script.arg(&*server).arg(u8::from(revoked));
         let reply: String = script.invoke_async(&mut connection).await?;
         match reply.as_str() {
             "OPEN" => Ok(Opening::Open),

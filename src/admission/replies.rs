@@ -125,11 +125,8 @@ fn instant(millis: &str) -> Result<Option<DateTime<chrono::Utc>>, GateError> {
     read.map(Some).ok_or_else(|| malformed(&format!("{millis:?} is not a time")))
 }
 
-/// Entries as `XRANGE` gives them.
-pub(super) fn outbox(
-    reply: redis::streams::StreamRangeReply,
-    product: &ProductId,
-) -> Result<Vec<OutboxEntry>, GateError> {
+/// Entries as `XRANGE` gives them, without those that are none of ours: they must not stop the others.
+pub(super) fn outbox(reply: redis::streams::StreamRangeReply, product: &ProductId) -> Vec<OutboxEntry> {
     let entry = |stream_id: redis::streams::StreamId| {
         let field = |name: &str| {
             let value: Option<String> = stream_id.get(name);
@@ -147,5 +144,13 @@ pub(super) fn outbox(
         let epoch = field("epoch")?.parse().map_err(|_unreadable| unreadable("epoch"))?;
         Ok(OutboxEntry { id, epoch, purchase })
     };
-    reply.ids.into_iter().map(entry).collect()
+    let mut entries = Vec::new();
+    for stream_id in reply.ids {
+        let read: Result<_, GateError> = entry(stream_id);
+        match read {
+            Ok(entry) => entries.push(entry),
+            Err(error) => tracing::warn!(%product, "skipped: {error}"),
+        }
+    }
+    entries
 }

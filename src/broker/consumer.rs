@@ -1,12 +1,17 @@
 //! The receiving end. A consumer lives until its first error; whoever uses it asks for another then.
 
+use std::time::Duration;
+
 use futures_util::StreamExt;
 use lapin::{
     Acker, Channel, Connection,
-    options::{BasicAckOptions, BasicConsumeOptions, BasicGetOptions, BasicQosOptions, QueueDeclareOptions},
+    options::{BasicAckOptions, BasicConsumeOptions, BasicQosOptions, QueueDeclareOptions},
     types::{FieldTable, ShortString},
 };
-use tokio::sync::{OwnedMutexGuard, mpsc, oneshot};
+use tokio::{
+    sync::{OwnedMutexGuard, mpsc, oneshot},
+    time::timeout,
+};
 
 use super::{
     BrokerError, RabbitOptions, embedded,
@@ -36,13 +41,25 @@ impl Acknowledge {
     pub async fn ack(self) -> Result<(), BrokerError> {
         match self {
             Self::Rabbit(acker) => {
-                acker.ack(BasicAckOptions::default()).await?;
+                // False: its channel is gone, and the message is delivered again.
+                if !acker.ack(BasicAckOptions::default()).await? {
+                    return Err(BrokerError::NotConnected);
+                }
             }
             // A publisher that no longer waits does not matter: the commit stands.
             Self::Embedded(confirm) => drop(confirm.send(())),
         }
         Ok(())
     }
+}
+
+/// A queue, as far as the broker tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct QueueState {
+    /// Messages that no consumer holds.
+    pub ready: u32,
+    /// How many consume.
+    pub consumers: u32,
 }
 
 /// Receives messages.
@@ -56,6 +73,8 @@ enum Source {
         connection: Connection,
         channel: Channel,
         queue: ShortString,
+        /// Longest wait for an answer of the broker.
+        patience: Duration,
         stream: Option<lapin::Consumer>,
     },
     Embedded {
@@ -69,33 +88,29 @@ impl Consumer {
         Self(Source::Embedded { receiver, held: None })
     }
 
-    /// A consumer that the queue pushes messages to.
+    /// A connection to the queue of purchases, on which [`Consumer::start`] begins to consume.
     pub(super) async fn rabbit(options: &RabbitOptions) -> Result<Self, BrokerError> {
-        within(options, Self::open_consuming(options)).await
+        within(options, async {
+            let connection = connect(options, "consume").await?;
+            let channel = connection.create_channel().await?;
+            options.topology.declare(&channel).await?;
+            channel.basic_qos(options.prefetch_messages, BasicQosOptions::default()).await?;
+            let queue = ShortString::from(options.topology.purchases.as_str());
+            let patience = options.connect_timeout;
+            Ok(Self(Source::Rabbit { connection, channel, queue, patience, stream: None }))
+        })
+        .await
     }
 
-    async fn open_consuming(options: &RabbitOptions) -> Result<Self, BrokerError> {
-        let mut consumer = Self::open(options).await?;
-        let Source::Rabbit { channel, queue, stream, .. } = &mut consumer.0 else { return Ok(consumer) };
-        channel.basic_qos(options.prefetch_messages, BasicQosOptions::default()).await?;
-        let arguments = FieldTable::default();
-        let consuming =
-            channel.basic_consume(queue.clone(), "".into(), BasicConsumeOptions::default(), arguments);
-        *stream = Some(consuming.await?);
-        Ok(consumer)
-    }
-
-    /// One that asks for messages, for draining the queue during a rebuild.
-    pub(super) async fn puller(options: &RabbitOptions) -> Result<Self, BrokerError> {
-        within(options, Self::open(options)).await
-    }
-
-    async fn open(options: &RabbitOptions) -> Result<Self, BrokerError> {
-        let connection = connect(options, "consume").await?;
-        let channel = connection.create_channel().await?;
-        options.topology.declare(&channel).await?;
-        let queue = ShortString::from(options.topology.purchases.as_str());
-        Ok(Self(Source::Rabbit { connection, channel, queue, stream: None }))
+    /// Begins to consume: the queue pushes messages from now on. The embedded broker does so anyway.
+    pub async fn start(&mut self) -> Result<(), BrokerError> {
+        if let Source::Rabbit { channel, queue, patience, stream, .. } = &mut self.0 {
+            let (options, arguments) = (BasicConsumeOptions::default(), FieldTable::default());
+            let consuming = channel.basic_consume(queue.clone(), "".into(), options, arguments);
+            let consuming = timeout(*patience, consuming).await;
+            *stream = Some(consuming.map_err(|_elapsed| BrokerError::NotConnected)??);
+        }
+        Ok(())
     }
 
     /// The next message. An error is the end of this consumer. Cancel-safe.
@@ -118,27 +133,17 @@ impl Consumer {
         }
     }
 
-    /// Takes the next message if there is one, without consuming. The embedded broker has none to take: it holds
-    /// nothing that outlives the process.
-    pub async fn take(&mut self) -> Result<Option<Delivery>, BrokerError> {
+    /// The queue as it stands. The embedded broker's holds nothing that outlives the process.
+    pub async fn state(&self) -> Result<QueueState, BrokerError> {
         match &self.0 {
-            Source::Rabbit { channel, queue, .. } => {
-                let message = channel.basic_get(queue.clone(), BasicGetOptions::default()).await?;
-                Ok(message.map(|message| delivered(message.delivery)))
-            }
-            Source::Embedded { .. } => Ok(None),
-        }
-    }
-
-    /// How many consumers the queue has.
-    pub async fn consumers(&self) -> Result<u32, BrokerError> {
-        match &self.0 {
-            Source::Rabbit { channel, queue, .. } => {
+            Source::Rabbit { channel, queue, patience, .. } => {
                 let passive = QueueDeclareOptions { passive: true, ..QueueDeclareOptions::default() };
-                let queue = channel.queue_declare(queue.clone(), passive, FieldTable::default()).await?;
-                Ok(queue.consumer_count())
+                let asking = channel.queue_declare(queue.clone(), passive, FieldTable::default());
+                let queue =
+                    timeout(*patience, asking).await.map_err(|_elapsed| BrokerError::NotConnected)??;
+                Ok(QueueState { ready: queue.message_count(), consumers: queue.consumer_count() })
             }
-            Source::Embedded { .. } => Ok(0),
+            Source::Embedded { .. } => Ok(QueueState { ready: 0, consumers: 0 }),
         }
     }
 
@@ -146,7 +151,7 @@ impl Consumer {
     pub async fn close(self) {
         if let Source::Rabbit { connection, .. } = self.0 {
             let closing = connection.close(200, "done".into());
-            let waited = tokio::time::timeout(std::time::Duration::from_secs(2), closing).await;
+            let waited = timeout(Duration::from_secs(2), closing).await;
             if !matches!(waited, Ok(Ok(()))) {
                 tracing::debug!("the consuming connection did not close in order");
             }

@@ -11,7 +11,7 @@ mod topology;
 
 use std::time::Duration;
 
-pub use consumer::{Acknowledge, Consumer, Delivery};
+pub use consumer::{Acknowledge, Consumer, Delivery, QueueState};
 pub use embedded::EmbeddedBroker;
 pub use message::{DeadReason, DeadReasonClass, Decoded, Item, Message};
 pub use publisher::RabbitPublisher;
@@ -97,16 +97,28 @@ impl Broker {
     /// Starts consuming. The consumer ends at the first error: drop it and ask for another.
     pub async fn consume(&self) -> Result<Consumer, BrokerError> {
         match self {
+            Self::Rabbit { options, .. } => {
+                let mut consumer = Consumer::rabbit(options).await?;
+                consumer.start().await?;
+                Ok(consumer)
+            }
+            Self::Embedded(broker) => Ok(Consumer::embedded(broker.receiver())),
+        }
+    }
+
+    /// Opens the queue for draining: consuming begins with [`Consumer::start`].
+    pub async fn drain(&self) -> Result<Consumer, BrokerError> {
+        match self {
             Self::Rabbit { options, .. } => Consumer::rabbit(options).await,
             Self::Embedded(broker) => Ok(Consumer::embedded(broker.receiver())),
         }
     }
 
-    /// Opens the queue for draining, without consuming: see [`Consumer::take`].
-    pub async fn drain(&self) -> Result<Consumer, BrokerError> {
+    /// Rises with every new connection: what was sent before it may be lost.
+    pub fn generation(&self) -> u64 {
         match self {
-            Self::Rabbit { options, .. } => Consumer::puller(options).await,
-            Self::Embedded(broker) => Ok(Consumer::embedded(broker.receiver())),
+            Self::Rabbit { publisher, .. } => publisher.generation(),
+            Self::Embedded(_) => 0,
         }
     }
 

@@ -2,7 +2,10 @@
 //! any error. Consumers have connections of their own: a blocked publisher must not stop them.
 
 use std::{
-    sync::{Arc, PoisonError, RwLock},
+    sync::{
+        Arc, PoisonError, RwLock,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
@@ -34,11 +37,16 @@ struct Inner {
 #[derive(Default)]
 struct Slot {
     live: RwLock<Option<Live>>,
+    /// How many connections there have been.
+    generation: AtomicU64,
+    /// The latest of them on which a publish failed. A failure on an earlier one says nothing of the present.
+    broken_generation: AtomicU64,
     broken: Notify,
 }
 
 #[derive(Clone)]
 struct Live {
+    generation: u64,
     connection: Arc<Connection>,
     channel: Channel,
 }
@@ -54,6 +62,10 @@ impl RabbitPublisher {
         Ok(Self(Arc::new(Inner { slot, topology, publish_timeout, _supervisor: supervisor })))
     }
 
+    pub(super) fn generation(&self) -> u64 {
+        self.0.slot.generation.load(Ordering::Relaxed)
+    }
+
     pub(super) async fn publish(&self, body: Vec<u8>) -> Result<(), BrokerError> {
         self.send(&self.0.topology.purchases, &body, FieldTable::default()).await
     }
@@ -61,13 +73,13 @@ impl RabbitPublisher {
     pub(super) async fn dead_letter(&self, body: Vec<u8>, reason: &DeadReason) -> Result<(), BrokerError> {
         let mut headers = FieldTable::default();
         headers.insert("reason".into(), text(reason.class.as_str()));
-        headers.insert("detail".into(), text(&reason.detail));
+        headers.insert("detail".into(), text(shortened(&reason.detail)));
         self.send(&self.0.topology.dead, &body, headers).await
     }
 
     async fn send(&self, routing_key: &str, body: &[u8], headers: FieldTable) -> Result<(), BrokerError> {
         let live = self.0.slot.live.read().unwrap_or_else(PoisonError::into_inner).clone();
-        let Live { connection, channel } = live.ok_or(BrokerError::NotConnected)?;
+        let Live { generation, connection, channel } = live.ok_or(BrokerError::NotConnected)?;
         if connection.status().blocked() {
             return Err(BrokerError::Blocked);
         }
@@ -77,6 +89,7 @@ impl RabbitPublisher {
         let outcome = sent.unwrap_or(Err(BrokerError::Unconfirmed("time-out")));
         // A blocked connection is alive: replacing it would only add to the broker's trouble.
         if outcome.is_err() && !connection.status().blocked() {
+            self.0.slot.broken_generation.fetch_max(generation, Ordering::Relaxed);
             self.0.slot.broken.notify_one();
         }
         outcome
@@ -116,11 +129,12 @@ async fn supervise(slot: Arc<Slot>, options: RabbitOptions, dependency: Dependen
     loop {
         match within(&options, open(&options)).await {
             Ok(live) => {
-                let connection = live.connection.clone();
-                set(&slot, Some(live));
+                let generation = slot.generation.fetch_add(1, Ordering::Relaxed) + 1;
+                let live = Live { generation, ..live };
+                set(&slot, Some(live.clone()));
                 dependency.up();
                 backoff.reset();
-                let reason = watch(&slot, &connection, &dependency).await;
+                let reason = watch(&slot, &live, &dependency).await;
                 set(&slot, None);
                 dependency.down(reason);
             }
@@ -139,7 +153,7 @@ async fn open(options: &RabbitOptions) -> Result<Live, BrokerError> {
     let channel = connection.create_channel().await?;
     options.topology.declare(&channel).await?;
     channel.confirm_select(ConfirmSelectOptions::default()).await?;
-    Ok(Live { connection: Arc::new(connection), channel })
+    Ok(Live { generation: 0, connection: Arc::new(connection), channel })
 }
 
 fn parse(options: &RabbitOptions) -> Result<AMQPUri, BrokerError> {
@@ -166,11 +180,15 @@ pub(super) async fn within<T>(
 }
 
 /// Returns when the connection is of no use any more, with the reason.
-async fn watch(slot: &Slot, connection: &Connection, dependency: &Dependency) -> String {
+async fn watch(slot: &Slot, live: &Live, dependency: &Dependency) -> String {
+    let Live { generation, connection, .. } = live;
     loop {
         tokio::select! {
-            () = slot.broken.notified() => return "a publish failed".to_owned(),
+            () = slot.broken.notified() => {}
             () = tokio::time::sleep(WATCH_INTERVAL) => {}
+        }
+        if slot.broken_generation.load(Ordering::Relaxed) >= *generation {
+            return "a publish failed".to_owned();
         }
         if !connection.status().connected() {
             return "the connection ended".to_owned();
@@ -181,6 +199,12 @@ async fn watch(slot: &Slot, connection: &Connection, dependency: &Dependency) ->
             dependency.up();
         }
     }
+}
+
+/// A detail may quote the message, and a message's head must fit into one frame.
+fn shortened(detail: &str) -> &str {
+    const DETAIL_LEN_MAX: usize = 500;
+    &detail[..detail.floor_char_boundary(DETAIL_LEN_MAX)]
 }
 
 /// An error with its causes, on one line.

@@ -55,6 +55,7 @@ impl Serve {
             publisher,
             ledger: connected.stores.ledger.clone(),
             confirm_timeout: settings.broker.confirm_timeout,
+            confirm_counts_for: stores::confirm_counts_for(&settings),
             clock: Clock::system(),
         };
         let background = CancellationToken::new();

@@ -1,5 +1,7 @@
 //! Connects admission, broker and ledger in one of the two modes.
 
+use std::time::Duration;
+
 use anyhow::Context;
 use tokio_util::sync::CancellationToken;
 
@@ -124,7 +126,7 @@ pub(super) async fn prepare_ledger(
         };
         let prepared = tokio::select! {
             prepared = prepared => prepared,
-            // What was begun is rolled back.
+            // What was begun ends by itself, as a whole or not at all.
             () = stop.cancelled() => return Ok(()),
         };
         match prepared {
@@ -146,11 +148,13 @@ pub(super) fn worker_options(settings: &Settings) -> WorkerOptions {
     WorkerOptions { batch_items_max: settings.worker.batch_items_max, linger: settings.worker.linger }
 }
 
+/// One attempt: the answer of Redis, and then the confirm.
+pub(super) fn confirm_counts_for(settings: &Settings) -> Duration {
+    settings.redis.response_timeout + settings.broker.confirm_timeout
+}
+
 pub(super) fn recovery_options(settings: &Settings) -> RecoveryOptions {
-    /// For the scheduling of a busy machine.
-    const MARGIN: std::time::Duration = std::time::Duration::from_millis(250);
-    RecoveryOptions {
-        sweep_after: settings.sweep_after,
-        settle_time: settings.redis.response_timeout + settings.broker.confirm_timeout + MARGIN,
-    }
+    /// For what is under way when the time is up.
+    const MARGIN: Duration = Duration::from_millis(250);
+    RecoveryOptions { sweep_after: settings.sweep_after, settle_time: confirm_counts_for(settings) + MARGIN }
 }

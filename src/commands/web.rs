@@ -49,6 +49,7 @@ impl Web {
             publisher,
             ledger: connected.stores.ledger.clone(),
             confirm_timeout: settings.broker.confirm_timeout,
+            confirm_counts_for: stores::confirm_counts_for(&settings),
             clock: Clock::system(),
         };
         let listening = listen_web(&settings, &connected, &checkout)?;

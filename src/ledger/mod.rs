@@ -26,6 +26,23 @@ pub struct LedgerSale {
     pub terms: Terms,
     /// The highest unit that is sold; 0: none.
     pub highest_unit: u32,
+    /// A lower total stock that the catalogue asks for, and that admission must agree to first.
+    pub lower_stock_to: Option<u32>,
+}
+
+/// A purchase as it comes to the ledger.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Admitted {
+    /// The incarnation of the admission state that admitted it.
+    pub epoch: u64,
+    /// What was admitted.
+    pub purchase: Purchase,
+}
+
+impl Admitted {
+    /// An epoch that is never too old: for a product whose admission is stopped, so that nothing it holds can have
+    /// been handed out anew.
+    pub const ANY_EPOCH: u64 = u64::MAX;
 }
 
 /// In whose name a batch is written.
@@ -75,7 +92,8 @@ impl Ledger {
     }
 
     /// Writes the catalogue: new products are added, known ones changed, none removed. All or nothing. Stock
-    /// can't be lowered below the highest unit that is sold.
+    /// can't be lowered below the highest unit that is sold; a lower one that can be is only noted, see
+    /// [`LedgerSale::lower_stock_to`].
     pub async fn upsert_products(&self, products: &[Product]) -> Result<(), LedgerError> {
         on_either!(self, ledger => ledger.upsert_products(products))
     }
@@ -90,11 +108,21 @@ impl Ledger {
         on_either!(self, ledger => ledger.sales())
     }
 
+    /// Lowers the total stock to what the catalogue asks for, once admission hands out no unit above it; or keeps
+    /// it, when `lower` is false. False: units above it are in the ledger.
+    pub async fn settle_stock(&self, product: &ProductId, lower: bool) -> Result<bool, LedgerError> {
+        match self {
+            Self::Postgres(ledger) => ledger.settle_stock(product, lower).await,
+            // Nothing is on its way when the only process starts, so the catalogue was obeyed at once.
+            Self::Sqlite(_) => Ok(true),
+        }
+    }
+
     /// Writes a batch in one transaction and says of each purchase, in order, what became of it. Doing it again
     /// changes nothing.
     pub async fn persist(
         &self,
-        purchases: Vec<Purchase>,
+        purchases: Vec<Admitted>,
         writer: Writer,
     ) -> Result<Vec<Verdict>, LedgerError> {
         on_either!(self, ledger => ledger.persist(purchases, writer))

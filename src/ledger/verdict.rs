@@ -1,5 +1,6 @@
 //! What became of a purchase that was given to the ledger.
 
+use super::Admitted;
 use crate::domain::{Purchase, PurchaseId};
 
 /// What became of it.
@@ -8,11 +9,23 @@ pub enum Verdict {
     /// It is in the ledger, now or since an earlier delivery.
     Recorded,
     /// It was taken back before, and stays so.
-    Revoked,
+    Revoked {
+        /// The user's other purchase.
+        stands: Option<Purchase>,
+        /// Whether the unit is someone else's.
+        unit_taken: bool,
+    },
     /// The user has another purchase, which stands.
-    UserHasOther(Purchase),
+    UserHasOther {
+        /// That one.
+        stands: Purchase,
+        /// Whether the unit is someone else's, or of that purchase.
+        unit_taken: bool,
+    },
     /// The unit is someone else's.
     UnitTaken,
+    /// An earlier incarnation of the admission state admitted it: its unit may have been handed out anew since.
+    OldEpoch,
     /// There is no such product.
     UnknownProduct,
     /// The unit is above the product's total stock.
@@ -32,22 +45,24 @@ pub(super) struct Obstacles {
     /// The user's purchase of this product.
     pub(super) mine: Option<(PurchaseId, u32, chrono::DateTime<chrono::Utc>)>,
     pub(super) unit_taken: bool,
+    /// The product's epoch.
+    pub(super) epoch: u64,
 }
 
 impl Obstacles {
-    /// The verdict on `purchase`. A user's own purchase comes first: it decides whether this is a repetition.
-    pub(super) fn verdict(self, purchase: &Purchase) -> Verdict {
+    /// The verdict. A user's own purchase comes first: it decides whether this is a repetition.
+    pub(super) fn verdict(self, Admitted { epoch, purchase }: &Admitted) -> Verdict {
         let Some(total_stock) = self.total_stock else { return Verdict::UnknownProduct };
-        if self.revoked {
-            return Verdict::Revoked;
-        }
-        match self.mine {
-            Some((id, ..)) if id == purchase.id => Verdict::Recorded,
-            Some((id, unit, admitted_at)) => {
-                Verdict::UserHasOther(Purchase { id, unit, admitted_at, ..purchase.clone() })
-            }
+        let unit_taken = self.unit_taken;
+        let mine =
+            self.mine.map(|(id, unit, admitted_at)| Purchase { id, unit, admitted_at, ..purchase.clone() });
+        match mine {
+            Some(mine) if mine.id == purchase.id => Verdict::Recorded,
+            stands if self.revoked => Verdict::Revoked { stands, unit_taken },
+            Some(stands) => Verdict::UserHasOther { stands, unit_taken },
             None if purchase.unit > total_stock => Verdict::UnitOutOfRange { total_stock },
-            None if self.unit_taken => Verdict::UnitTaken,
+            None if unit_taken => Verdict::UnitTaken,
+            None if *epoch < self.epoch => Verdict::OldEpoch,
             None => Verdict::IdTaken,
         }
     }

@@ -3,8 +3,9 @@
 //!
 //! An entry is sent again when it reaches an age of 5 s (by default), then at four times that age, and so on.
 //! Nothing is noted down per entry: for each age there is a mark up to which the stream has been swept. A mark
-//! moves only after a confirmed publish, and moves the marks of all smaller ages with it, so that after an
-//! outage every entry goes out once, not once for each age that it passed meanwhile.
+//! moves only over what the broker has confirmed, and moves the marks of all smaller ages with it, so that after an
+//! outage every entry goes out once, not once for each age that it passed meanwhile. When the broker was away,
+//! what it held may be lost: the marks begin anew then.
 
 use std::{collections::HashMap, time::Duration};
 
@@ -18,6 +19,11 @@ use crate::domain::{EntryId, ProductId, SaleState};
 const AGES: usize = 6;
 /// Entries read, and sent as one message, at a time.
 const PAGE: usize = 500;
+
+/// A broker that comes and goes does not make everything be sent at each turn.
+const BEGIN_ANEW_MIN: TimeDelta = TimeDelta::seconds(30);
+/// Pages of one sweep, so that one product does not hold up the others.
+const PAGES_MAX: usize = 40;
 
 /// Why a sweep ended early. The next one goes on from there.
 #[derive(Debug, thiserror::Error)]
@@ -45,6 +51,16 @@ struct Marks {
     swept: [EntryId; AGES],
     /// When the oldest entries are swept once more.
     again_at: DateTime<Utc>,
+    /// The broker's, when everything was last swept from the beginning, and when that was.
+    generation: u64,
+    begun_at: DateTime<Utc>,
+}
+
+impl Marks {
+    /// Whether what was sent may be lost, because the broker was away meanwhile.
+    fn begin_anew(&self, generation: u64, now: DateTime<Utc>) -> bool {
+        self.generation != generation && now - self.begun_at >= BEGIN_ANEW_MIN
+    }
 }
 
 impl Sweeper {
@@ -62,10 +78,13 @@ impl Sweeper {
     pub async fn sweep(&mut self, product: &ProductId, sale: &SaleState) -> Result<usize, SweepError> {
         let oldest = AGES - 1;
         let again_at = sale.now + self.age(oldest);
-        let fresh = || Marks { epoch: sale.epoch, swept: [EntryId::FIRST; AGES], again_at };
+        let generation = self.broker.generation();
         let mut marks = match self.marks.remove(product) {
-            Some(marks) if marks.epoch == sale.epoch => marks,
-            _ => fresh(),
+            Some(marks) if marks.epoch == sale.epoch && !marks.begin_anew(generation, sale.now) => marks,
+            _ => {
+                let swept = [EntryId::FIRST; AGES];
+                Marks { epoch: sale.epoch, swept, again_at, generation, begun_at: sale.now }
+            }
         };
         if sale.now >= marks.again_at {
             marks.swept[oldest] = EntryId::FIRST;
@@ -82,12 +101,16 @@ impl Sweeper {
         sale: &SaleState,
         marks: &mut Marks,
     ) -> Result<usize, SweepError> {
-        let mut swept = 0;
+        let (mut swept, mut pages) = (0, 0);
         for level in (0..AGES).rev() {
             let due = EntryId::end_of(sale.now - self.age(level));
             while marks.swept[level] < due {
+                if pages == PAGES_MAX {
+                    return Ok(swept);
+                }
+                pages += 1;
                 let page = self.gate.outbox(product, marks.swept[level], due, PAGE).await?;
-                let reached = if page.len() < PAGE { due } else { page.last().map_or(due, |entry| entry.id) };
+                let reached = page.last().map_or(due, |entry| entry.id);
                 swept += page.len();
                 for message in Message::group(page) {
                     self.broker.publish(&message).await?;

@@ -2,58 +2,78 @@
 //! and what Redis still has in the outbox. Without this, a purchase that the broker has confirmed could find its
 //! unit sold to someone else.
 
-use std::time::Duration;
+use std::{collections::HashSet, time::Duration};
 
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 
 use super::{Recovery, RecoveryError};
 use crate::broker::{Acknowledge, Consumer, Delivery, Message};
 use crate::domain::{EntryId, ProductId};
-use crate::ledger::Writer;
-use crate::worker::Batch;
+use crate::worker::{Batch, Mode};
 
 /// How long to wait for the workers to leave the queue. They look four times a second; one that has lost the
-/// database leaves as soon as it has it back.
-const CONSUMERS_LEAVE_MAX: Duration = Duration::from_secs(30);
+/// database leaves as soon as it has it back, and one whose host is gone when its heartbeats have been missed.
+const CONSUMERS_LEAVE_MAX: Duration = Duration::from_secs(45);
 /// Purchases recorded in one transaction.
 const BATCH_ITEMS_MAX: usize = 1_000;
+/// Messages in it, which may be none of ours and hold no purchase.
+const BATCH_MESSAGES_MAX: usize = 100;
+/// A queue that gives nothing for so long, and says that it has nothing, is empty.
+const QUIET: Duration = Duration::from_millis(200);
 
 impl Recovery {
-    /// Ends when the queue and the product's outbox hold nothing that is not in the ledger. The workers must have
-    /// been told to stand aside.
-    pub(super) async fn drain(&self, product: &ProductId) -> Result<(), RecoveryError> {
+    /// Ends when the queue and the outboxes of these products hold nothing that is not in the ledger. The workers
+    /// must have been told to stand aside.
+    pub(super) async fn drain(&self, stopped: &HashSet<ProductId>) -> Result<(), RecoveryError> {
+        let mode = Mode::Rebuilding(stopped.clone());
         let mut queue = self.stores.broker.drain().await?;
-        let drained = self.drain_queue(&mut queue).await;
+        let drained = self.drain_queue(&mut queue, &mode).await;
         queue.close().await;
         drained?;
-        self.drain_outbox(product).await
+        for product in stopped {
+            self.drain_outbox(product, &mode).await?;
+        }
+        Ok(())
     }
 
-    async fn drain_queue(&self, queue: &mut Consumer) -> Result<(), RecoveryError> {
+    async fn drain_queue(&self, queue: &mut Consumer, mode: &Mode) -> Result<(), RecoveryError> {
+        // Whoever consumes may hold messages that the queue does not show; without consumers it shows all.
         let deadline = Instant::now() + CONSUMERS_LEAVE_MAX;
-        loop {
-            match queue.consumers().await? {
-                0 => break,
+        let mut expected = loop {
+            let state = queue.state().await?;
+            match state.consumers {
+                0 => break state.ready,
                 left if Instant::now() > deadline => return Err(RecoveryError::ConsumersStay(left)),
                 _ => sleep(Duration::from_millis(50)).await,
             }
-        }
+        };
+        // From here on we are one ourselves, so that a drain that was cut off is waited for by the next one.
+        queue.start().await?;
         loop {
             let mut batch = Batch::default();
-            while batch.items() < BATCH_ITEMS_MAX {
-                let Some(delivery) = queue.take().await? else { break };
-                batch.add(delivery);
+            while batch.items() < BATCH_ITEMS_MAX && batch.messages() < BATCH_MESSAGES_MAX {
+                let Ok(delivery) = timeout(QUIET, queue.next()).await else { break };
+                batch.add(delivery?);
             }
             if batch.is_empty() {
-                return Ok(());
+                if expected == 0 && queue.state().await?.ready == 0 {
+                    return Ok(());
+                }
+                if Instant::now() > deadline + CONSUMERS_LEAVE_MAX {
+                    return Err(RecoveryError::QueueStalls(expected));
+                }
+                continue;
             }
-            batch.step(&self.stores, Writer::Rebuild).await?;
-            batch.acknowledge().await;
+            expected = expected.saturating_sub(u32::try_from(batch.messages()).unwrap_or(u32::MAX));
+            batch.step(&self.stores, mode).await?;
+            if !batch.acknowledge().await {
+                return Err(crate::broker::BrokerError::NotConnected.into());
+            }
         }
     }
 
     /// Entries of a Redis that lost its `sale` but not its outbox, or was rolled back.
-    async fn drain_outbox(&self, product: &ProductId) -> Result<(), RecoveryError> {
+    async fn drain_outbox(&self, product: &ProductId, mode: &Mode) -> Result<(), RecoveryError> {
         let end = EntryId { millis: u64::MAX, sequence: u64::MAX };
         let mut after = EntryId::FIRST;
         loop {
@@ -65,7 +85,7 @@ impl Recovery {
                 let (confirm, _nobody_waits) = tokio::sync::oneshot::channel();
                 batch.add(Delivery { body: message.encode(), acknowledge: Acknowledge::Embedded(confirm) });
             }
-            batch.step(&self.stores, Writer::Rebuild).await?;
+            batch.step(&self.stores, mode).await?;
         }
     }
 }

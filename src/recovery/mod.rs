@@ -4,12 +4,12 @@
 mod drain;
 mod rebuild;
 
-use std::time::Duration;
+use std::{collections::HashMap, time::Duration};
 
 use tokio_util::sync::CancellationToken;
 
 use crate::admission::GateError;
-use crate::domain::SaleState;
+use crate::domain::{ProductId, SaleState, Terms};
 use crate::ledger::{Leader, LedgerError, LedgerSale};
 use crate::outbox::Sweeper;
 use crate::worker::{StepError, Stores};
@@ -45,6 +45,9 @@ pub enum RecoveryError {
     /// Workers still consume.
     #[error("{0} consumers have not left the queue")]
     ConsumersStay(u32),
+    /// The queue does not give what it says that it holds.
+    #[error("the queue holds back {0} messages")]
+    QueueStalls(u32),
     /// The new state was refused.
     #[error("the rebuilt state was not put in place: {0:?}")]
     NotOpened(crate::admission::Opening),
@@ -56,13 +59,15 @@ pub struct Recovery {
     stores: Stores,
     options: RecoveryOptions,
     sweeper: Sweeper,
+    /// What was last said to be wrong.
+    troubles: HashMap<ProductId, String>,
 }
 
 impl Recovery {
     /// Ready to lead.
     pub fn new(stores: Stores, options: RecoveryOptions) -> Self {
         let sweeper = Sweeper::new(stores.gate.clone(), stores.broker.clone(), options.sweep_after);
-        Self { stores, options, sweeper }
+        Self { stores, options, sweeper, troubles: HashMap::new() }
     }
 
     /// Leads whenever no other process does, until `stop`.
@@ -98,30 +103,65 @@ impl Recovery {
         leader.check().await.is_ok().then_some(leader)
     }
 
-    /// Compares every product's admission state with the ledger, once, and does what is needed.
+    /// Compares every product's admission state with the ledger, once, and does what is needed. What is wrong with
+    /// one product does not keep the others from it.
     pub async fn round(&mut self, leader: &mut Leader) -> Result<(), RecoveryError> {
+        let mut broken = Vec::new();
         for sale in self.stores.ledger.sales().await? {
-            match self.stores.gate.sale(&sale.product).await {
+            let product = sale.product.clone();
+            let tended = match self.stores.gate.sale(&product).await {
                 Ok(state) => match mismatch(&state, &sale) {
-                    Some(reason) => self.rebuild(leader, &sale, reason).await?,
-                    None => self.tend(&sale, &state).await?,
+                    Some(reason) => {
+                        broken.push((sale, reason.to_owned()));
+                        Ok(())
+                    }
+                    None => self.tend(&sale, &state).await,
                 },
                 Err(GateError::NotReady) => {
-                    let reason =
-                        if sale.epoch == 0 { "it is new" } else { "admission has no usable state of it" };
-                    self.rebuild(leader, &sale, reason).await?;
+                    let new = sale.epoch == 0;
+                    let reason = if new { "it is new" } else { "admission has no usable state of it" };
+                    broken.push((sale, reason.to_owned()));
+                    Ok(())
                 }
-                Err(error) => return Err(error.into()),
+                Err(error @ (GateError::Malformed(_) | GateError::Foreign(_))) => {
+                    broken.push((sale, error.to_string()));
+                    Ok(())
+                }
+                Err(error) => Err(error.into()),
+            };
+            self.note(&product, tended);
+        }
+        if broken.is_empty() { Ok(()) } else { self.rebuild(leader, broken).await }
+    }
+
+    /// Logs what is wrong with a product once, not in every round.
+    fn note(&mut self, product: &ProductId, tended: Result<(), RecoveryError>) {
+        match tended {
+            Ok(()) => drop(self.troubles.remove(product)),
+            Err(error) => {
+                let trouble = error.to_string();
+                if self.troubles.get(product) != Some(&trouble) {
+                    tracing::warn!(%product, "this product is not looked after: {trouble}");
+                    self.troubles.insert(product.clone(), trouble);
+                }
             }
         }
-        Ok(())
     }
 
     /// Carries changed terms over, and sweeps.
     async fn tend(&mut self, sale: &LedgerSale, state: &SaleState) -> Result<(), RecoveryError> {
-        let LedgerSale { product, epoch, terms, .. } = sale;
-        if state.terms != *terms && self.stores.gate.configure(product, *epoch, terms).await? {
+        let LedgerSale { product, epoch, terms, lower_stock_to, .. } = sale;
+        let total_stock = lower_stock_to.unwrap_or(terms.total_stock);
+        let terms = Terms { total_stock, ..terms.clone() };
+        let agreed = state.terms == terms || self.stores.gate.configure(product, *epoch, &terms).await?;
+        if agreed && state.terms != terms {
             tracing::info!(%product, ?terms, "the terms have changed");
+        }
+        if lower_stock_to.is_some() && !self.stores.ledger.settle_stock(product, agreed).await? {
+            tracing::warn!(
+                %product, total_stock,
+                "the catalogue's total_stock is not obeyed: more units are handed out already"
+            );
         }
         if state.in_flight > 0 {
             match self.sweeper.sweep(product, state).await {

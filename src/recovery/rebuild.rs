@@ -1,62 +1,87 @@
 //! Makes a product's admission state from the ledger. Nothing else writes that state as a whole: not at the
 //! first preparation, not after a loss, not after a rollback.
 //!
-//! Every step can be cut off and done again: until the last one admission is closed, and a new attempt starts
-//! with a higher epoch.
+//! Every step can be cut off and done again: admission is stopped by a fence that only the same epoch opens, and a
+//! new attempt starts with a higher one.
 
-use std::time::Instant;
+use std::{collections::HashSet, time::Instant};
 
 use super::{Recovery, RecoveryError};
 use crate::admission::{Gate, Opening};
-use crate::ledger::{Leader, Ledger, LedgerSale};
+use crate::domain::ProductId;
+use crate::ledger::{Leader, Ledger, LedgerError, LedgerSale};
 
 /// Rows read and staged at a time.
 const PAGE: u32 = 2_000;
 
+/// A sale whose admission is stopped, to be opened under a new epoch.
+struct Stopped {
+    product: ProductId,
+    epoch: u64,
+}
+
 impl Recovery {
-    /// Rebuilds one product and lets the workers go on, whether it succeeded or not.
+    /// Rebuilds products, each with the reason why, and lets the workers go on, whether it succeeded or not.
     pub(super) async fn rebuild(
         &self,
         leader: &mut Leader,
-        sale: &LedgerSale,
-        reason: &str,
+        broken: Vec<(LedgerSale, String)>,
     ) -> Result<(), RecoveryError> {
-        let product = &sale.product;
-        tracing::info!(%product, "rebuilding admission from the ledger: {reason}");
-        let started = Instant::now();
-        let rebuilt = self.fence_drain_load(leader, sale).await;
-        leader.resume_workers().await?;
-        match &rebuilt {
-            Ok(Loaded { epoch, buyers, free }) => tracing::info!(
-                %product, epoch, buyers, free, elapsed = ?started.elapsed(), "the sale is ready"
-            ),
-            Err(error) => tracing::warn!(%product, %error, "not rebuilt yet, trying again"),
+        let mut stopped = Vec::new();
+        for (sale, reason) in &broken {
+            let product = sale.product.clone();
+            tracing::info!(%product, "rebuilding admission from the ledger: {reason}");
+            let epoch = self.stores.ledger.raise_epoch(&product).await?;
+            if self.stores.gate.fence(&product, epoch).await? {
+                stopped.push(Stopped { product, epoch });
+            }
         }
-        rebuilt.map(drop)
+        let may_be_under_way = broken.iter().any(|(sale, _)| sale.epoch > 0);
+        let rebuilt = self.drain_and_open(leader, &stopped, may_be_under_way).await;
+        leader.resume_workers().await?;
+        rebuilt.inspect_err(|error| tracing::warn!(%error, "not rebuilt yet, trying again"))
     }
 
-    async fn fence_drain_load(
+    async fn drain_and_open(
         &self,
         leader: &mut Leader,
-        sale: &LedgerSale,
-    ) -> Result<Loaded, RecoveryError> {
-        let product = &sale.product;
-        let epoch = self.stores.ledger.raise_epoch(product).await?;
-        self.stores.gate.fence(product).await?;
+        stopped: &[Stopped],
+        may_be_under_way: bool,
+    ) -> Result<(), RecoveryError> {
         leader.pause_workers().await?;
-        let was_open_before = sale.epoch > 0;
-        if was_open_before && self.stores.gate.outlives_process() {
+        if may_be_under_way && self.stores.gate.outlives_process() {
             tokio::time::sleep(self.options.settle_time).await;
-            self.drain(product).await?;
+            let products: HashSet<_> = stopped.iter().map(|stopped| stopped.product.clone()).collect();
+            self.drain(&products).await?;
         }
-        // The snapshot is whole only while the workers stand aside.
+        let mut ended = Ok(());
+        for stopped in stopped {
+            if let Err(error) = self.open(leader, stopped).await {
+                let Stopped { product, epoch } = stopped;
+                tracing::warn!(%product, %error, "this product could not be opened");
+                // What is left of the snapshot would expire by itself, but late.
+                let _ = self.stores.gate.unstage(product, *epoch).await;
+                ended = Err(error);
+            }
+        }
+        ended
+    }
+
+    /// Loads the ledger's snapshot, which is whole only while the workers stand aside, and opens the sale.
+    async fn open(&self, leader: &mut Leader, stopped: &Stopped) -> Result<(), RecoveryError> {
+        let Stopped { product, epoch } = stopped;
+        let started = Instant::now();
+        let Loaded { buyers, free } = load(&self.stores.ledger, &self.stores.gate, product, *epoch).await?;
+        let revoked = self.stores.ledger.revocations(product).await? > 0;
+        let sales = self.stores.ledger.sales().await?;
+        let sale = sales.into_iter().find(|sale| sale.product == *product);
+        let terms = sale.ok_or_else(|| LedgerError::UnknownProduct(product.clone()))?.terms;
         leader.check().await?;
-        let loaded = load(&self.stores.ledger, &self.stores.gate, sale, epoch).await?;
-        leader.check().await?;
-        let revoked = self.stores.ledger.revocations(product).await?;
-        let next = loaded.buyers + loaded.free;
-        match self.stores.gate.open(product, epoch, &sale.terms, next, revoked).await? {
-            Opening::Open => Ok(loaded),
+        match self.stores.gate.open(product, *epoch, &terms, buyers + free, revoked).await? {
+            Opening::Open => {
+                tracing::info!(%product, epoch, buyers, free, elapsed = ?started.elapsed(), "the sale is ready");
+                Ok(())
+            }
             refused => Err(RecoveryError::NotOpened(refused)),
         }
     }
@@ -64,17 +89,21 @@ impl Recovery {
 
 /// What was staged.
 struct Loaded {
-    epoch: u64,
     buyers: u32,
     /// Units below the highest sold one that nobody has.
     free: u32,
 }
 
-async fn load(ledger: &Ledger, gate: &Gate, sale: &LedgerSale, epoch: u64) -> Result<Loaded, RecoveryError> {
-    let mut loaded = Loaded { epoch, buyers: 0, free: 0 };
+async fn load(
+    ledger: &Ledger,
+    gate: &Gate,
+    product: &ProductId,
+    epoch: u64,
+) -> Result<Loaded, RecoveryError> {
+    let mut loaded = Loaded { buyers: 0, free: 0 };
     let mut last = 0;
     loop {
-        let page = ledger.purchases(&sale.product, last, PAGE).await?;
+        let page = ledger.purchases(product, last, PAGE).await?;
         if page.is_empty() {
             return Ok(loaded);
         }
@@ -87,9 +116,9 @@ async fn load(ledger: &Ledger, gate: &Gate, sale: &LedgerSale, epoch: u64) -> Re
         loaded.free += u32::try_from(free.len()).unwrap_or(u32::MAX);
         // A gap may be long; a script's arguments must not be.
         let mut parts = free.chunks(PAGE as usize);
-        gate.stage(&sale.product, epoch, &page, parts.next().unwrap_or(&[])).await?;
+        gate.stage(product, epoch, &page, parts.next().unwrap_or(&[])).await?;
         for part in parts {
-            gate.stage(&sale.product, epoch, &[], part).await?;
+            gate.stage(product, epoch, &[], part).await?;
         }
     }
 }

@@ -2,11 +2,14 @@
 
 use std::collections::HashMap;
 
-use super::{Stores, conflict};
+use super::{
+    Mode, Stores,
+    conflict::{self, Settled},
+};
 use crate::admission::{EntryKey, GateError};
 use crate::broker::{BrokerError, DeadReason, DeadReasonClass, Delivery, Item, Message};
-use crate::domain::{ProductId, Purchase};
-use crate::ledger::{Ledger, LedgerError, Verdict, Writer};
+use crate::domain::{OutboxEntry, ProductId, PurchaseId};
+use crate::ledger::{Admitted, Ledger, LedgerError, Verdict, Writer};
 
 /// Why a step did not finish. Repeating it is safe, and goes on where it ended.
 #[derive(Debug, thiserror::Error)]
@@ -14,12 +17,15 @@ pub enum StepError {
     /// The ledger did not take the batch.
     #[error(transparent)]
     Ledger(#[from] LedgerError),
-    /// A conflict could not be settled because Redis is away.
+    /// A conflict could not be settled because Redis is away, or a rebuild is under way.
     #[error(transparent)]
     Gate(#[from] GateError),
     /// A dead letter could not be put away.
     #[error(transparent)]
     Broker(#[from] BrokerError),
+    /// Each unit that a purchase was given went to someone else in the meantime.
+    #[error("purchase {0} keeps losing its unit")]
+    KeepsLosing(PurchaseId),
 }
 
 /// Messages that are recorded together.
@@ -33,9 +39,9 @@ pub struct Batch {
 
 /// A purchase to be recorded, with the epoch that admitted it.
 #[derive(Clone, Debug)]
-pub(super) struct BatchItem {
-    pub(super) epoch: u64,
-    pub(super) item: Item,
+struct BatchItem {
+    epoch: u64,
+    item: Item,
 }
 
 impl Batch {
@@ -57,40 +63,68 @@ impl Batch {
         self.deliveries.is_empty()
     }
 
+    /// How many messages it holds.
+    pub fn messages(&self) -> usize {
+        self.deliveries.len()
+    }
+
     /// How many purchases it holds.
     pub fn items(&self) -> usize {
         self.items.len()
     }
 
-    /// Records everything: dead letters away, one transaction, conflicts settled, outbox entries deleted. After
-    /// an error it can be done again.
-    pub async fn step(&mut self, stores: &Stores, writer: Writer) -> Result<(), StepError> {
+    /// Records everything in one transaction, settles conflicts, deletes outbox entries, and puts dead letters
+    /// away. After an error it can be done again.
+    pub async fn step(&mut self, stores: &Stores, mode: &Mode) -> Result<(), StepError> {
+        let mut recorded = Entries::default();
+        let mut dead = Vec::new();
+        for (item, judged) in self.items.iter().zip(self.persist(stores, mode).await?) {
+            let settled = match judged {
+                Ok(Verdict::Recorded) => {
+                    recorded.add(&item.item.purchase.product, item.epoch, key_of(&item.item));
+                    continue;
+                }
+                Ok(verdict) => conflict::settle(stores, item.item.entry(item.epoch), verdict, mode).await?,
+                Err(detail) => Settled::Dead(DeadReason { class: DeadReasonClass::Refused, detail }),
+            };
+            match settled {
+                Settled::Recorded(OutboxEntry { id, epoch, purchase }) => {
+                    let sequence = Some(id.sequence);
+                    let key = EntryKey { millis: id.millis, sequence, purchase: purchase.id };
+                    recorded.add(&purchase.product, epoch, key);
+                }
+                Settled::Withdrawn => {}
+                Settled::Dead(reason) => dead.push((item, reason)),
+            }
+        }
+        recorded.delete(stores).await;
+        let mut buried = Entries::default();
+        for (item, reason) in dead {
+            let product = item.item.purchase.product.clone();
+            let alone = Message { epoch: item.epoch, product, items: vec![item.item.clone()] };
+            put_away(stores, alone.encode(), &reason).await?;
+            buried.add(&item.item.purchase.product, item.epoch, key_of(&item.item));
+        }
+        buried.delete(stores).await;
         while let Some((body, reason)) = self.dead.last() {
             put_away(stores, body.clone(), reason).await?;
             self.dead.pop();
         }
-        let purchases: Vec<_> = self.items.iter().map(|item| item.item.purchase.clone()).collect();
-        if purchases.is_empty() {
-            return Ok(());
-        }
-        let verdicts = persist(&stores.ledger, purchases, writer).await?;
-        let mut settled: HashMap<(ProductId, u64), Vec<EntryKey>> = HashMap::new();
-        for (item, verdict) in self.items.iter().zip(verdicts) {
-            if settle(stores, item, verdict, writer).await? {
-                let purchase = &item.item.purchase;
-                let millis = u64::try_from(purchase.admitted_at.timestamp_millis()).unwrap_or(0);
-                let key = EntryKey { millis, sequence: item.item.sequence, purchase: purchase.id };
-                settled.entry((purchase.product.clone(), item.epoch)).or_default().push(key);
-            }
-        }
-        for ((product, epoch), entries) in settled {
-            // Redis is away, or was rebuilt: the rows stand. An entry that stays is swept, found recorded, and
-            // deleted then.
-            if let Err(error) = stores.gate.settle(&product, epoch, &entries).await {
-                tracing::debug!(%error, %product, "outbox entries stay for the sweeper");
-            }
-        }
         Ok(())
+    }
+
+    /// A verdict on each purchase; `Err(reason)`: the database refuses its values.
+    async fn persist(&self, stores: &Stores, mode: &Mode) -> Result<Vec<Judged>, LedgerError> {
+        let admitted = |BatchItem { epoch, item }: &BatchItem| Admitted {
+            epoch: mode.epoch_of(&item.purchase.product, *epoch),
+            purchase: item.purchase.clone(),
+        };
+        let purchases: Vec<_> = self.items.iter().map(admitted).collect();
+        if purchases.is_empty() {
+            Ok(Vec::new())
+        } else {
+            persist(&stores.ledger, purchases, mode.writer()).await
+        }
     }
 
     /// Acks every message. False: the broker is away, and will deliver them again.
@@ -104,13 +138,37 @@ impl Batch {
     }
 }
 
-/// A verdict on each purchase; `Err(reason)`: the database refuses its values.
 type Judged = Result<Verdict, String>;
+
+/// Outbox entries to be deleted.
+#[derive(Default)]
+struct Entries(HashMap<(ProductId, u64), Vec<EntryKey>>);
+
+impl Entries {
+    fn add(&mut self, product: &ProductId, epoch: u64, key: EntryKey) {
+        self.0.entry((product.clone(), epoch)).or_default().push(key);
+    }
+
+    async fn delete(self, stores: &Stores) {
+        for ((product, epoch), entries) in self.0 {
+            // Redis is away, or was rebuilt: the rows stand. An entry that stays is swept, found recorded, and
+            // deleted then.
+            if let Err(error) = stores.gate.settle(&product, epoch, &entries).await {
+                tracing::debug!(%error, %product, "outbox entries stay for the sweeper");
+            }
+        }
+    }
+}
+
+fn key_of(item: &Item) -> EntryKey {
+    let millis = u64::try_from(item.purchase.admitted_at.timestamp_millis()).unwrap_or(0);
+    EntryKey { millis, sequence: item.sequence, purchase: item.purchase.id }
+}
 
 /// Records purchases. Where the database refuses the values of one, the rest is recorded without it.
 async fn persist(
     ledger: &Ledger,
-    purchases: Vec<Purchase>,
+    purchases: Vec<Admitted>,
     writer: Writer,
 ) -> Result<Vec<Judged>, LedgerError> {
     match ledger.persist(purchases.clone(), writer).await {
@@ -126,44 +184,9 @@ async fn persist(
     }
 }
 
-/// Does what a verdict asks for. True: the purchase's outbox entry is to be deleted.
-async fn settle(
-    stores: &Stores,
-    item: &BatchItem,
-    judged: Judged,
-    writer: Writer,
-) -> Result<bool, StepError> {
-    let dead = |class, detail| DeadReason { class, detail };
-    let purchase = &item.item.purchase;
-    let reason = match judged {
-        Ok(Verdict::Recorded | Verdict::Revoked) => return Ok(true),
-        Ok(Verdict::UserHasOther(stands)) => {
-            conflict::supersede(stores, item, &stands).await?;
-            return Ok(false);
-        }
-        Ok(Verdict::UnitTaken) => {
-            conflict::unit_taken(stores, item, writer).await?;
-            return Ok(false);
-        }
-        Ok(Verdict::UnknownProduct) => {
-            dead(DeadReasonClass::UnknownProduct, format!("there is no product {}", purchase.product))
-        }
-        Ok(Verdict::UnitOutOfRange { total_stock }) => {
-            let detail = format!("unit {} is above the total stock of {total_stock}", purchase.unit);
-            dead(DeadReasonClass::UnitOutOfRange, detail)
-        }
-        Ok(Verdict::IdTaken) => dead(DeadReasonClass::Refused, "another purchase has the same id".to_owned()),
-        Err(why) => dead(DeadReasonClass::Refused, why),
-    };
-    let product = purchase.product.clone();
-    let alone = Message { epoch: item.epoch, product, items: vec![item.item.clone()] };
-    put_away(stores, alone.encode(), &reason).await?;
-    Ok(true)
-}
-
 async fn put_away(stores: &Stores, body: Vec<u8>, reason: &DeadReason) -> Result<(), BrokerError> {
     stores.broker.dead_letter(body, reason).await?;
     let DeadReason { class, detail } = reason;
-    tracing::warn!(reason = class.as_str(), "dead-lettered: {detail}");
+    tracing::warn!(reason = class.as_str(), "dead-lettered: {detail:.500}");
     Ok(())
 }

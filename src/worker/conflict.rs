@@ -1,74 +1,114 @@
-//! Settles what the ledger could not accept. This happens only after Redis lost data and the same unit, or a
+//! Settles what the ledger could not accept. This happens only after Redis lost data, and the same unit, or a
 //! unit for the same user, was given out twice: the first commit stands.
 
-use super::{Stores, batch::BatchItem, batch::StepError};
-use crate::admission::Reassignment;
+use super::{Mode, StepError, Stores};
+use crate::admission::{Reassignment, WithdrawnUnit};
+use crate::broker::{DeadReason, DeadReasonClass};
 use crate::domain::{OutboxEntry, Purchase};
-use crate::ledger::{LedgerError, Verdict, Writer};
+use crate::ledger::{Admitted, LedgerError, Verdict};
 
-/// Reassignments of one purchase in a row before it is left to a later sweep. Each can lose its unit only to a
-/// purchase that committed meanwhile.
-const REASSIGNMENTS_MAX: usize = 10;
+/// Moves of one purchase in a row. Each can lose its unit only to a purchase that committed meanwhile.
+const MOVES_MAX: usize = 10;
 
-/// The user has another purchase in the ledger: that one stands, this one's unit returns to free, once.
-pub(super) async fn supersede(stores: &Stores, item: &BatchItem, stands: &Purchase) -> Result<(), StepError> {
-    let withdrawn = item.item.entry(item.epoch);
-    let reason = format!("You already have unit {} (purchase {}).", stands.unit, stands.id);
-    record_revocation(stores, &withdrawn.purchase, &reason).await?;
-    Ok(stores.gate.supersede(&withdrawn, stands).await?)
+/// What became of a purchase, after everything that had to be done about it.
+pub(super) enum Settled {
+    /// It is in the ledger, as this entry: if it was moved, under another unit than it came with.
+    Recorded(OutboxEntry),
+    /// It was taken back, and its outbox entry with it; the user was told, or has another purchase.
+    Withdrawn,
+    /// It can never be recorded.
+    Dead(DeadReason),
 }
 
-/// The unit is someone else's in the ledger: the purchase gets the lowest free unit, or is revoked.
-pub(super) async fn unit_taken(stores: &Stores, item: &BatchItem, writer: Writer) -> Result<(), StepError> {
-    match writer {
-        Writer::Worker => move_in_gate(stores, item).await,
-        Writer::Rebuild => move_in_ledger(stores, item).await,
-    }
-}
-
-/// While selling, admission hands out the other unit, so that nobody else gets it.
-async fn move_in_gate(stores: &Stores, item: &BatchItem) -> Result<(), StepError> {
-    let mut entry = item.item.entry(item.epoch);
-    for _ in 0..REASSIGNMENTS_MAX {
-        match stores.gate.reassign(&entry.purchase).await? {
-            Reassignment::Moved(moved) => entry = moved,
-            Reassignment::Other(other) => return supersede_unrecorded(stores, &entry, &other).await,
-            Reassignment::NoUnitLeft => return revoke(stores, &entry).await,
-        }
-        let verdicts = stores.ledger.persist(vec![entry.purchase.clone()], Writer::Worker).await?;
-        match verdicts.into_iter().next() {
-            Some(Verdict::UnitTaken) => {}
-            Some(Verdict::UserHasOther(stands)) => {
-                let reason = format!("You already have unit {} (purchase {}).", stands.unit, stands.id);
-                record_revocation(stores, &entry.purchase, &reason).await?;
-                return Ok(stores.gate.supersede(&entry, &stands).await?);
+/// Does what a verdict asks for, until the purchase is in the ledger, taken back, or found hopeless.
+pub(super) async fn settle(
+    stores: &Stores,
+    mut entry: OutboxEntry,
+    mut verdict: Verdict,
+    mode: &Mode,
+) -> Result<Settled, StepError> {
+    for _ in 0..MOVES_MAX {
+        let may_keep = match verdict {
+            Verdict::Recorded => return Ok(Settled::Recorded(entry)),
+            Verdict::Revoked { stands, unit_taken } => {
+                return withdraw(stores, &entry.purchase, stands.as_ref(), unit_taken).await;
             }
-            _ => {
-                tracing::warn!(purchase = %entry.purchase.id, unit = entry.purchase.unit, "given another unit");
-                return settle(stores, &entry).await;
+            Verdict::UserHasOther { stands, unit_taken } => {
+                revoke(stores, &entry.purchase, &has_other(&stands)).await?;
+                return withdraw(stores, &entry.purchase, Some(&stands), unit_taken).await;
             }
-        }
+            Verdict::UnknownProduct => {
+                let detail = format!("there is no product {}", entry.purchase.product);
+                return Ok(dead(DeadReasonClass::UnknownProduct, detail));
+            }
+            Verdict::UnitOutOfRange { total_stock } => {
+                let detail =
+                    format!("unit {} is above the total stock of {total_stock}", entry.purchase.unit);
+                return Ok(dead(DeadReasonClass::UnitOutOfRange, detail));
+            }
+            Verdict::IdTaken => {
+                let detail = "another purchase has the same id".to_owned();
+                return Ok(dead(DeadReasonClass::Refused, detail));
+            }
+            Verdict::UnitTaken => false,
+            Verdict::OldEpoch => true,
+        };
+        entry = match reassign(stores, entry.clone(), may_keep, mode).await? {
+            Reassignment::Moved(moved) => moved,
+            // The user has a later admission that is not in the ledger yet: it stands.
+            Reassignment::Other(other) => {
+                revoke(stores, &entry.purchase, &has_other(&other.purchase)).await?;
+                return Ok(Settled::Withdrawn);
+            }
+            Reassignment::NoUnitLeft => {
+                let reason =
+                    "Stored data was lost, and when it was restored no unit was left for this purchase.";
+                if !revoke(stores, &entry.purchase, reason).await? {
+                    verdict = persist_one(stores, &entry, mode).await?;
+                    continue;
+                }
+                return withdraw(stores, &entry.purchase, None, true).await;
+            }
+        };
+        tracing::warn!(purchase = %entry.purchase.id, unit = entry.purchase.unit, "given a unit anew");
+        verdict = persist_one(stores, &entry, mode).await?;
     }
-    // It is in the outbox under its latest unit.
-    Ok(())
+    Err(StepError::KeepsLosing(entry.purchase.id))
 }
 
-/// During a rebuild admission is closed, and its new state will be made from the ledger: the lowest unit that the
-/// ledger has free is as good.
-async fn move_in_ledger(stores: &Stores, item: &BatchItem) -> Result<(), StepError> {
-    let mut entry = item.item.entry(item.epoch);
-    loop {
-        match lowest_free_unit(stores, &entry.purchase).await? {
-            None => return revoke(stores, &entry).await,
-            Some(unit) => entry.purchase.unit = unit,
-        }
-        let verdicts = stores.ledger.persist(vec![entry.purchase.clone()], Writer::Rebuild).await?;
-        // Nobody else writes during a rebuild, so the loop ends at the first turn; it is here for the proof.
-        if !matches!(verdicts.first(), Some(Verdict::UnitTaken)) {
-            tracing::warn!(purchase = %entry.purchase.id, unit = entry.purchase.unit, "given another unit");
-            return Ok(());
-        }
+fn dead(class: DeadReasonClass, detail: String) -> Settled {
+    Settled::Dead(DeadReason { class, detail })
+}
+
+fn has_other(stands: &Purchase) -> String {
+    format!("You already have unit {} (purchase {}).", stands.unit, stands.id)
+}
+
+async fn persist_one(stores: &Stores, entry: &OutboxEntry, mode: &Mode) -> Result<Verdict, LedgerError> {
+    let epoch = mode.epoch_of(&entry.purchase.product, entry.epoch);
+    let one = vec![Admitted { epoch, purchase: entry.purchase.clone() }];
+    let verdicts = stores.ledger.persist(one, mode.writer()).await?;
+    verdicts.into_iter().next().ok_or(LedgerError::Corrupt("no verdict"))
+}
+
+/// A unit for a purchase. While selling, admission hands it out, so that nobody else gets it. Where admission is
+/// stopped, its new state will be made from the ledger: the lowest unit that the ledger has free is as good.
+async fn reassign(
+    stores: &Stores,
+    mut entry: OutboxEntry,
+    may_keep: bool,
+    mode: &Mode,
+) -> Result<Reassignment, StepError> {
+    if !mode.is_stopped(&entry.purchase.product) {
+        return Ok(stores.gate.reassign(&entry.purchase, may_keep).await?);
     }
+    Ok(match lowest_free_unit(stores, &entry.purchase).await? {
+        None => Reassignment::NoUnitLeft,
+        Some(unit) => {
+            entry.purchase.unit = unit;
+            Reassignment::Moved(entry)
+        }
+    })
 }
 
 /// The lowest unit without a row, if any is left.
@@ -92,34 +132,23 @@ async fn lowest_free_unit(stores: &Stores, purchase: &Purchase) -> Result<Option
     }
 }
 
-/// The user has a later admission that is not in the ledger yet: it stands.
-async fn supersede_unrecorded(
+/// Takes the admission back in Redis, whatever of it is left there.
+async fn withdraw(
     stores: &Stores,
-    entry: &OutboxEntry,
-    other: &OutboxEntry,
-) -> Result<(), StepError> {
-    let reason = format!("You already have unit {} (purchase {}).", other.purchase.unit, other.purchase.id);
-    Ok(record_revocation(stores, &entry.purchase, &reason).await?)
+    purchase: &Purchase,
+    stands: Option<&Purchase>,
+    unit_taken: bool,
+) -> Result<Settled, StepError> {
+    let unit = if unit_taken { WithdrawnUnit::BelongsToOther } else { WithdrawnUnit::Returns };
+    stores.gate.withdraw(purchase, stands, unit).await?;
+    Ok(Settled::Withdrawn)
 }
 
-async fn revoke(stores: &Stores, entry: &OutboxEntry) -> Result<(), StepError> {
-    let reason = "Stored data was lost, and when it was restored no unit was left for this purchase.";
-    record_revocation(stores, &entry.purchase, reason).await?;
-    Ok(stores.gate.revoke(entry).await?)
-}
-
-async fn record_revocation(stores: &Stores, purchase: &Purchase, reason: &str) -> Result<(), LedgerError> {
-    if stores.ledger.revoke(purchase, reason).await? {
+/// Records why a purchase is taken back. False: it is in the ledger by now, and stays. Repeating it is safe.
+async fn revoke(stores: &Stores, purchase: &Purchase, reason: &str) -> Result<bool, LedgerError> {
+    let revoked = stores.ledger.revoke(purchase, reason).await?;
+    if revoked {
         tracing::warn!(purchase = %purchase.id, user = %purchase.user, "revoked: {reason}");
     }
-    Ok(())
-}
-
-async fn settle(stores: &Stores, entry: &OutboxEntry) -> Result<(), StepError> {
-    let key = crate::admission::EntryKey {
-        millis: entry.id.millis,
-        sequence: Some(entry.id.sequence),
-        purchase: entry.purchase.id,
-    };
-    Ok(stores.gate.settle(&entry.purchase.product, entry.epoch, &[key]).await?)
+    Ok(revoked)
 }

@@ -6,7 +6,7 @@
 mod batch;
 mod conflict;
 
-use std::time::Duration;
+use std::{collections::HashSet, time::Duration};
 
 use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
@@ -14,7 +14,8 @@ use tokio_util::sync::CancellationToken;
 use crate::admission::Gate;
 use crate::broker::{Broker, Consumer, Delivery};
 use crate::dependency::{Backoff, Dependency};
-use crate::ledger::{Ledger, LedgerError, Writer};
+use crate::domain::ProductId;
+use crate::ledger::{Admitted, Ledger, LedgerError, Writer};
 pub use batch::{Batch, StepError};
 
 /// How often a worker asks whether it should stand aside for a rebuild.
@@ -29,6 +30,33 @@ pub struct Stores {
     pub broker: Broker,
     /// Where purchases are recorded.
     pub ledger: Ledger,
+}
+
+/// In whose name a batch is recorded.
+#[derive(Clone, Debug)]
+pub enum Mode {
+    /// A worker's, while everything is selling.
+    Working,
+    /// A rebuild's, which has stopped the admission of these products and made the workers stand aside.
+    Rebuilding(HashSet<ProductId>),
+}
+
+impl Mode {
+    fn is_stopped(&self, product: &ProductId) -> bool {
+        matches!(self, Self::Rebuilding(stopped) if stopped.contains(product))
+    }
+
+    /// The epoch to compare with the ledger's: whatever a stopped product holds precedes its next state.
+    fn epoch_of(&self, product: &ProductId, epoch: u64) -> u64 {
+        if self.is_stopped(product) { Admitted::ANY_EPOCH } else { epoch }
+    }
+
+    fn writer(&self) -> Writer {
+        match self {
+            Self::Working => Writer::Worker,
+            Self::Rebuilding(_) => Writer::Rebuild,
+        }
+    }
 }
 
 /// How a worker batches.
@@ -66,8 +94,11 @@ impl Worker {
             match self.stores.broker.consume().await {
                 Ok(consumer) => {
                     self.broker_is(None);
-                    backoff.reset();
-                    self.consume(consumer, &stop).await;
+                    if self.consume(consumer, &stop).await {
+                        backoff.reset();
+                    } else {
+                        pause(&mut backoff, &stop).await;
+                    }
                 }
                 Err(error) => {
                     self.broker_is(Some(&error));
@@ -98,8 +129,10 @@ impl Worker {
         }
     }
 
-    /// Takes batches until the consumer fails, a rebuild wants the workers aside, or `stop`.
-    async fn consume(&self, mut consumer: Consumer, stop: &CancellationToken) {
+    /// Takes batches until the consumer fails, a rebuild wants the workers aside, or `stop`. Whether it has
+    /// recorded anything.
+    async fn consume(&self, mut consumer: Consumer, stop: &CancellationToken) -> bool {
+        let mut recorded = false;
         let mut ask = tokio::time::interval(ASIDE_INTERVAL);
         ask.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
@@ -123,8 +156,10 @@ impl Worker {
             if !self.finish(batch, stop).await {
                 break;
             }
+            recorded = true;
         }
         consumer.close().await;
+        recorded
     }
 
     /// The batch that begins with this message, and holds what arrives while it lingers.
@@ -146,7 +181,7 @@ impl Worker {
     async fn finish(&self, mut batch: Batch, stop: &CancellationToken) -> bool {
         let mut backoff = Backoff::default();
         loop {
-            match batch.step(&self.stores, Writer::Worker).await {
+            match batch.step(&self.stores, &Mode::Working).await {
                 Ok(()) => {
                     self.ledger_state.up();
                     return batch.acknowledge().await;
@@ -155,10 +190,11 @@ impl Worker {
                 Err(StepError::Ledger(error)) => self.ledger_state.down(error),
                 Err(error) => tracing::debug!(%error, "the batch waits"),
             }
-            if stop.is_cancelled() {
+            pause(&mut backoff, stop).await;
+            // Whatever it waits for, a rebuild that waits for the queue comes first.
+            if stop.is_cancelled() || matches!(self.stores.ledger.workers_may_run().await, Ok(false)) {
                 return false;
             }
-            pause(&mut backoff, stop).await;
         }
     }
 }

@@ -7,6 +7,7 @@ use flashsale::{
     admission::RedisOptions,
     admission::{
         Admission, EmbeddedGate, EntryKey, Found, Gate, GateError, Opening, Reassignment, RedisGate,
+        WithdrawnUnit,
     },
     clock::Clock,
     dependency::Dependency,
@@ -47,7 +48,10 @@ impl Bench {
     }
 
     async fn redis() -> Self {
-        let services = Services::new().await;
+        Self::on(&Services::new().await).await
+    }
+
+    async fn on(services: &Services) -> Self {
         let options = RedisOptions {
             url: ServiceUrl::parse(&services.redis_url, &["redis"]).expect("URL"),
             prefix: services.prefix.clone(),
@@ -76,7 +80,8 @@ impl Bench {
     }
 
     async fn open(&self, epoch: u64, terms: &Terms) {
-        let opened = self.gate.open(&self.product, epoch, terms, 0, 0).await.expect("open");
+        assert!(self.gate.fence(&self.product, epoch).await.expect("fence"));
+        let opened = self.gate.open(&self.product, epoch, terms, 0, false).await.expect("open");
         assert_eq!(opened, Opening::Open);
     }
 
@@ -133,7 +138,7 @@ conformance! {
         assert!(matches!(bench.gate.find(product, &anyone).await, Err(GateError::NotReady)));
         bench.open(1, &terms(1)).await;
         bench.win("anyone").await;
-        bench.gate.fence(product).await.expect("fence");
+        bench.gate.fence(product, 2).await.expect("fence");
         assert!(matches!(bench.gate.admit(product, &anyone, fresh_id()).await, Err(GateError::NotReady)));
         // What was admitted is still on its way.
         assert_eq!(bench.outbox().await.len(), 1);
@@ -236,7 +241,8 @@ conformance! {
         let (spare, _) = (bench.win("a").await, bench.win("b").await);
         let stands = Purchase { id: fresh_id(), unit: 3, ..spare.purchase.clone() };
         for _ in 0..2 {
-            bench.gate.supersede(&spare, &stands).await.expect("supersede");
+            let unit = WithdrawnUnit::Returns;
+            bench.gate.withdraw(&spare.purchase, Some(&stands), unit).await.expect("withdraw");
         }
         match bench.buy("a").await {
             Admission::Already(entry, PurchaseState::Confirmed) => {
@@ -250,11 +256,71 @@ conformance! {
         assert_eq!(bench.win("c").await.purchase.unit, 1, "the returned unit goes first");
     }
 
+    async fn of_a_revocation_the_user_can_learn_whatever_is_left_of_the_admission(bench: &Bench) {
+        bench.open(1, &terms(2)).await;
+        let entry = bench.win("a").await;
+        let stranger = Purchase { id: fresh_id(), user: user("stranger"), ..entry.purchase.clone() };
+        let unit = WithdrawnUnit::BelongsToOther;
+        bench.gate.withdraw(&stranger, None, unit).await.expect("withdraw");
+        assert_eq!(bench.gate.find(&bench.product, &user("stranger")).await.expect("find"),
+                   Found::Nothing { revocations: true });
+        assert_eq!(bench.buy("a").await, Admission::Already(entry, PurchaseState::Pending));
+        let none = Purchase { product: ProductId::parse("none").expect("id"), ..stranger };
+        bench.gate.withdraw(&none, None, unit).await.expect("withdraw");
+        assert!(matches!(bench.gate.sale(&none.product).await, Err(GateError::NotReady)));
+    }
+
+    async fn a_purchase_of_a_lost_state_keeps_its_unit_if_nobody_has_it(bench: &Bench) {
+        bench.open(2, &terms(9)).await;
+        let first = bench.win("a").await;
+        let old = |name: &str, unit| Purchase { id: fresh_id(), user: user(name), unit, ..first.purchase.clone() };
+        let units = async |purchase: &Purchase| {
+            match bench.gate.reassign(purchase, true).await.expect("reassign") {
+                Reassignment::Moved(entry) => entry.purchase.unit,
+                other => panic!("{other:?}"),
+            }
+        };
+        let beyond = old("beyond", 5);
+        assert_eq!(units(&beyond).await, 5, "units 2 to 4 are free now");
+        assert_eq!(units(&beyond).await, 5);
+        assert_eq!(units(&old("between", 3)).await, 3);
+        assert_eq!(units(&old("taken", 1)).await, 2, "the lowest one");
+        assert_eq!(units(&old("above-all", 10)).await, 4);
+        let sale = bench.gate.sale(&bench.product).await.expect("sale");
+        assert_eq!((sale.next, sale.remaining, sale.in_flight), (5, 4, 5));
+        assert_eq!(bench.win("b").await.purchase.unit, 6);
+    }
+
+    async fn only_the_epoch_that_stopped_a_sale_opens_it(bench: &Bench) {
+        bench.open(1, &terms(1)).await;
+        let product = &bench.product;
+        let open = async |epoch| bench.gate.open(product, epoch, &terms(1), 0, false).await.expect("open");
+        assert_eq!(open(2).await, Opening::Stale, "without a fence");
+        assert!(bench.gate.fence(product, 2).await.expect("fence"));
+        assert!(bench.gate.fence(product, 3).await.expect("fence"));
+        assert!(!bench.gate.fence(product, 2).await.expect("fence"), "a late fence of an earlier rebuild");
+        assert_eq!(open(2).await, Opening::Stale, "a late snapshot of an earlier rebuild");
+        assert!(matches!(bench.gate.sale(product).await, Err(GateError::NotReady)));
+        assert_eq!(open(3).await, Opening::Open);
+        assert!(!bench.gate.fence(product, 2).await.expect("fence"));
+        assert_eq!(bench.gate.sale(product).await.expect("sale").epoch, 3);
+    }
+
+    async fn what_was_staged_can_be_forgotten(bench: &Bench) {
+        let (product, epoch) = (&bench.product, 1);
+        bench.gate.fence(product, epoch).await.expect("fence");
+        bench.gate.stage(product, epoch, &[], &[1]).await.expect("stage");
+        bench.gate.unstage(product, epoch).await.expect("unstage");
+        let opened = bench.gate.open(product, epoch, &terms(1), 1, false).await.expect("open");
+        assert_eq!(opened, Opening::Incomplete);
+    }
+
     async fn a_revoked_purchase_frees_the_user_but_not_the_unit(bench: &Bench) {
         bench.open(1, &terms(2)).await;
         let (first, _) = (bench.win("a").await, bench.win("b").await);
         for _ in 0..2 {
-            bench.gate.revoke(&first).await.expect("revoke");
+            let unit = WithdrawnUnit::BelongsToOther;
+            bench.gate.withdraw(&first.purchase, None, unit).await.expect("withdraw");
         }
         assert_eq!(bench.gate.find(&bench.product, &user("a")).await.expect("find"),
                    Found::Nothing { revocations: true });
@@ -267,35 +333,36 @@ conformance! {
         // Units 2 and 1 come back, in this order.
         for (index, unit) in [(1, 77), (0, 78)] {
             let stands = Purchase { id: fresh_id(), unit, ..entries[index].purchase.clone() };
-            bench.gate.supersede(&entries[index], &stands).await.expect("supersede");
+            let (withdrawn, unit) = (&entries[index].purchase, WithdrawnUnit::Returns);
+            bench.gate.withdraw(withdrawn, Some(&stands), unit).await.expect("withdraw");
         }
         let moved = |reassignment| match reassignment {
             Reassignment::Moved(entry) => entry,
             other => panic!("{other:?}"),
         };
-        let first = moved(bench.gate.reassign(&entries[2].purchase).await.expect("reassign"));
+        let first = moved(bench.gate.reassign(&entries[2].purchase, false).await.expect("reassign"));
         assert_eq!((first.purchase.unit, first.purchase.id), (1, entries[2].purchase.id));
-        let again = moved(bench.gate.reassign(&entries[2].purchase).await.expect("reassign"));
+        let again = moved(bench.gate.reassign(&entries[2].purchase, false).await.expect("reassign"));
         assert_eq!(again, first, "run twice it moves once");
         assert_eq!(bench.outbox().await, [first.clone()]);
         assert_eq!(bench.buy("c").await, Admission::Already(first, PurchaseState::Pending));
 
         // A purchase from before a rebuild, of a user whom admission doesn't know.
         let old = Purchase { id: fresh_id(), user: user("old"), unit: 1, ..entries[2].purchase.clone() };
-        assert_eq!(moved(bench.gate.reassign(&old).await.expect("reassign")).purchase.unit, 2);
+        assert_eq!(moved(bench.gate.reassign(&old, false).await.expect("reassign")).purchase.unit, 2);
         let later = Purchase { id: fresh_id(), ..old };
-        assert!(matches!(bench.gate.reassign(&later).await.expect("reassign"), Reassignment::Other(_)));
+        assert!(matches!(bench.gate.reassign(&later, false).await.expect("reassign"), Reassignment::Other(_)));
         let last = Purchase { id: fresh_id(), user: user("last"), ..later.clone() };
-        assert_eq!(moved(bench.gate.reassign(&last).await.expect("reassign")).purchase.unit, 4);
+        assert_eq!(moved(bench.gate.reassign(&last, false).await.expect("reassign")).purchase.unit, 4);
         let none = Purchase { id: fresh_id(), user: user("none"), ..later };
-        assert_eq!(bench.gate.reassign(&none).await.expect("reassign"), Reassignment::NoUnitLeft);
+        assert_eq!(bench.gate.reassign(&none, false).await.expect("reassign"), Reassignment::NoUnitLeft);
     }
 
     async fn a_rebuilt_sale_goes_on_where_the_ledger_is(bench: &Bench) {
         bench.open(1, &terms(6)).await;
         bench.win("lost").await;
         let product = &bench.product;
-        bench.gate.fence(product).await.expect("fence");
+        bench.gate.fence(product, 2).await.expect("fence");
         let bought = |name: &str, unit| Purchase {
             id: fresh_id(),
             product: product.clone(),
@@ -305,12 +372,12 @@ conformance! {
         };
         let (a, d) = (bought("a", 1), bought("d", 4));
         bench.gate.stage(product, 2, std::slice::from_ref(&a), &[]).await.expect("stage");
-        assert_eq!(bench.gate.open(product, 2, &terms(6), 4, 0).await.expect("open"), Opening::Incomplete);
+        assert_eq!(bench.gate.open(product, 2, &terms(6), 4, false).await.expect("open"), Opening::Incomplete);
         bench.gate.stage(product, 2, std::slice::from_ref(&a), &[]).await.expect("stage");
         bench.gate.stage(product, 2, std::slice::from_ref(&d), &[2, 3]).await.expect("stage");
-        assert_eq!(bench.gate.open(product, 2, &terms(6), 4, 1).await.expect("open"), Opening::Open);
-        assert_eq!(bench.gate.open(product, 2, &terms(6), 4, 1).await.expect("open"), Opening::Open);
-        assert_eq!(bench.gate.open(product, 1, &terms(6), 0, 0).await.expect("open"), Opening::Stale);
+        assert_eq!(bench.gate.open(product, 2, &terms(6), 4, true).await.expect("open"), Opening::Open);
+        assert_eq!(bench.gate.open(product, 2, &terms(6), 4, true).await.expect("open"), Opening::Open);
+        assert_eq!(bench.gate.open(product, 1, &terms(6), 0, false).await.expect("open"), Opening::Stale);
 
         assert_eq!(bench.outbox().await, []);
         for purchase in [&a, &d] {
@@ -406,7 +473,6 @@ impl Model {
 
 /// Runs the steps on gate and model, and compares after each.
 async fn follow(bench: &Bench, epoch: u64, steps: Vec<Step>) -> Result<(), TestCaseError> {
-    bench.gate.fence(&bench.product).await.expect("fence");
     bench.open(epoch, &terms(3)).await;
     let mut model =
         Model { terms: terms(3), next: 0, free: Vec::new(), buyers: std::collections::HashMap::new() };
@@ -438,7 +504,8 @@ async fn follow(bench: &Bench, epoch: u64, steps: Vec<Step>) -> Result<(), TestC
                     known.1 = false;
                 } else {
                     let stands = Purchase { id: fresh_id(), unit: 1_000, ..entry.purchase.clone() };
-                    bench.gate.supersede(&entry, &stands).await.expect("supersede");
+                    let unit = WithdrawnUnit::Returns;
+                    bench.gate.withdraw(&entry.purchase, Some(&stands), unit).await.expect("withdraw");
                     model.free.push(known.0);
                     *known = (1_000, false);
                 }
@@ -493,4 +560,31 @@ async fn any_history_follows_the_model_embedded() {
 async fn any_history_follows_the_model_redis() {
     let bench = Bench::redis().await;
     tokio::task::spawn_blocking(move || run_property(&bench, 60)).await.expect("property");
+}
+
+/// Keys that somebody else wrote must neither sell nor stop a rebuild.
+#[tokio::test(flavor = "multi_thread")]
+async fn foreign_keys_are_mended_by_a_rebuild() {
+    let services = Services::new().await;
+    let bench = Bench::on(&services).await;
+    let mut redis = services.redis().await;
+    for (name, plant) in [
+        ("sale", vec!["SET", "x"]),
+        ("sale", vec!["HSET", "epoch", "many", "total", "1", "next", "0"]),
+        ("free", vec!["SET", "x"]),
+        ("buyers", vec!["SET", "x"]),
+        ("outbox", vec!["SET", "x"]),
+        ("outbox", vec!["XADD", "*", "field", "value"]),
+    ] {
+        for key in ["sale", "free", "buyers", "outbox"] {
+            ::redis::cmd("DEL").arg(services.key("p", key)).exec_async(&mut redis).await.expect("DEL");
+        }
+        let mut command = ::redis::cmd(plant[0]);
+        command.arg(services.key("p", name)).arg(&plant[1..]).exec_async(&mut redis).await.expect("plant");
+        assert!(bench.gate.admit(&bench.product, &user("a"), fresh_id()).await.is_err(), "{name}");
+        assert!(bench.gate.fence(&bench.product, 9).await.expect("fence"));
+        assert_eq!(bench.outbox().await, [], "{name}");
+        bench.open(9, &terms(1)).await;
+        assert_eq!(bench.win("a").await.purchase.unit, 1, "{name}");
+    }
 }

@@ -6,7 +6,7 @@ use chrono::DateTime;
 use flashsale::{
     clock::Clock,
     domain::{Money, Product, ProductId, Purchase, PurchaseId, UserId},
-    ledger::{Ledger, LedgerError, PostgresLedger, PostgresOptions, SqliteLedger, Verdict, Writer},
+    ledger::{Admitted, Ledger, LedgerError, PostgresLedger, PostgresOptions, SqliteLedger, Verdict, Writer},
     service_url::ServiceUrl,
 };
 
@@ -42,6 +42,10 @@ pub(crate) fn purchase(user: &str, unit: u32) -> Purchase {
     }
 }
 
+fn admitted(epoch: u64, purchases: &[Purchase]) -> Vec<Admitted> {
+    purchases.iter().map(|purchase| Admitted { epoch, purchase: purchase.clone() }).collect()
+}
+
 pub(crate) fn postgres(services: &Services) -> Ledger {
     let options = PostgresOptions {
         url: ServiceUrl::parse(&services.database_url, &["postgres"]).expect("URL"),
@@ -66,14 +70,14 @@ impl Bench {
     }
 
     async fn prepared(ledger: Ledger, dir: Option<tempfile::TempDir>) -> Self {
-        assert_eq!(ledger.migrate().await.expect("migrate"), 1);
+        assert!(ledger.migrate().await.expect("migrate") > 0);
         assert_eq!(ledger.migrate().await.expect("migrate"), 0);
         ledger.upsert_products(&[product(10)]).await.expect("products");
         Self { ledger, _dir: dir }
     }
 
     async fn persist(&self, purchases: &[Purchase]) -> Vec<Verdict> {
-        self.ledger.persist(purchases.to_vec(), Writer::Worker).await.expect("persist")
+        self.ledger.persist(admitted(1, purchases), Writer::Worker).await.expect("persist")
     }
 
     async fn rows(&self) -> Vec<Purchase> {
@@ -118,31 +122,37 @@ conformance! {
         bench.persist(std::slice::from_ref(&first)).await;
         let revoked = purchase("r", 9);
         assert!(bench.ledger.revoke(&revoked, "a reason").await.expect("revoke"));
+        let revoked_with_other = purchase("a", 8);
+        assert!(bench.ledger.revoke(&revoked_with_other, "a reason").await.expect("revoke"));
         let unknown = Purchase { product: ProductId::parse("none").expect("id"), ..purchase("x", 1) };
         let batch = [
             purchase("a", 2),
+            purchase("a", 1),
             purchase("b", 1),
             unknown,
             purchase("c", 11),
             purchase("d", u32::MAX),
             Purchase { id: first.id, ..purchase("e", 3) },
             revoked,
+            revoked_with_other,
             purchase("f", 10),
         ];
         let expected = vec![
-            Verdict::UserHasOther(first.clone()),
+            Verdict::UserHasOther { stands: first.clone(), unit_taken: false },
+            Verdict::UserHasOther { stands: first.clone(), unit_taken: true },
             Verdict::UnitTaken,
             Verdict::UnknownProduct,
             Verdict::UnitOutOfRange { total_stock: 10 },
             Verdict::UnitOutOfRange { total_stock: 10 },
             Verdict::IdTaken,
-            Verdict::Revoked,
+            Verdict::Revoked { stands: None, unit_taken: false },
+            Verdict::Revoked { stands: Some(first.clone()), unit_taken: false },
             Verdict::Recorded,
         ];
         for _ in 0..2 {
             assert_eq!(bench.persist(&batch).await, expected);
         }
-        assert_eq!(bench.rows().await, [first, batch[7].clone()]);
+        assert_eq!(bench.rows().await, [first, batch[9].clone()]);
     }
 
     async fn within_one_batch_the_first_of_two_claims_stands(bench: &Bench) {
@@ -169,10 +179,28 @@ conformance! {
         let refused = bench.ledger.upsert_products(&[product(6)]).await;
         assert!(matches!(refused, Err(LedgerError::StockBelowSold { highest_unit: 7, total_stock: 6, .. })));
         assert_eq!(bench.ledger.sales().await.expect("sales")[0].terms.total_stock, 10);
-        for total_stock in [7, 20] {
+        let id = product(1).id;
+        let sale = async || bench.ledger.sales().await.expect("sales").remove(0);
+        for total_stock in [20, 7] {
             bench.ledger.upsert_products(&[product(total_stock)]).await.expect("products");
-            assert_eq!(bench.ledger.sales().await.expect("sales")[0].terms.total_stock, total_stock);
+            assert!(bench.ledger.settle_stock(&id, true).await.expect("settled"));
+            assert_eq!((sale().await.terms.total_stock, sale().await.lower_stock_to), (total_stock, None));
         }
+    }
+
+    async fn a_purchase_of_an_earlier_epoch_is_not_recorded_as_it_is(bench: &Bench) {
+        let id = product(1).id;
+        let known = purchase("known", 1);
+        bench.persist(std::slice::from_ref(&known)).await;
+        for _ in 0..2 {
+            bench.ledger.raise_epoch(&id).await.expect("epoch");
+        }
+        let batch = admitted(1, &[known, purchase("a", 2), purchase("b", 1)]);
+        let persist = async |batch| bench.ledger.persist(batch, Writer::Worker).await.expect("persist");
+        let expected = [Verdict::Recorded, Verdict::OldEpoch, Verdict::UnitTaken];
+        assert_eq!(persist(batch).await, expected);
+        assert_eq!(persist(admitted(2, &[purchase("a", 2)])).await, [Verdict::Recorded]);
+        assert_eq!(persist(admitted(Admitted::ANY_EPOCH, &[purchase("c", 3)])).await, [Verdict::Recorded]);
     }
 
     async fn epoch_and_pause_outlive_a_new_catalogue(bench: &Bench) {
@@ -229,9 +257,13 @@ async fn while_a_rebuild_has_the_lock_no_worker_writes_and_one_leads() {
     assert!(bench.ledger.workers_may_run().await.expect("answer"));
     leader.pause_workers().await.expect("pause");
     assert!(!bench.ledger.workers_may_run().await.expect("answer"));
-    let refused = bench.ledger.persist(vec![purchase("a", 1)], Writer::Worker).await;
+    let refused = bench.ledger.persist(admitted(1, &[purchase("a", 1)]), Writer::Worker).await;
     assert!(matches!(refused, Err(LedgerError::RebuildUnderWay)));
-    bench.ledger.persist(vec![purchase("b", 2)], Writer::Rebuild).await.expect("the rebuild writes");
+    bench
+        .ledger
+        .persist(admitted(1, &[purchase("b", 2)]), Writer::Rebuild)
+        .await
+        .expect("the rebuild writes");
     leader.resume_workers().await.expect("resume");
     assert_eq!(bench.persist(&[purchase("a", 1)]).await, [Verdict::Recorded]);
     drop(leader);
@@ -239,4 +271,25 @@ async fn while_a_rebuild_has_the_lock_no_worker_writes_and_one_leads() {
         bench.ledger.lead().await.expect("election")
     })
     .await;
+}
+
+/// Units above the new stock may be on their way: until admission has agreed, they are recorded.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lower_stock_waits_for_admission() {
+    let bench = Bench::postgres().await;
+    let id = product(1).id;
+    let sale = async || bench.ledger.sales().await.expect("sales").remove(0);
+    bench.ledger.upsert_products(&[product(5)]).await.expect("products");
+    assert_eq!((sale().await.terms.total_stock, sale().await.lower_stock_to), (10, Some(5)));
+    assert!(!bench.ledger.settle_stock(&id, false).await.expect("settled"), "admission has not agreed");
+    assert_eq!((sale().await.terms.total_stock, sale().await.lower_stock_to), (10, None));
+    bench.ledger.upsert_products(&[product(5)]).await.expect("products");
+    assert_eq!(bench.persist(&[purchase("a", 6)]).await, [Verdict::Recorded]);
+    assert!(!bench.ledger.settle_stock(&id, true).await.expect("settled"), "unit 6 is in the ledger");
+    assert_eq!((sale().await.terms.total_stock, sale().await.lower_stock_to), (10, None));
+    bench.ledger.upsert_products(&[product(6)]).await.expect("products");
+    assert!(bench.ledger.settle_stock(&id, true).await.expect("settled"));
+    assert_eq!((sale().await.terms.total_stock, sale().await.lower_stock_to), (6, None));
+    let refused = bench.persist(&[purchase("b", 7)]).await;
+    assert_eq!(refused, [Verdict::UnitOutOfRange { total_stock: 6 }]);
 }

@@ -116,8 +116,28 @@ async fn conflicts_are_settled_in_favour_of_the_first_commit() {
     let reason =
         "SELECT count(*) FROM revocations WHERE user_id = 'late' AND reason LIKE '%no unit was left%'";
     eventually("revoked", SOON, async || (services.count(reason).await == 1).then_some(())).await;
+    eventually("the buyer learns why", SOON, async || {
+        let status = status("late").await;
+        let told = status["reason"].as_str().is_some_and(|reason| reason.contains("no unit was left"));
+        (told && status["state"] == json!("REVOKED") && status["hasPurchased"] == json!(false)).then_some(())
+    })
+    .await;
     assert_eq!(services.count("SELECT count(*) FROM purchases").await, 3);
     assert_eq!(services.depth("purchases.dead").await, 0);
+}
+
+/// A reason may quote the message; it must still fit into the head of the dead letter.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_poisonous_message_with_a_long_text_is_put_away_as_well() {
+    let services = Services::new().await;
+    let work = services.spawn(&["work"], &[]);
+    ready(&work.health().await).await;
+    let long = "\u{e4}".repeat(200_000);
+    services.publish(json!({"type": long, "v": 1}).to_string().as_bytes()).await;
+    services.publish(&message(1, "limited-001", &[json!(long), item("neighbour", 1)])).await;
+    assert_eq!(dead_reasons(&services, 2).await, ["bad-field", "unknown-version"]);
+    let rows = "SELECT count(*) FROM purchases WHERE user_id = 'neighbour'";
+    eventually("the neighbour", SOON, async || (services.count(rows).await == 1).then_some(())).await;
 }
 
 /// What a message of the embedded broker holds.
@@ -139,7 +159,8 @@ async fn an_entry_is_sent_again_at_growing_ages_and_once_after_an_outage() {
         (Gate::Embedded(EmbeddedGate::new(clock)), Broker::Embedded(EmbeddedBroker::default()));
     let product = ProductId::parse("p").expect("id");
     let terms = Terms { total_stock: 10, opens_at: None, closes_at: None, paused: false };
-    gate.open(&product, 1, &terms, 0, 0).await.expect("open");
+    gate.fence(&product, 1).await.expect("fence");
+    gate.open(&product, 1, &terms, 0, false).await.expect("open");
     let id = PurchaseId::generate(start);
     gate.admit(&product, &UserId::parse("a").expect("user"), id).await.expect("won");
 

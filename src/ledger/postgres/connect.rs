@@ -80,8 +80,10 @@ pub(super) async fn establish(options: &PostgresOptions) -> ConnectionResult<Asy
     let too_slow = |_elapsed| ConnectionError::BadConnection("connecting took too long".to_owned());
     let (client, driver) = connecting.map_err(too_slow)?.map_err(failed)?;
     let mut connection = AsyncPgConnection::try_from_client_and_connection(client, driver).await?;
+    // The server's own keep-alives as well: a host that is gone without a word must not hold the leader's lock.
     let bounds = format!(
-        "SET statement_timeout = {}; SET lock_timeout = {}; SET idle_in_transaction_session_timeout = '30s'",
+        "SET statement_timeout = {}; SET lock_timeout = {}; SET idle_in_transaction_session_timeout = '30s';
+         SET tcp_keepalives_idle = 10; SET tcp_keepalives_interval = 3; SET tcp_keepalives_count = 3",
         options.statement_timeout.as_millis(),
         options.lock_timeout.as_millis(),
     );

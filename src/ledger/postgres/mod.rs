@@ -5,9 +5,12 @@ mod leader;
 mod rows;
 mod schema;
 
-use std::{collections::HashSet, time::Duration};
+use std::{
+    collections::{HashMap, HashSet},
+    time::Duration,
+};
 
-use diesel::{ExpressionMethods, OptionalExtension, QueryDsl, sql_query, sql_types};
+use diesel::{ExpressionMethods, OptionalExtension, QueryDsl, dsl::sql, sql_query, sql_types};
 use diesel_async::{
     AsyncConnection, AsyncMigrationHarness, AsyncPgConnection, RunQueryDsl, SimpleAsyncConnection,
     pooled_connection::deadpool::{Object, Pool},
@@ -15,7 +18,7 @@ use diesel_async::{
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 use futures_util::{FutureExt, future::BoxFuture};
 
-use super::{LedgerError, LedgerSale, Verdict, Writer, column, number};
+use super::{Admitted, LedgerError, LedgerSale, Verdict, Writer, column, number};
 use crate::domain::{Product, ProductId, Purchase, PurchaseId, Revocation, UserId};
 use crate::service_url::ServiceUrl;
 pub use leader::Leader;
@@ -98,14 +101,24 @@ impl PostgresLedger {
                 for product in &catalogue {
                     let id = product.id.as_str();
                     let row = ProductRow::from(product);
+                    let stock = products::total_stock.eq(column(product.total_stock));
+                    let raised =
+                        sql::<sql_types::Integer>("GREATEST(products.total_stock, excluded.total_stock)");
+                    let lower = sql::<sql_types::Nullable<sql_types::Integer>>(
+                        "CASE WHEN excluded.total_stock < products.total_stock THEN excluded.total_stock END",
+                    );
                     diesel::insert_into(products::table)
-                        .values(&row)
+                        .values((&row, stock))
                         .on_conflict(products::id)
                         .do_update()
-                        .set((&row, products::updated_at.eq(diesel::dsl::now)))
+                        .set((
+                            &row,
+                            products::total_stock.eq(raised),
+                            products::lower_stock_to.eq(lower),
+                            products::updated_at.eq(diesel::dsl::now),
+                        ))
                         .execute(connection)
                         .await?;
-                    // The row is locked now, so that nothing is sold under the old stock meanwhile.
                     let highest = purchases::table.filter(purchases::product_id.eq(id));
                     let highest: Option<i32> =
                         highest.select(diesel::dsl::max(purchases::unit)).first(connection).await?;
@@ -122,6 +135,34 @@ impl PostgresLedger {
         .await
     }
 
+    pub(super) async fn settle_stock(&self, product: &ProductId, lower: bool) -> Result<bool, LedgerError> {
+        let id = product.to_string();
+        self.transaction("settle_stock", move |connection| {
+            async move {
+                // Waits for the transactions that insert under the old stock, and holds up new ones.
+                let row = products::table.find(&id).for_update();
+                let wanted: Option<i32> = row.select(products::lower_stock_to).first(connection).await?;
+                let highest = purchases::table.filter(purchases::product_id.eq(&id));
+                let highest: Option<i32> =
+                    highest.select(diesel::dsl::max(purchases::unit)).first(connection).await?;
+                let lowered = wanted.filter(|wanted| lower && highest.unwrap_or(0) <= *wanted);
+                let none = None::<i32>;
+                let change = diesel::update(products::table.find(&id));
+                match lowered {
+                    Some(stock) => {
+                        let change =
+                            change.set((products::total_stock.eq(stock), products::lower_stock_to.eq(none)));
+                        change.execute(connection).await?
+                    }
+                    None => change.set(products::lower_stock_to.eq(none)).execute(connection).await?,
+                };
+                Ok(lowered.is_some() || wanted.is_none())
+            }
+            .boxed()
+        })
+        .await
+    }
+
     pub(super) async fn set_paused(&self, product: &ProductId, paused: bool) -> Result<bool, LedgerError> {
         let changed = diesel::update(products::table.find(product.as_str()))
             .set((products::paused.eq(paused), products::updated_at.eq(diesel::dsl::now)))
@@ -132,7 +173,7 @@ impl PostgresLedger {
 
     pub(super) async fn sales(&self) -> Result<Vec<LedgerSale>, LedgerError> {
         let rows: Vec<SaleRow> = sql_query(
-            "SELECT id, epoch, total_stock, sale_start, sale_end, paused,
+            "SELECT id, epoch, total_stock, sale_start, sale_end, paused, lower_stock_to,
                     (SELECT max(unit) FROM purchases WHERE product_id = products.id) AS highest_unit
              FROM products ORDER BY id",
         )
@@ -143,7 +184,7 @@ impl PostgresLedger {
 
     pub(super) async fn persist(
         &self,
-        batch: Vec<Purchase>,
+        batch: Vec<Admitted>,
         writer: Writer,
     ) -> Result<Vec<Verdict>, LedgerError> {
         self.transaction("persist", move |connection| {
@@ -151,14 +192,16 @@ impl PostgresLedger {
                 if writer == Writer::Worker && !leader::share_workers_lock(connection).await? {
                     return Err(LedgerError::RebuildUnderWay);
                 }
+                share_products(connection, &batch).await?;
                 let inserted = insert(connection, &batch).await?;
                 if inserted.len() == batch.len() {
                     return Ok(vec![Verdict::Recorded; batch.len()]);
                 }
-                let left: Vec<_> = batch.iter().filter(|purchase| !inserted.contains(&purchase.id)).collect();
-                let mut obstacles = classify(connection, &left).await?;
-                let verdict = |purchase: &Purchase| match obstacles.remove(&purchase.id) {
-                    Some(row) => row.obstacles().verdict(purchase),
+                let left: Vec<_> =
+                    batch.iter().filter(|item| !inserted.contains(&item.purchase.id)).collect();
+                let obstacles = classify(connection, &left).await?;
+                let verdict = |item: &Admitted| match obstacles.get(&item.purchase.id) {
+                    Some(row) => row.obstacles().verdict(item),
                     None => Verdict::Recorded,
                 };
                 Ok(batch.iter().map(verdict).collect())
@@ -169,18 +212,28 @@ impl PostgresLedger {
     }
 
     pub(super) async fn revoke(&self, purchase: &Purchase, reason: &str) -> Result<bool, LedgerError> {
-        let recorded = sql_query(
-            "INSERT INTO revocations (purchase_id, product_id, user_id, reason)
-             SELECT $1, $2, $3, $4 WHERE NOT EXISTS (SELECT FROM purchases WHERE id = $1)
-             ON CONFLICT DO NOTHING",
-        )
-        .bind::<sql_types::Uuid, _>(purchase.id.0)
-        .bind::<sql_types::Text, _>(purchase.product.as_str())
-        .bind::<sql_types::Text, _>(purchase.user.as_str())
-        .bind::<sql_types::Text, _>(reason)
-        .execute(&mut self.connection().await?)
-        .await?;
-        Ok(recorded == 1)
+        let (purchase, reason) = (purchase.clone(), reason.to_owned());
+        self.transaction("revoke", move |connection| {
+            async move {
+                // Waits for whoever may be inserting this very purchase, and holds up who would.
+                let row = products::table.find(purchase.product.as_str()).for_update();
+                row.select(products::id).first::<String>(connection).await.optional()?;
+                let recorded = sql_query(
+                    "INSERT INTO revocations (purchase_id, product_id, user_id, reason)
+                     SELECT $1, $2, $3, $4 WHERE NOT EXISTS (SELECT FROM purchases WHERE id = $1)
+                     ON CONFLICT DO NOTHING",
+                )
+                .bind::<sql_types::Uuid, _>(purchase.id.0)
+                .bind::<sql_types::Text, _>(purchase.product.as_str())
+                .bind::<sql_types::Text, _>(purchase.user.as_str())
+                .bind::<sql_types::Text, _>(reason)
+                .execute(connection)
+                .await?;
+                Ok(recorded == 1)
+            }
+            .boxed()
+        })
+        .await
     }
 
     pub(super) async fn purchase_of(
@@ -280,21 +333,45 @@ impl PostgresLedger {
     }
 }
 
+/// Keeps the products of a batch as they are until the transaction ends: neither is their stock lowered meanwhile,
+/// nor one of these purchases revoked. In one order, so that nobody waits in a circle.
+async fn share_products(connection: &mut AsyncPgConnection, batch: &[Admitted]) -> Result<(), LedgerError> {
+    let ids: std::collections::BTreeSet<_> =
+        batch.iter().map(|item| item.purchase.product.as_str()).collect();
+    sql_query("SELECT FROM products WHERE id = ANY($1) ORDER BY id FOR KEY SHARE")
+        .bind::<sql_types::Array<sql_types::Text>, _>(ids.into_iter().collect::<Vec<_>>())
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
+/// The columns of a batch, as `unnest` takes them.
+macro_rules! bind_columns {
+    ($query:expr, $batch:expr) => {{
+        let purchases = || $batch.iter().map(|item| &item.purchase);
+        $query
+            .bind::<sql_types::Array<sql_types::Uuid>, _>(purchases().map(|one| one.id.0).collect::<Vec<_>>())
+            .bind::<sql_types::Array<sql_types::Text>, _>(
+                purchases().map(|one| one.product.as_str()).collect::<Vec<_>>(),
+            )
+            .bind::<sql_types::Array<sql_types::Text>, _>(
+                purchases().map(|one| one.user.as_str()).collect::<Vec<_>>(),
+            )
+            .bind::<sql_types::Array<sql_types::Integer>, _>(
+                purchases().map(|one| column(one.unit)).collect::<Vec<_>>(),
+            )
+    }};
+}
+
 async fn insert(
     connection: &mut AsyncPgConnection,
-    batch: &[Purchase],
+    batch: &[Admitted],
 ) -> Result<HashSet<PurchaseId>, LedgerError> {
-    let ids: Vec<_> = batch.iter().map(|purchase| purchase.id.0).collect();
-    let products: Vec<_> = batch.iter().map(|purchase| purchase.product.as_str()).collect();
-    let users: Vec<_> = batch.iter().map(|purchase| purchase.user.as_str()).collect();
-    let units: Vec<_> = batch.iter().map(|purchase| column(purchase.unit)).collect();
-    let times: Vec<_> = batch.iter().map(|purchase| purchase.admitted_at).collect();
-    let rows: Vec<IdRow> = sql_query(include_str!("persist.sql"))
-        .bind::<sql_types::Array<sql_types::Uuid>, _>(ids)
-        .bind::<sql_types::Array<sql_types::Text>, _>(products)
-        .bind::<sql_types::Array<sql_types::Text>, _>(users)
-        .bind::<sql_types::Array<sql_types::Integer>, _>(units)
+    let times: Vec<_> = batch.iter().map(|item| item.purchase.admitted_at).collect();
+    let epochs: Vec<_> = batch.iter().map(|item| i64::try_from(item.epoch).unwrap_or(i64::MAX)).collect();
+    let rows: Vec<IdRow> = bind_columns!(sql_query(include_str!("persist.sql")), batch)
         .bind::<sql_types::Array<sql_types::Timestamptz>, _>(times)
+        .bind::<sql_types::Array<sql_types::BigInt>, _>(epochs)
         .load(connection)
         .await?;
     Ok(rows.into_iter().map(|row| PurchaseId(row.id)).collect())
@@ -302,18 +379,9 @@ async fn insert(
 
 async fn classify(
     connection: &mut AsyncPgConnection,
-    left: &[&Purchase],
-) -> Result<std::collections::HashMap<PurchaseId, ClassifyRow>, LedgerError> {
-    let ids: Vec<_> = left.iter().map(|purchase| purchase.id.0).collect();
-    let products: Vec<_> = left.iter().map(|purchase| purchase.product.as_str()).collect();
-    let users: Vec<_> = left.iter().map(|purchase| purchase.user.as_str()).collect();
-    let units: Vec<_> = left.iter().map(|purchase| column(purchase.unit)).collect();
-    let rows: Vec<ClassifyRow> = sql_query(include_str!("classify.sql"))
-        .bind::<sql_types::Array<sql_types::Uuid>, _>(ids)
-        .bind::<sql_types::Array<sql_types::Text>, _>(products)
-        .bind::<sql_types::Array<sql_types::Text>, _>(users)
-        .bind::<sql_types::Array<sql_types::Integer>, _>(units)
-        .load(connection)
-        .await?;
+    left: &[&Admitted],
+) -> Result<HashMap<PurchaseId, ClassifyRow>, LedgerError> {
+    let rows: Vec<ClassifyRow> =
+        bind_columns!(sql_query(include_str!("classify.sql")), left).load(connection).await?;
     Ok(rows.into_iter().map(|row| (PurchaseId(row.id), row)).collect())
 }

@@ -4,11 +4,11 @@ use chrono::{DateTime, Utc};
 use diesel::{AsChangeset, Insertable, Queryable, QueryableByName, sql_types};
 use uuid::Uuid;
 
-use super::{LedgerError, LedgerSale, column, number, schema::products};
+use super::{LedgerError, LedgerSale, number, schema::products};
 use crate::domain::{Product, ProductId, Purchase, PurchaseId, Terms, UserId};
 use crate::ledger::verdict::Obstacles;
 
-/// What the catalogue decides about a product.
+/// What the catalogue decides about a product, but for its stock.
 #[derive(Insertable, AsChangeset)]
 #[diesel(table_name = products, treat_none_as_null = true)]
 pub(super) struct ProductRow<'product> {
@@ -19,7 +19,6 @@ pub(super) struct ProductRow<'product> {
     price_minor: i64,
     original_price_minor: Option<i64>,
     currency: &'product str,
-    total_stock: i32,
     sale_start: Option<DateTime<Utc>>,
     sale_end: Option<DateTime<Utc>>,
 }
@@ -34,7 +33,6 @@ impl<'product> From<&'product Product> for ProductRow<'product> {
             price_minor: product.price.minor(),
             original_price_minor: product.original_price.as_ref().map(crate::domain::Money::minor),
             currency: product.price.currency(),
-            total_stock: column(product.total_stock),
             sale_start: product.sale_start,
             sale_end: product.sale_end,
         }
@@ -69,6 +67,8 @@ pub(super) struct SaleRow {
     paused: bool,
     #[diesel(sql_type = sql_types::Nullable<sql_types::Integer>)]
     highest_unit: Option<i32>,
+    #[diesel(sql_type = sql_types::Nullable<sql_types::Integer>)]
+    lower_stock_to: Option<i32>,
 }
 
 impl TryFrom<SaleRow> for LedgerSale {
@@ -85,6 +85,7 @@ impl TryFrom<SaleRow> for LedgerSale {
                 paused: row.paused,
             },
             highest_unit: number(row.highest_unit.unwrap_or(0)),
+            lower_stock_to: row.lower_stock_to.map(number),
         })
     }
 }
@@ -115,6 +116,8 @@ pub(super) struct ClassifyRow {
     pub(super) id: Uuid,
     #[diesel(sql_type = sql_types::Nullable<sql_types::Integer>)]
     total_stock: Option<i32>,
+    #[diesel(sql_type = sql_types::Nullable<sql_types::BigInt>)]
+    epoch: Option<i64>,
     #[diesel(sql_type = sql_types::Bool)]
     revoked: bool,
     #[diesel(sql_type = sql_types::Nullable<sql_types::Uuid>)]
@@ -128,7 +131,7 @@ pub(super) struct ClassifyRow {
 }
 
 impl ClassifyRow {
-    pub(super) fn obstacles(self) -> Obstacles {
+    pub(super) fn obstacles(&self) -> Obstacles {
         let mine = (self.mine_id, self.mine_unit, self.mine_admitted_at);
         Obstacles {
             total_stock: self.total_stock.map(number),
@@ -138,6 +141,7 @@ impl ClassifyRow {
                 _ => None,
             },
             unit_taken: self.taken,
+            epoch: self.epoch.unwrap_or(0).unsigned_abs(),
         }
     }
 }

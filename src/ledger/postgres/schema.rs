@@ -14,6 +14,7 @@ diesel::table! {
         sale_end -> Nullable<Timestamptz>,
         paused -> Bool,
         epoch -> BigInt,
+        lower_stock_to -> Nullable<Integer>,
         created_at -> Timestamptz,
         updated_at -> Timestamptz,
     }

@@ -1,6 +1,6 @@
 -- Says what stands in the way of purchases that were not inserted: ?1 as in persist.sql.
 SELECT item.value ->> 'id' AS id,
-       products.total_stock,
+       products.total_stock, products.epoch,
        revocations.purchase_id IS NOT NULL AS revoked,
        mine.id AS mine_id, mine.unit AS mine_unit, mine.admitted_at AS mine_admitted_at,
        taken.id IS NOT NULL AS taken

@@ -13,7 +13,7 @@ use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 use futures_util::{FutureExt, future::BoxFuture};
 use tokio::sync::Mutex;
 
-use super::{LedgerError, LedgerSale, Verdict, Writer, purchase_id};
+use super::{Admitted, LedgerError, LedgerSale, Verdict, Writer, purchase_id};
 use crate::domain::{Product, ProductId, Purchase, Revocation, UserId};
 use rows::{ClassifyRow, CountRow, IdRow, PurchaseRow, RevocationRow, SaleRow};
 
@@ -99,7 +99,7 @@ impl SqliteLedger {
 
     pub(super) async fn persist(
         &self,
-        batch: Vec<Purchase>,
+        batch: Vec<Admitted>,
         _writer: Writer,
     ) -> Result<Vec<Verdict>, LedgerError> {
         self.transaction("persist", move |connection| {
@@ -120,8 +120,8 @@ impl SqliteLedger {
                 for row in rows {
                     obstacles.insert(purchase_id(&row.id)?, row);
                 }
-                let verdict = |purchase: &Purchase| match obstacles.get(&purchase.id) {
-                    Some(row) => Ok(row.obstacles()?.verdict(purchase)),
+                let verdict = |item: &Admitted| match obstacles.get(&item.purchase.id) {
+                    Some(row) => Ok(row.obstacles()?.verdict(item)),
                     None => Err(LedgerError::Corrupt("a purchase that was not classified")),
                 };
                 batch.iter().map(verdict).collect()

@@ -3,18 +3,19 @@
 use chrono::{DateTime, Utc};
 use diesel::{QueryableByName, sql_types};
 
-use super::{LedgerError, LedgerSale, ProductId, Purchase, Revocation, UserId, purchase_id};
+use super::{Admitted, LedgerError, LedgerSale, ProductId, Purchase, Revocation, UserId, purchase_id};
 use crate::domain::Terms;
 use crate::ledger::verdict::Obstacles;
 
 /// A batch as `persist.sql` takes it.
-pub(super) fn to_json(batch: &[Purchase]) -> String {
-    let item = |purchase: &Purchase| {
+pub(super) fn to_json(batch: &[Admitted]) -> String {
+    let item = |Admitted { epoch, purchase }: &Admitted| {
         serde_json::json!({
             "id": purchase.id,
             "product_id": purchase.product.as_str(),
             "user_id": purchase.user.as_str(),
             "unit": purchase.unit,
+            "epoch": i64::try_from(*epoch).unwrap_or(i64::MAX),
             "admitted_at": purchase.admitted_at.timestamp_millis(),
         })
     };
@@ -74,6 +75,7 @@ impl TryFrom<SaleRow> for LedgerSale {
                 paused: row.paused,
             },
             highest_unit: unit(row.highest_unit.unwrap_or(0))?,
+            lower_stock_to: None,
         })
     }
 }
@@ -122,6 +124,8 @@ pub(super) struct ClassifyRow {
     pub(super) id: String,
     #[diesel(sql_type = sql_types::Nullable<sql_types::BigInt>)]
     total_stock: Option<i64>,
+    #[diesel(sql_type = sql_types::Nullable<sql_types::BigInt>)]
+    epoch: Option<i64>,
     #[diesel(sql_type = sql_types::Bool)]
     revoked: bool,
     #[diesel(sql_type = sql_types::Nullable<sql_types::Text>)]
@@ -145,6 +149,7 @@ impl ClassifyRow {
             revoked: self.revoked,
             mine,
             unit_taken: self.taken,
+            epoch: self.epoch.unwrap_or(0).unsigned_abs(),
         })
     }
 }

@@ -1,0 +1,1 @@
+ALTER TABLE products DROP COLUMN lower_stock_to;
