@@ -8,8 +8,7 @@
 --       {"SOLD_OUT"} {"UPCOMING"} {"ENDED"} {"PAUSED"}
 --       {"NOT_READY"}   no state, or state of another incarnation of this server: nothing may be sold from it
 --
--- Keeps: a unit is taken, its winner written and its outbox entry made together or not at all, and
--- next - #free = number of buyers. Everything that could fail is read before the first write, and the first
+-- Keeps: a unit is taken, its winner written and its outbox entry made together or not at all. Everything that could fail is read before the first write, and the first
 -- write (XADD) is the only one whose key was not read: Lua has no rollback.
 -- Running it twice is safe: the second run answers PURCHASED with the purchase id of the first.
 

@@ -5,8 +5,10 @@
 //! route, a stopped server) is noticed within [`WATCH_INTERVAL`] + the response time-out.
 
 use std::{
-    cell::Cell,
-    sync::{Arc, PoisonError, RwLock},
+    sync::{
+        Arc, PoisonError, RwLock,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
@@ -21,6 +23,8 @@ const WATCH_INTERVAL: Duration = Duration::from_secs(1);
 /// A working connection, and which run of the server it leads to.
 #[derive(Clone)]
 pub(super) struct Live {
+    /// The how many-th connection of its slot it is.
+    generation: u64,
     pub(super) connection: MultiplexedConnection,
     /// `run_id` of the server at the time of connecting. A server that restarted has another one: whatever it
     /// still holds may be older than what it had answered, so it must not sell from it before a rebuild.
@@ -37,6 +41,8 @@ pub(super) struct Link {
 #[derive(Default)]
 struct Slot {
     live: RwLock<Option<Live>>,
+    /// The latest connection that broke in use.
+    broken_generation: AtomicU64,
     broken: Notify,
 }
 
@@ -50,6 +56,7 @@ impl Use<'_> {
     /// Turns a driver's error into ours, and has the connection replaced if it is to blame.
     pub(super) fn failed(&self, error: RedisError) -> GateError {
         if error.is_io_error() && !error.is_timeout() {
+            self.slot.broken_generation.fetch_max(self.live.generation, Ordering::Relaxed);
             self.slot.broken.notify_one();
         }
         error.into()
@@ -72,23 +79,29 @@ impl Link {
         Self { slots, _supervisors: Arc::new(supervisors) }
     }
 
-    /// The connection of this thread: threads are spread over the connections once, in turn.
+    /// The connection of this thread, or another one while it is away. Each thread has its own, at random, so that
+    /// they don't contend for one.
     pub(super) fn get(&self) -> Result<Use<'_>, GateError> {
         thread_local! {
-            static TURN: Cell<usize> = Cell::new(fastrand::usize(..));
+            static TURN: usize = fastrand::usize(..);
         }
-        let turn = TURN.with(Cell::get);
-        let not_connected = || GateError::Unavailable("not connected".to_owned());
-        let slot = self.slots.get(turn % self.slots.len()).ok_or_else(not_connected)?;
-        let live = slot.live.read().unwrap_or_else(PoisonError::into_inner).clone();
-        Ok(Use { live: live.ok_or_else(not_connected)?, slot })
+        let first = TURN.with(|turn| turn % self.slots.len());
+        let (before, from) = self.slots.split_at(first);
+        let connected = from.iter().chain(before).find_map(|slot| Some(Use { live: slot.live()?, slot }));
+        connected.ok_or_else(|| GateError::Unavailable("not connected".to_owned()))
+    }
+}
+
+impl Slot {
+    fn live(&self) -> Option<Live> {
+        self.live.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
 async fn supervise(slot: Arc<Slot>, client: Client, config: AsyncConnectionConfig, dependency: Dependency) {
     let mut backoff = Backoff::default();
-    loop {
-        match connect(&client, &config).await {
+    for generation in 1.. {
+        match connect(&client, &config, generation).await {
             Ok(live) => {
                 set(&slot, Some(live.clone()));
                 dependency.up();
@@ -107,14 +120,16 @@ fn set(slot: &Slot, live: Option<Live>) {
     *slot.live.write().unwrap_or_else(PoisonError::into_inner) = live;
 }
 
-async fn connect(client: &Client, config: &AsyncConnectionConfig) -> RedisResult<Live> {
+async fn connect(client: &Client, config: &AsyncConnectionConfig, generation: u64) -> RedisResult<Live> {
     let mut connection = client.get_multiplexed_async_connection_with_config(config).await?;
     // A server that is still loading its data refuses INFO's neighbours but not INFO; PING tells.
     redis::cmd("PING").query_async::<()>(&mut connection).await?;
     let info: redis::InfoDict = redis::cmd("INFO").query_async(&mut connection).await?;
     warn_of_unsafe_settings(&info);
-    let server = info.get::<String>("run_id").unwrap_or_default();
-    Ok(Live { connection, server: server.into() })
+    // Without it, one incarnation of the server could not be told from another.
+    let unknown = || RedisError::from((redis::ErrorKind::UnexpectedReturnType, "INFO has no run_id"));
+    let server = info.get::<String>("run_id").filter(|id| !id.is_empty()).ok_or_else(unknown)?;
+    Ok(Live { generation, connection, server: server.into() })
 }
 
 /// Settings under which Redis would lose winners by itself.
@@ -132,8 +147,12 @@ async fn watch(slot: &Slot, live: Live) -> String {
     let mut connection = live.connection;
     loop {
         tokio::select! {
-            () = slot.broken.notified() => return "the connection broke".to_owned(),
+            () = slot.broken.notified() => {}
             () = tokio::time::sleep(WATCH_INTERVAL) => {}
+        }
+        // A failure on an earlier connection says nothing of this one.
+        if slot.broken_generation.load(Ordering::Relaxed) >= live.generation {
+            return "the connection broke".to_owned();
         }
         if let Err(error) = redis::cmd("PING").query_async::<()>(&mut connection).await {
             return error.to_string();

@@ -1,5 +1,6 @@
 #!lua
--- Deletes the outbox entries of purchases that the ledger has committed (or that are dead-lettered).
+-- Deletes the outbox entries of purchases that the ledger has committed (or that are dead-lettered). Where only an
+-- entry's milliseconds are known, the purchase id finds it.
 --
 -- KEYS  1 sale   2 outbox
 -- ARGV  1 epoch, then pairs: entry id (or only its milliseconds), purchase id

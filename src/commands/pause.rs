@@ -9,7 +9,8 @@ use crate::domain::ProductId;
 
 /// Pause a sale: attempts are answered PAUSED from then on
 ///
-/// Takes effect within a second, in both modes, and holds until `flashsale resume`, across restarts too. Needs
+/// Takes effect within a second while a `work` (or the embedded `serve`) is up, and holds until `flashsale resume`,
+/// across restarts and rebuilds too. Needs
 /// DATABASE_URL (and the other two), or the data directory of the embedded mode.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:

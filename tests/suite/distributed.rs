@@ -51,7 +51,7 @@ impl Own {
     }
 }
 
-fn catalogue(total_stock: u32) -> tempfile::NamedTempFile {
+pub(crate) fn catalogue(total_stock: u32) -> tempfile::NamedTempFile {
     let file = tempfile::NamedTempFile::new().expect("file");
     let text = format!(
         "[[products]]\nid = \"{ID}\"\nname = \"Thing\"\nprice = \"1\"\ncurrency = \"USD\"\ntotal_stock = {total_stock}"
@@ -66,7 +66,7 @@ async fn outbox_len(services: &Services) -> i64 {
 }
 
 /// Waits until everything that was admitted is in the ledger, and nothing is on its way.
-async fn drained(services: &Services, rows: i64) {
+pub(crate) async fn drained(services: &Services, rows: i64) {
     eventually("all rows are there", SOON, async || {
         (services.count("SELECT count(*) FROM purchases").await == rows).then_some(())
     })

@@ -12,5 +12,6 @@ mod embedded;
 mod gate;
 mod http_limits;
 mod ledger;
+mod restock;
 mod tidy;
 mod worker;
