@@ -29,6 +29,8 @@ pub mod ledger;
 
 pub mod recovery;
 
+pub mod audit;
+
 pub mod commands;
 
 pub mod clock;

@@ -7,7 +7,7 @@ use flashsale::commands::{Cli, run};
 
 fn main() -> ExitCode {
     match run(Cli::parse()) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => {
             eprintln!("flashsale: {error:#}");
             ExitCode::FAILURE

@@ -15,9 +15,11 @@ const TASKS_DEADLINE: Duration = Duration::from_secs(2);
 
 /// Runs a command, with the token that is cancelled at the first signal. Fails if the command takes longer
 /// than [`DEADLINE`] from then on, or a second signal arrives.
-pub async fn graceful<Running>(command: impl FnOnce(CancellationToken) -> Running) -> anyhow::Result<()>
+pub async fn graceful<Ended, Running>(
+    command: impl FnOnce(CancellationToken) -> Running,
+) -> anyhow::Result<Ended>
 where
-    Running: Future<Output = anyhow::Result<()>>,
+    Running: Future<Output = anyhow::Result<Ended>>,
 {
     let stop = CancellationToken::new();
     let mut terminate = signal(SignalKind::terminate()).context("no handler for SIGTERM")?;

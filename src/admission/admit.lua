@@ -1,7 +1,7 @@
 #!lua
 -- Decides one purchase attempt.
 --
--- KEYS  1 sale (hash)   2 free (list)   3 buyers (hash)   4 outbox (stream)
+-- KEYS  1 sale (hash)   2 free (list)   3 buyers (hash)   4 outbox (stream)   5 dead (set)
 -- ARGV  1 user   2 purchase id to give if the user wins   3 run id of the server as its connection knows it
 -- Reply {"SUCCESS", unit, purchase id, entry id, epoch}
 --       {"PURCHASED", unit, purchase id, entry id, epoch, in flight (1|0)}   the user's one purchase
@@ -22,6 +22,9 @@ local mine = redis.call('HGET', KEYS[3], ARGV[1])
 if mine then
   local unit, id, entry = string.match(mine, '^(%d+) (%S+) (%S+)$')
   local in_flight = #redis.call('XRANGE', KEYS[4], entry, entry)
+  if in_flight == 0 then
+    in_flight = redis.call('SISMEMBER', KEYS[5], id)
+  end
   return {'PURCHASED', unit, id, entry, sale[1], in_flight}
 end
 

@@ -3,11 +3,11 @@
 //! Its state is made by a rebuild from the ledger at every start, as in Redis.
 
 use std::{
-    collections::{BTreeMap, HashMap, VecDeque},
+    collections::{BTreeMap, HashMap, HashSet, VecDeque},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use super::{Admission, EntryKey, Found, GateError, Opening, Reassignment, WithdrawnUnit};
+use super::{Admission, Contents, EntryKey, Found, GateError, Opening, Reassignment, WithdrawnUnit};
 use crate::clock::Clock;
 use crate::domain::{EntryId, OutboxEntry, ProductId, Purchase, PurchaseId, PurchaseState, SaleState};
 use crate::domain::{Terms, UserId};
@@ -39,6 +39,8 @@ struct Sale {
     free: VecDeque<u32>,
     buyers: HashMap<UserId, Winner>,
     outbox: BTreeMap<EntryId, OutboxEntry>,
+    /// Purchases that are dead-lettered.
+    dead: HashSet<PurchaseId>,
     last_entry: EntryId,
 }
 
@@ -126,18 +128,33 @@ impl EmbeddedGate {
         Ok(range.take(limit).map(|(_, entry)| entry.clone()).collect())
     }
 
+    pub(super) fn contents(&self, product: &ProductId) -> Result<Contents, GateError> {
+        let mut state = self.lock();
+        let sale = state.ready(product)?;
+        let winners = sale.buyers.iter().map(|(user, winner)| sale.entry(product, user, winner).purchase);
+        let mut winners: Vec<_> = winners.collect();
+        winners.sort_by_key(|winner| winner.unit);
+        Ok(Contents { winners, free: sale.free.iter().copied().collect() })
+    }
+
     #[expect(clippy::unnecessary_wraps, reason = "one signature for both gates")]
     pub(super) fn settle(
         &self,
         product: &ProductId,
         epoch: u64,
         entries: &[EntryKey],
+        dead: bool,
     ) -> Result<(), GateError> {
         let mut state = self.lock();
         let Some(sale) = state.sales.get_mut(product).filter(|sale| sale.epoch == epoch) else {
             return Ok(());
         };
         for &EntryKey { millis, sequence, purchase } in entries {
+            if dead {
+                sale.dead.insert(purchase);
+            } else {
+                sale.dead.remove(&purchase);
+            }
             if let Some(sequence) = sequence {
                 sale.outbox.remove(&EntryId { millis, sequence });
             } else {
@@ -164,6 +181,7 @@ impl EmbeddedGate {
         let admitted = sale.buyers.get(&withdrawn.user).copied();
         let Some(winner) = admitted.filter(|winner| winner.id == withdrawn.id) else { return Ok(()) };
         sale.outbox.remove(&winner.entry);
+        sale.dead.remove(&winner.id);
         match stands {
             Some(stands) => drop(sale.buyers.insert(withdrawn.user.clone(), Winner::from_ledger(stands))),
             None => drop(sale.buyers.remove(&withdrawn.user)),
@@ -276,6 +294,7 @@ impl EmbeddedGate {
             free,
             buyers,
             outbox: BTreeMap::new(),
+            dead: HashSet::new(),
             last_entry: EntryId::FIRST,
         };
         state.fences.remove(product);
@@ -367,7 +386,7 @@ impl Sale {
     }
 
     fn state_of(&self, winner: &Winner) -> PurchaseState {
-        if self.outbox.contains_key(&winner.entry) {
+        if self.outbox.contains_key(&winner.entry) || self.dead.contains(&winner.id) {
             PurchaseState::Pending
         } else {
             PurchaseState::Confirmed

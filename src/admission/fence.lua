@@ -1,7 +1,7 @@
 #!lua
 -- Stops admission for a rebuild: the sale is left with nothing but the epoch that may open it.
 --
--- KEYS  1 sale   2 outbox
+-- KEYS  1 sale   2 outbox   3 dead
 -- ARGV  1 epoch of the rebuild
 -- Reply 1 when stopped, 0 when a later rebuild has stopped or opened it already
 --
@@ -21,5 +21,8 @@ redis.call('DEL', KEYS[1])
 redis.call('HSET', KEYS[1], 'fence', ARGV[1])
 if not is(KEYS[2], 'stream') then
   redis.call('DEL', KEYS[2])
+end
+if not is(KEYS[3], 'set') then
+  redis.call('DEL', KEYS[3])
 end
 return 1

@@ -13,6 +13,8 @@ pub struct Keys {
     pub buyers: String,
     /// Stream: admitted purchases that the ledger doesn't have yet.
     pub outbox: String,
+    /// Set: ids of purchases that are in the dead-letter queue.
+    pub dead: String,
     /// What a rebuild has staged of `free`.
     pub staged_free: String,
     /// What a rebuild has staged of `buyers`.
@@ -28,6 +30,7 @@ impl Keys {
             free: key("free"),
             buyers: key("buyers"),
             outbox: key("outbox"),
+            dead: key("dead"),
             staged_free: key(&format!("free:epoch-{epoch}")),
             staged_buyers: key(&format!("buyers:epoch-{epoch}")),
         }

@@ -61,6 +61,15 @@ pub enum Reassignment {
     NoUnitLeft,
 }
 
+/// Who has which unit, and which units came back.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Contents {
+    /// Everybody's purchase.
+    pub winners: Vec<Purchase>,
+    /// Returned units.
+    pub free: Vec<u32>,
+}
+
 /// Says which outbox entry a purchase has: by the entry's id, or by its time where only that is known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct EntryKey {
@@ -133,14 +142,25 @@ impl Gate {
         on_either!(self, gate => gate.outbox(product, after, up_to, limit))
     }
 
-    /// Deletes outbox entries of purchases that are settled: in the ledger, revoked or dead-lettered.
+    /// Everybody who has a unit, in the order of the units, and the returned units. Page by page: it is whole only
+    /// while nobody buys.
+    pub async fn contents(&self, product: &ProductId) -> Result<Contents, GateError> {
+        on_either!(self, gate => gate.contents(product))
+    }
+
+    /// Deletes outbox entries of purchases that the ledger has.
     pub async fn settle(
         &self,
         product: &ProductId,
         epoch: u64,
         entries: &[EntryKey],
     ) -> Result<(), GateError> {
-        on_either!(self, gate => gate.settle(product, epoch, entries))
+        on_either!(self, gate => gate.settle(product, epoch, entries, false))
+    }
+
+    /// Deletes outbox entries of purchases that the dead-letter queue has. They stay pending.
+    pub async fn bury(&self, product: &ProductId, epoch: u64, entries: &[EntryKey]) -> Result<(), GateError> {
+        on_either!(self, gate => gate.settle(product, epoch, entries, true))
     }
 
     /// Takes the admission of a purchase back. `stands`: the user's purchase in the ledger, if there is one; if

@@ -1,7 +1,7 @@
 #!lua
 -- Puts a staged snapshot in place: the last step of a rebuild, after which the sale is ready.
 --
--- KEYS  1 sale   2 free   3 buyers   4 outbox   5 staged free   6 staged buyers
+-- KEYS  1 sale   2 free   3 buyers   4 outbox   5 staged free   6 staged buyers   7 dead
 -- ARGV  1 epoch   2 total   3 next   4 opens_ms or ""   5 closes_ms or ""   6 paused (1|0)
 --       7 run id of the server   8 "1": purchases of this sale were revoked
 -- Reply "OPEN" | "STALE": not this epoch's fence stands, but a later one, or none since Redis was lost again
@@ -20,7 +20,7 @@ end
 if redis.call('LLEN', KEYS[5]) + redis.call('HLEN', KEYS[6]) ~= tonumber(ARGV[3]) then
   return 'INCOMPLETE'
 end
-redis.call('UNLINK', KEYS[1], KEYS[2], KEYS[3], KEYS[4])
+redis.call('UNLINK', KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[7])
 for staged, final in pairs({[KEYS[5]] = KEYS[2], [KEYS[6]] = KEYS[3]}) do
   if redis.call('EXISTS', staged) == 1 then
     redis.call('RENAME', staged, final)

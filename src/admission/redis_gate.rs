@@ -6,7 +6,8 @@ use deadpool_redis::{Connection, Pool};
 use redis::{AsyncConnectionConfig, Client, Script, streams::StreamRangeReply};
 
 use super::{
-    Admission, EntryKey, Found, GateError, Keys, Opening, Reassignment, WithdrawnUnit, link::Link, replies,
+    Admission, Contents, EntryKey, Found, GateError, Keys, Opening, Reassignment, WithdrawnUnit, link::Link,
+    replies,
 };
 use crate::dependency::Dependency;
 use crate::domain::{EntryId, OutboxEntry, ProductId, Purchase, PurchaseId, SaleState, Terms, UserId};
@@ -110,7 +111,7 @@ impl RedisGate {
         let keys = self.keys(product);
         let mut in_use = self.0.link.get()?;
         let mut script = self.0.scripts.admit.prepare_invoke();
-        script.key(&keys.sale).key(&keys.free).key(&keys.buyers).key(&keys.outbox);
+        script.key(&keys.sale).key(&keys.free).key(&keys.buyers).key(&keys.outbox).key(&keys.dead);
         script.arg(user.as_str()).arg(id.to_string()).arg(&*in_use.live.server);
         let reply = script.invoke_async(&mut in_use.live.connection).await;
         match replies::admission(&reply.map_err(|error| in_use.failed(error))?, product, user)? {
@@ -133,7 +134,7 @@ impl RedisGate {
         let keys = self.keys(product);
         let mut in_use = self.0.link.get()?;
         let mut script = self.0.scripts.find.prepare_invoke();
-        script.key(&keys.sale).key(&keys.buyers).key(&keys.outbox);
+        script.key(&keys.sale).key(&keys.buyers).key(&keys.outbox).key(&keys.dead);
         script.arg(user.as_str()).arg(&*in_use.live.server);
         let reply = script.invoke_async(&mut in_use.live.connection).await;
         replies::found(&reply.map_err(|error| in_use.failed(error))?, product, user)
@@ -162,11 +163,35 @@ impl RedisGate {
         }
     }
 
+    pub(super) async fn contents(&self, product: &ProductId) -> Result<Contents, GateError> {
+        let keys = self.keys(product);
+        let mut connection = self.pooled().await?;
+        let free = redis::cmd("LRANGE").arg(keys.free).arg(0).arg(-1).query_async(&mut connection).await?;
+        let mut contents = Contents { free, winners: Vec::new() };
+        let mut cursor = 0_u64;
+        loop {
+            let mut scan = redis::cmd("HSCAN");
+            scan.arg(&keys.buyers).arg(cursor).arg("COUNT").arg(1000);
+            let (next, page): (u64, Vec<(String, String)>) = scan.query_async(&mut connection).await?;
+            for (user, value) in page {
+                contents.winners.push(replies::winner(product, &user, &value)?);
+            }
+            cursor = next;
+            if cursor == 0 {
+                // A scan may show a field twice.
+                contents.winners.sort_by_key(|winner| (winner.unit, winner.id));
+                contents.winners.dedup();
+                return Ok(contents);
+            }
+        }
+    }
+
     pub(super) async fn settle(
         &self,
         product: &ProductId,
         epoch: u64,
         entries: &[EntryKey],
+        dead: bool,
     ) -> Result<(), GateError> {
         /// A script holds up everything else.
         const ENTRIES_MAX: usize = 1000;
@@ -174,7 +199,7 @@ impl RedisGate {
         let mut connection = self.pooled().await?;
         for entries in entries.chunks(ENTRIES_MAX) {
             let mut script = self.0.scripts.settle.prepare_invoke();
-            script.key(&keys.sale).key(&keys.outbox).arg(epoch);
+            script.key(&keys.sale).key(&keys.outbox).key(&keys.dead).arg(epoch).arg(u8::from(dead));
             for entry in entries {
                 let id = match entry.sequence {
                     Some(sequence) => EntryId { millis: entry.millis, sequence }.to_string(),
@@ -196,7 +221,7 @@ impl RedisGate {
         let keys = self.keys(&withdrawn.product);
         let mut connection = self.pooled().await?;
         let mut script = self.0.scripts.withdraw.prepare_invoke();
-        script.key(&keys.sale).key(&keys.free).key(&keys.buyers).key(&keys.outbox);
+        script.key(&keys.sale).key(&keys.free).key(&keys.buyers).key(&keys.outbox).key(&keys.dead);
         script.arg(withdrawn.user.as_str()).arg(withdrawn.id.to_string());
         script.arg(stands.map(winner).unwrap_or_default()).arg(u8::from(unit == WithdrawnUnit::Returns));
         Ok(script.invoke_async(&mut connection).await?)
@@ -234,7 +259,13 @@ impl RedisGate {
         let keys = self.keys(product);
         let mut connection = self.pooled().await?;
         let mut script = self.0.scripts.fence.prepare_invoke();
-        Ok(script.key(keys.sale).key(keys.outbox).arg(epoch).invoke_async(&mut connection).await?)
+        Ok(script
+            .key(keys.sale)
+            .key(keys.outbox)
+            .key(keys.dead)
+            .arg(epoch)
+            .invoke_async(&mut connection)
+            .await?)
     }
 
     pub(super) async fn unstage(&self, product: &ProductId, epoch: u64) -> Result<(), GateError> {
@@ -274,7 +305,7 @@ impl RedisGate {
         let mut connection = self.pooled().await?;
         let mut script = self.0.scripts.open.prepare_invoke();
         script.key(&keys.sale).key(&keys.free).key(&keys.buyers).key(&keys.outbox);
-        script.key(&keys.staged_free).key(&keys.staged_buyers);
+        script.key(&keys.staged_free).key(&keys.staged_buyers).key(&keys.dead);
         script.arg(epoch).arg(terms.total_stock).arg(next);
         script.arg(millis(terms.opens_at)).arg(millis(terms.closes_at)).arg(u8::from(terms.paused));
         script.arg(&*server).arg(u8::from(revoked));

@@ -125,6 +125,24 @@ fn instant(millis: &str) -> Result<Option<DateTime<chrono::Utc>>, GateError> {
     read.map(Some).ok_or_else(|| malformed(&format!("{millis:?} is not a time")))
 }
 
+/// A field of `buyers`: user, and `unit id entry`.
+pub(super) fn winner(product: &ProductId, user: &str, value: &str) -> Result<Purchase, GateError> {
+    let read = || {
+        let mut parts = value.split(' ');
+        let (unit, id, entry) = (parts.next()?.parse().ok()?, parts.next()?.parse().ok()?, parts.next()?);
+        let entry: EntryId = entry.parse().ok()?;
+        let user = UserId::parse(user).ok()?;
+        Some(Purchase {
+            id: PurchaseId(id),
+            product: product.clone(),
+            user,
+            unit,
+            admitted_at: entry.admitted_at(),
+        })
+    };
+    read().ok_or_else(|| malformed(&format!("the winner {user:?} is {value:?}")))
+}
+
 /// Entries as `XRANGE` gives them, without those that are none of ours: they must not stop the others.
 pub(super) fn outbox(reply: redis::streams::StreamRangeReply, product: &ProductId) -> Vec<OutboxEntry> {
     let entry = |stream_id: redis::streams::StreamId| {

@@ -1,9 +1,9 @@
 #!lua
--- Deletes the outbox entries of purchases that the ledger has committed (or that are dead-lettered). Where only an
--- entry's milliseconds are known, the purchase id finds it.
+-- Deletes the outbox entries of purchases that the ledger has committed, or that are dead-lettered: those are noted
+-- as dead, and stay pending. Where only an entry's milliseconds are known, the purchase id finds it.
 --
--- KEYS  1 sale   2 outbox
--- ARGV  1 epoch, then pairs: entry id (or only its milliseconds), purchase id
+-- KEYS  1 sale   2 outbox   3 dead
+-- ARGV  1 epoch   2 "1": they are dead-lettered, then pairs: entry id (or only its milliseconds), purchase id
 -- Reply number of entries deleted
 --
 -- Keeps: an entry of another epoch is never touched, so a late message can't delete what it doesn't know of.
@@ -13,8 +13,12 @@ if redis.call('HGET', KEYS[1], 'epoch') ~= ARGV[1] then
   return 0
 end
 local deleted = 0
-for i = 2, #ARGV, 2 do
+local note = ARGV[2] == '1' and 'SADD' or redis.call('EXISTS', KEYS[3]) == 1 and 'SREM'
+for i = 3, #ARGV, 2 do
   local entry, id = ARGV[i], ARGV[i + 1]
+  if note then
+    redis.call(note, KEYS[3], id)
+  end
   if string.find(entry, '-', 1, true) then
     deleted = deleted + redis.call('XDEL', KEYS[2], entry)
   else

@@ -1,7 +1,7 @@
 #!lua
 -- Takes an admission back that the ledger could not accept.
 --
--- KEYS  1 sale   2 free   3 buyers   4 outbox
+-- KEYS  1 sale   2 free   3 buyers   4 outbox   5 dead
 -- ARGV  1 user   2 purchase id
 --       3 what stands instead: the user's purchase in the ledger as "unit id entry", or "" (then it is revoked)
 --       4 "1": its unit is nobody's and returns to free; "0": it belongs to someone else
@@ -15,6 +15,7 @@ if not redis.call('HGET', KEYS[1], 'epoch') then
   return 0
 end
 redis.call('LLEN', KEYS[2])
+redis.call('SCARD', KEYS[5])
 local mine = redis.call('HGET', KEYS[3], ARGV[1])
 if ARGV[3] == '' then
   redis.call('HSET', KEYS[1], 'revoked', 1)
@@ -27,6 +28,7 @@ if id ~= ARGV[2] then
   return 0
 end
 redis.call('XDEL', KEYS[4], entry)
+redis.call('SREM', KEYS[5], id)
 if ARGV[3] == '' then
   redis.call('HDEL', KEYS[3], ARGV[1])
 else

@@ -14,7 +14,7 @@ use tokio::{
 };
 
 use super::{
-    BrokerError, RabbitOptions, embedded,
+    BrokerError, Past, RabbitOptions, embedded,
     publisher::{connect, within},
 };
 
@@ -23,6 +23,8 @@ use super::{
 pub struct Delivery {
     /// The message.
     pub body: Vec<u8>,
+    /// What happened to it before.
+    pub past: Past,
     /// To be used once the ledger has committed everything in it, or the dead-letter queue has it.
     pub acknowledge: Acknowledge,
 }
@@ -128,7 +130,8 @@ impl Consumer {
                 let receiver = held.as_mut().ok_or(BrokerError::NotCommitted)?;
                 let embedded::Envelope { body, confirm } =
                     receiver.recv().await.ok_or(BrokerError::NotCommitted)?;
-                Ok(Delivery { body, acknowledge: Acknowledge::Embedded(confirm) })
+                let acknowledge = Acknowledge::Embedded(confirm);
+                Ok(Delivery { body, past: Past::default(), acknowledge })
             }
         }
     }
@@ -160,5 +163,6 @@ impl Consumer {
 }
 
 fn delivered(delivery: lapin::message::Delivery) -> Delivery {
-    Delivery { body: delivery.data, acknowledge: Acknowledge::Rabbit(Box::new(delivery.acker)) }
+    let past = Past::read(delivery.properties.headers().as_ref());
+    Delivery { body: delivery.data, past, acknowledge: Acknowledge::Rabbit(Box::new(delivery.acker)) }
 }

@@ -4,6 +4,7 @@
 //! comes when the worker acks, that is, after the ledger's commit.
 
 mod consumer;
+mod dead_letters;
 mod embedded;
 mod message;
 mod publisher;
@@ -12,6 +13,7 @@ mod topology;
 use std::time::Duration;
 
 pub use consumer::{Acknowledge, Consumer, Delivery, QueueState};
+pub use dead_letters::{DeadLetter, DeadLetters, Past};
 pub use embedded::EmbeddedBroker;
 pub use message::{DeadReason, DeadReasonClass, Decoded, Item, Message};
 pub use publisher::RabbitPublisher;
@@ -132,10 +134,23 @@ impl Broker {
 
     /// Puts a message that can never succeed into the dead-letter queue, with its reason; returns when it is
     /// safe there. The embedded broker has no such queue and refuses.
-    pub async fn dead_letter(&self, body: Vec<u8>, reason: &DeadReason) -> Result<(), BrokerError> {
+    pub async fn dead_letter(
+        &self,
+        body: Vec<u8>,
+        reason: &DeadReason,
+        past: Past,
+    ) -> Result<(), BrokerError> {
         match self {
-            Self::Rabbit { publisher, .. } => publisher.dead_letter(body, reason).await,
+            Self::Rabbit { publisher, .. } => publisher.dead_letter(body, reason, past).await,
             Self::Embedded(_) => Err(BrokerError::NotCommitted),
+        }
+    }
+
+    /// Takes hold of all dead letters. The embedded broker has none.
+    pub async fn dead_letters(&self) -> Result<Option<DeadLetters>, BrokerError> {
+        match self {
+            Self::Rabbit { publisher, options, .. } => Ok(Some(DeadLetters::hold(options, publisher).await?)),
+            Self::Embedded(_) => Ok(None),
         }
     }
 }

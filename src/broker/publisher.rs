@@ -17,7 +17,8 @@ use lapin::{
 };
 use tokio::{sync::Notify, task::JoinSet, time::timeout};
 
-use super::{BrokerError, DeadReason, RabbitOptions, Topology, topology::text};
+use super::{BrokerError, DeadReason, Past, RabbitOptions, Topology, dead_letters};
+use crate::clock::Clock;
 use crate::dependency::{Backoff, Dependency};
 
 /// How often a connection that nobody uses is looked at.
@@ -31,6 +32,7 @@ struct Inner {
     slot: Arc<Slot>,
     topology: Topology,
     publish_timeout: Duration,
+    clock: Clock,
     _supervisor: JoinSet<()>,
 }
 
@@ -59,7 +61,13 @@ impl RabbitPublisher {
         let mut supervisor = JoinSet::new();
         supervisor.spawn(supervise(slot.clone(), options.clone(), dependency.clone()));
         let (topology, publish_timeout) = (options.topology.clone(), options.publish_timeout);
-        Ok(Self(Arc::new(Inner { slot, topology, publish_timeout, _supervisor: supervisor })))
+        Ok(Self(Arc::new(Inner {
+            slot,
+            topology,
+            publish_timeout,
+            clock: Clock::system(),
+            _supervisor: supervisor,
+        })))
     }
 
     pub(super) fn generation(&self) -> u64 {
@@ -70,10 +78,19 @@ impl RabbitPublisher {
         self.send(&self.0.topology.purchases, &body, FieldTable::default()).await
     }
 
-    pub(super) async fn dead_letter(&self, body: Vec<u8>, reason: &DeadReason) -> Result<(), BrokerError> {
-        let mut headers = FieldTable::default();
-        headers.insert("reason".into(), text(reason.class.as_str()));
-        headers.insert("detail".into(), text(shortened(&reason.detail)));
+    /// Publishes a dead letter to the workers, with what happened to it before.
+    pub(super) async fn publish_again(&self, body: &[u8], headers: FieldTable) -> Result<(), BrokerError> {
+        self.send(&self.0.topology.purchases, body, headers).await
+    }
+
+    pub(super) async fn dead_letter(
+        &self,
+        body: Vec<u8>,
+        reason: &DeadReason,
+        past: Past,
+    ) -> Result<(), BrokerError> {
+        let past = past.once_more(self.0.clock.now());
+        let headers = dead_letters::headers(reason.class.as_str(), shortened(&reason.detail), past);
         self.send(&self.0.topology.dead, &body, headers).await
     }
 

@@ -57,10 +57,12 @@ impl Topology {
     }
 }
 
-/// A quorum queue is replicated, and confirms after its log is on disk.
+/// A quorum queue is replicated, and confirms after its log is on disk. Looking at a dead letter counts as a delivery:
+/// without a limit of its own, newer versions of RabbitMQ would drop one after 20 looks.
 fn dead_arguments() -> FieldTable {
     let mut arguments = FieldTable::default();
     arguments.insert("x-queue-type".into(), text("quorum"));
+    arguments.insert("x-delivery-limit".into(), AMQPValue::LongLongInt(i32::MAX.into()));
     arguments
 }
 

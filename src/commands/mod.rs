@@ -5,7 +5,9 @@
     reason = "these doc comments are the --help texts, where backticks would show"
 )]
 
+mod audit;
 mod data_dir;
+mod dead_letters;
 mod healthcheck;
 mod migrate;
 mod pause;
@@ -14,12 +16,13 @@ mod stores;
 mod web;
 mod work;
 
-use std::path::PathBuf;
+use std::{path::PathBuf, process::ExitCode};
 
 use anyhow::Context;
 use clap::{Args, Parser, Subcommand};
 
 use crate::config::{Layers, Settings};
+use crate::domain::ProductId;
 use crate::shutdown;
 
 const ABOUT: &str =
@@ -77,7 +80,26 @@ enum Command {
     Migrate(migrate::Migrate),
     Pause(pause::Pause),
     Resume(pause::Resume),
+    Audit(audit::Audit),
+    DeadLetters(dead_letters::DeadLetters),
     Healthcheck(healthcheck::Healthcheck),
+}
+
+/// Of which product a command speaks.
+#[derive(Debug, Args)]
+struct Which {
+    /// The product; without it, the first of the catalogue
+    #[arg(long, value_name = "ID")]
+    product: Option<String>,
+}
+
+impl Which {
+    fn product(&self, settings: &Settings) -> anyhow::Result<ProductId> {
+        match &self.product {
+            Some(id) => Ok(ProductId::parse(id)?),
+            None => settings.catalogue.first().map(|product| product.id.clone()).context("no product"),
+        }
+    }
 }
 
 fn key_and_value(text: &str) -> Result<(String, String), String> {
@@ -110,20 +132,25 @@ impl Overrides {
 }
 
 /// Runs the command to its end.
-pub fn run(cli: Cli) -> anyhow::Result<()> {
+pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     let Cli { overrides, command } = cli;
     // The parser keeps only the later group of them.
     let given = std::env::args().filter(|word| word == "--set" || word.starts_with("--set=")).count();
     anyhow::ensure!(given == overrides.set.len(), "give all --set either before the command or all after it");
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("no runtime")?;
-    let ended = runtime.block_on(shutdown::graceful(async |stop| match command {
-        Command::Serve(command) => command.run(&overrides, stop).await,
-        Command::Work(command) => command.run(&overrides, stop).await,
-        Command::Web(command) => command.run(&overrides, stop).await,
-        Command::Migrate(command) => command.run(&overrides, stop).await,
-        Command::Pause(command) => command.run(&overrides).await,
-        Command::Resume(command) => command.run(&overrides).await,
-        Command::Healthcheck(command) => command.run().await,
+    let ended = runtime.block_on(shutdown::graceful(async |stop| {
+        match command {
+            Command::Serve(command) => command.run(&overrides, stop).await?,
+            Command::Work(command) => command.run(&overrides, stop).await?,
+            Command::Web(command) => command.run(&overrides, stop).await?,
+            Command::Migrate(command) => command.run(&overrides, stop).await?,
+            Command::Pause(command) => command.run(&overrides).await?,
+            Command::Resume(command) => command.run(&overrides).await?,
+            Command::Audit(command) => return Ok(command.run(&overrides).await),
+            Command::DeadLetters(command) => command.run(&overrides).await?,
+            Command::Healthcheck(command) => command.run().await?,
+        }
+        Ok(ExitCode::SUCCESS)
     }));
     // Everything that matters is done. Tearing the runtime down would wait for connections that hang, and make the
     // broker's driver panic in a thread of its own; the end of the process is cleaner.

@@ -1,11 +1,10 @@
 //! `flashsale pause` and `flashsale resume`
 
-use anyhow::{Context, bail, ensure};
+use anyhow::{bail, ensure};
 use clap::Args;
 
-use super::{Overrides, data_dir::DataDir, migrate::open_ledger};
+use super::{Overrides, Which, data_dir::DataDir, migrate::open_ledger};
 use crate::config::Mode;
-use crate::domain::ProductId;
 
 /// Pause a sale: attempts are answered PAUSED from then on
 ///
@@ -31,13 +30,6 @@ pub(super) struct Resume {
     which: Which,
 }
 
-#[derive(Debug, Args)]
-struct Which {
-    /// The product; without it, the first of the catalogue
-    #[arg(long, value_name = "ID")]
-    product: Option<String>,
-}
-
 impl Pause {
     pub(super) async fn run(self, overrides: &Overrides) -> anyhow::Result<()> {
         set_paused(overrides, self.which, true).await
@@ -52,10 +44,7 @@ impl Resume {
 
 async fn set_paused(overrides: &Overrides, which: Which, paused: bool) -> anyhow::Result<()> {
     let settings = overrides.settings(&[])?;
-    let product = match &which.product {
-        Some(id) => ProductId::parse(id)?,
-        None => settings.catalogue.first().map(|product| product.id.clone()).context("no product")?,
-    };
+    let product = which.product(&settings)?;
     if let Mode::Embedded { data_dir } = &settings.mode {
         let database = DataDir::database(data_dir);
         ensure!(database.exists(), "there is no {}: has `flashsale serve` run here?", database.display());

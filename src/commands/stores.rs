@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
-use anyhow::Context;
+use anyhow::{Context, bail, ensure};
 use tokio_util::sync::CancellationToken;
 
 use super::data_dir::DataDir;
 use crate::admission::{EmbeddedGate, Gate, RedisGate, RedisOptions};
+use crate::audit::Sources;
 use crate::broker::{Broker, EmbeddedBroker, RabbitOptions, RabbitPublisher, Topology};
 use crate::clock::Clock;
 use crate::config::{Mode, Services, Settings};
@@ -72,6 +73,36 @@ fn connect_services(settings: &Settings, services: &Services, role: &str) -> any
         ledger: Ledger::Postgres(ledger),
     };
     Ok(Connected { stores, dependencies, data_dir: None })
+}
+
+/// The stores as an operator's command reads them. Waits a little for the services, and fails if they are away.
+pub(super) async fn sources(settings: &Settings, role: &str) -> anyhow::Result<Sources> {
+    /// A connection takes milliseconds, where there is something to connect to.
+    const PATIENCE: Duration = Duration::from_secs(10);
+    if let Mode::Embedded { data_dir } = &settings.mode {
+        let database = DataDir::database(data_dir);
+        ensure!(database.exists(), "there is no {}: has `flashsale serve` run here?", database.display());
+        let ledger = Ledger::Sqlite(SqliteLedger::open(&database).await?);
+        return Ok(Sources { ledger, gate: None, broker: None });
+    }
+    let Connected { stores, dependencies, .. } = connect(settings, role).await?;
+    let connecting = async {
+        while dependencies.iter().any(|dependency| dependency.outage().is_some()) {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        stores.ledger.ping().await
+    };
+    match tokio::time::timeout(PATIENCE, connecting).await {
+        Ok(reached) => reached?,
+        Err(_elapsed) => {
+            let away: Vec<_> = dependencies
+                .iter()
+                .filter_map(|dependency| Some(format!("{}: {}", dependency.name(), dependency.outage()?)))
+                .collect();
+            bail!("not reachable: {}", away.join("; "));
+        }
+    }
+    Ok(Sources { ledger: stores.ledger, gate: Some(stores.gate), broker: Some(stores.broker) })
 }
 
 fn redis_options(settings: &Settings, services: &Services) -> RedisOptions {

@@ -39,6 +39,23 @@ pub struct Admitted {
     pub purchase: Purchase,
 }
 
+/// A dead letter that was given up.
+#[derive(Clone, Debug)]
+pub struct Discard {
+    /// Names the letter.
+    pub letter_id: String,
+    /// A purchase in it, if it holds any.
+    pub purchase: Option<PurchaseId>,
+    /// The message, as it is.
+    pub body: Vec<u8>,
+    /// Why it was a dead letter.
+    pub letter_reason: String,
+    /// Who gave it up.
+    pub discarded_by: String,
+    /// And why.
+    pub reason: String,
+}
+
 impl Admitted {
     /// An epoch that is never too old: for a product whose admission is stopped, so that nothing it holds can have
     /// been handed out anew.
@@ -152,9 +169,18 @@ impl Ledger {
         on_either!(self, ledger => ledger.revocation_of(product, user))
     }
 
-    /// How many purchases of a product were taken back.
-    pub async fn revocations(&self, product: &ProductId) -> Result<u64, LedgerError> {
+    /// Every purchase of a product that was taken back, and whose it was.
+    pub async fn revocations(&self, product: &ProductId) -> Result<Vec<(PurchaseId, UserId)>, LedgerError> {
         on_either!(self, ledger => ledger.revocations(product))
+    }
+
+    /// Records that an operator gave a dead letter up. Doing it again changes nothing. SQLite has none: the
+    /// embedded broker keeps no dead letters.
+    pub async fn record_discard(&self, discard: Discard) -> Result<(), LedgerError> {
+        match self {
+            Self::Postgres(ledger) => ledger.record_discard(discard).await,
+            Self::Sqlite(_) => Err(LedgerError::Corrupt("a dead letter of the embedded broker")),
+        }
     }
 
     /// A page of a product's purchases in the order of their units, from the one after `after_unit`.

@@ -7,7 +7,7 @@ use std::{collections::HashSet, time::Duration};
 use tokio::time::{Instant, sleep, timeout};
 
 use super::{Recovery, RecoveryError};
-use crate::broker::{Acknowledge, Consumer, Delivery, Message};
+use crate::broker::{Acknowledge, Consumer, Delivery, Message, Past};
 use crate::domain::{EntryId, ProductId};
 use crate::worker::{Batch, Mode};
 
@@ -83,7 +83,8 @@ impl Recovery {
             let mut batch = Batch::default();
             for message in Message::group(page) {
                 let (confirm, _nobody_waits) = tokio::sync::oneshot::channel();
-                batch.add(Delivery { body: message.encode(), acknowledge: Acknowledge::Embedded(confirm) });
+                let acknowledge = Acknowledge::Embedded(confirm);
+                batch.add(Delivery { body: message.encode(), past: Past::default(), acknowledge });
             }
             batch.step(&self.stores, mode).await?;
         }

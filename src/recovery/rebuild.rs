@@ -72,7 +72,7 @@ impl Recovery {
         let Stopped { product, epoch } = stopped;
         let started = Instant::now();
         let Loaded { buyers, free } = load(&self.stores.ledger, &self.stores.gate, product, *epoch).await?;
-        let revoked = self.stores.ledger.revocations(product).await? > 0;
+        let revoked = !self.stores.ledger.revocations(product).await?.is_empty();
         let sales = self.stores.ledger.sales().await?;
         let sale = sales.into_iter().find(|sale| sale.product == *product);
         let terms = sale.ok_or_else(|| LedgerError::UnknownProduct(product.clone()))?.terms;

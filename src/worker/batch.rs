@@ -7,7 +7,7 @@ use super::{
     conflict::{self, Settled},
 };
 use crate::admission::{EntryKey, GateError};
-use crate::broker::{BrokerError, DeadReason, DeadReasonClass, Delivery, Item, Message};
+use crate::broker::{BrokerError, DeadReason, DeadReasonClass, Delivery, Item, Message, Past};
 use crate::domain::{OutboxEntry, ProductId, PurchaseId};
 use crate::ledger::{Admitted, Ledger, LedgerError, Verdict, Writer};
 
@@ -34,7 +34,7 @@ pub struct Batch {
     deliveries: Vec<Delivery>,
     items: Vec<BatchItem>,
     /// What can never succeed, not yet in the dead-letter queue.
-    dead: Vec<(Vec<u8>, DeadReason)>,
+    dead: Vec<(Vec<u8>, DeadReason, Past)>,
 }
 
 /// A purchase to be recorded, with the epoch that admitted it.
@@ -42,18 +42,21 @@ pub struct Batch {
 struct BatchItem {
     epoch: u64,
     item: Item,
+    past: Past,
 }
 
 impl Batch {
     /// Adds a message.
     pub fn add(&mut self, delivery: Delivery) {
+        let past = delivery.past;
         match Message::decode(&delivery.body) {
             Ok(decoded) => {
                 let epoch = decoded.message.epoch;
-                self.items.extend(decoded.message.items.into_iter().map(|item| BatchItem { epoch, item }));
-                self.dead.extend(decoded.bad);
+                let items = decoded.message.items.into_iter();
+                self.items.extend(items.map(|item| BatchItem { epoch, item, past }));
+                self.dead.extend(decoded.bad.into_iter().map(|(body, reason)| (body, reason, past)));
             }
-            Err(reason) => self.dead.push((delivery.body.clone(), reason)),
+            Err(reason) => self.dead.push((delivery.body.clone(), reason, past)),
         }
         self.deliveries.push(delivery);
     }
@@ -97,17 +100,17 @@ impl Batch {
                 Settled::Dead(reason) => dead.push((item, reason)),
             }
         }
-        recorded.delete(stores).await;
+        recorded.delete(stores, false).await;
         let mut buried = Entries::default();
         for (item, reason) in dead {
             let product = item.item.purchase.product.clone();
             let alone = Message { epoch: item.epoch, product, items: vec![item.item.clone()] };
-            put_away(stores, alone.encode(), &reason).await?;
+            put_away(stores, alone.encode(), &reason, item.past).await?;
             buried.add(&item.item.purchase.product, item.epoch, key_of(&item.item));
         }
-        buried.delete(stores).await;
-        while let Some((body, reason)) = self.dead.last() {
-            put_away(stores, body.clone(), reason).await?;
+        buried.delete(stores, true).await;
+        while let Some((body, reason, past)) = self.dead.last() {
+            put_away(stores, body.clone(), reason, *past).await?;
             self.dead.pop();
         }
         Ok(())
@@ -115,7 +118,7 @@ impl Batch {
 
     /// A verdict on each purchase; `Err(reason)`: the database refuses its values.
     async fn persist(&self, stores: &Stores, mode: &Mode) -> Result<Vec<Judged>, LedgerError> {
-        let admitted = |BatchItem { epoch, item }: &BatchItem| Admitted {
+        let admitted = |BatchItem { epoch, item, .. }: &BatchItem| Admitted {
             epoch: mode.epoch_of(&item.purchase.product, *epoch),
             purchase: item.purchase.clone(),
         };
@@ -149,11 +152,16 @@ impl Entries {
         self.0.entry((product.clone(), epoch)).or_default().push(key);
     }
 
-    async fn delete(self, stores: &Stores) {
+    async fn delete(self, stores: &Stores, dead: bool) {
         for ((product, epoch), entries) in self.0 {
             // Redis is away, or was rebuilt: the rows stand. An entry that stays is swept, found recorded, and
             // deleted then.
-            if let Err(error) = stores.gate.settle(&product, epoch, &entries).await {
+            let deleted = if dead {
+                stores.gate.bury(&product, epoch, &entries).await
+            } else {
+                stores.gate.settle(&product, epoch, &entries).await
+            };
+            if let Err(error) = deleted {
                 tracing::debug!(%error, %product, "outbox entries stay for the sweeper");
             }
         }
@@ -184,8 +192,13 @@ async fn persist(
     }
 }
 
-async fn put_away(stores: &Stores, body: Vec<u8>, reason: &DeadReason) -> Result<(), BrokerError> {
-    stores.broker.dead_letter(body, reason).await?;
+async fn put_away(
+    stores: &Stores,
+    body: Vec<u8>,
+    reason: &DeadReason,
+    past: Past,
+) -> Result<(), BrokerError> {
+    stores.broker.dead_letter(body, reason, past).await?;
     let DeadReason { class, detail } = reason;
     tracing::warn!(reason = class.as_str(), "dead-lettered: {detail:.500}");
     Ok(())

@@ -6,6 +6,7 @@
 mod support;
 
 mod api;
+mod audit;
 mod config;
 mod distributed;
 mod embedded;

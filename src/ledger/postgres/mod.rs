@@ -18,7 +18,7 @@ use diesel_async::{
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 use futures_util::{FutureExt, future::BoxFuture};
 
-use super::{Admitted, LedgerError, LedgerSale, Verdict, Writer, column, number};
+use super::{Admitted, Discard, LedgerError, LedgerSale, Verdict, Writer, column, number};
 use crate::domain::{Product, ProductId, Purchase, PurchaseId, Revocation, UserId};
 use crate::service_url::ServiceUrl;
 pub use leader::Leader;
@@ -267,13 +267,33 @@ impl PostgresLedger {
         Ok(row.map(|(id, reason)| Revocation { id: PurchaseId(id), reason }))
     }
 
-    pub(super) async fn revocations(&self, product: &ProductId) -> Result<u64, LedgerError> {
-        let count: i64 = revocations::table
+    pub(super) async fn revocations(
+        &self,
+        product: &ProductId,
+    ) -> Result<Vec<(PurchaseId, UserId)>, LedgerError> {
+        let rows: Vec<(uuid::Uuid, String)> = revocations::table
             .filter(revocations::product_id.eq(product.as_str()))
-            .count()
-            .get_result(&mut self.connection().await?)
+            .select((revocations::purchase_id, revocations::user_id))
+            .load(&mut self.connection().await?)
             .await?;
-        Ok(count.unsigned_abs())
+        let user = |text: &str| UserId::parse(text).map_err(|_why| LedgerError::Corrupt("user id"));
+        rows.into_iter().map(|(id, text)| Ok((PurchaseId(id), user(&text)?))).collect()
+    }
+
+    pub(super) async fn record_discard(&self, discard: Discard) -> Result<(), LedgerError> {
+        sql_query(
+            "INSERT INTO discards (letter_id, purchase_id, body, letter_reason, discarded_by, reason)
+             VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING",
+        )
+        .bind::<sql_types::Text, _>(discard.letter_id)
+        .bind::<sql_types::Nullable<sql_types::Uuid>, _>(discard.purchase.map(|id| id.0))
+        .bind::<sql_types::Binary, _>(discard.body)
+        .bind::<sql_types::Text, _>(discard.letter_reason)
+        .bind::<sql_types::Text, _>(discard.discarded_by)
+        .bind::<sql_types::Text, _>(discard.reason)
+        .execute(&mut self.connection().await?)
+        .await?;
+        Ok(())
     }
 
     pub(super) async fn purchases(

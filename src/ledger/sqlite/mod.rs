@@ -14,8 +14,8 @@ use futures_util::{FutureExt, future::BoxFuture};
 use tokio::sync::Mutex;
 
 use super::{Admitted, LedgerError, LedgerSale, Verdict, Writer, purchase_id};
-use crate::domain::{Product, ProductId, Purchase, Revocation, UserId};
-use rows::{ClassifyRow, CountRow, IdRow, PurchaseRow, RevocationRow, SaleRow};
+use crate::domain::{Product, ProductId, Purchase, PurchaseId, Revocation, UserId};
+use rows::{ClassifyRow, CountRow, IdRow, PurchaseRow, RevocationRow, RevokedRow, SaleRow};
 
 const MIGRATIONS: EmbeddedMigrations = embed_migrations!("migrations/sqlite");
 
@@ -179,12 +179,16 @@ impl SqliteLedger {
         row.map(RevocationRow::revocation).transpose()
     }
 
-    pub(super) async fn revocations(&self, product: &ProductId) -> Result<u64, LedgerError> {
-        let row: CountRow = sql_query("SELECT count(*) AS count FROM revocations WHERE product_id = ?1")
-            .bind::<sql_types::Text, _>(product.as_str())
-            .get_result(&mut *self.connection.lock().await)
-            .await?;
-        Ok(row.count.unsigned_abs())
+    pub(super) async fn revocations(
+        &self,
+        product: &ProductId,
+    ) -> Result<Vec<(PurchaseId, UserId)>, LedgerError> {
+        let rows: Vec<RevokedRow> =
+            sql_query("SELECT purchase_id, user_id FROM revocations WHERE product_id = ?1")
+                .bind::<sql_types::Text, _>(product.as_str())
+                .load(&mut *self.connection.lock().await)
+                .await?;
+        rows.into_iter().map(RevokedRow::revoked).collect()
     }
 
     pub(super) async fn purchases(

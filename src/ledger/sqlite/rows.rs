@@ -3,7 +3,9 @@
 use chrono::{DateTime, Utc};
 use diesel::{QueryableByName, sql_types};
 
-use super::{Admitted, LedgerError, LedgerSale, ProductId, Purchase, Revocation, UserId, purchase_id};
+use super::{
+    Admitted, LedgerError, LedgerSale, ProductId, Purchase, PurchaseId, Revocation, UserId, purchase_id,
+};
 use crate::domain::Terms;
 use crate::ledger::verdict::Obstacles;
 
@@ -115,6 +117,21 @@ pub(super) struct RevocationRow {
 impl RevocationRow {
     pub(super) fn revocation(self) -> Result<Revocation, LedgerError> {
         Ok(Revocation { id: purchase_id(&self.purchase_id)?, reason: self.reason })
+    }
+}
+
+#[derive(QueryableByName)]
+pub(super) struct RevokedRow {
+    #[diesel(sql_type = sql_types::Text)]
+    purchase_id: String,
+    #[diesel(sql_type = sql_types::Text)]
+    user_id: String,
+}
+
+impl RevokedRow {
+    pub(super) fn revoked(self) -> Result<(PurchaseId, UserId), LedgerError> {
+        let user = UserId::parse(&self.user_id).map_err(|_why| LedgerError::Corrupt("user id"))?;
+        Ok((purchase_id(&self.purchase_id)?, user))
     }
 }
 

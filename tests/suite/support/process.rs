@@ -18,7 +18,20 @@ const START: Duration = Duration::from_mins(1);
 pub(crate) struct Flashsale {
     child: Child,
     lines: Arc<Mutex<Vec<String>>>,
+    printed: Arc<Mutex<Vec<String>>>,
     arguments: String,
+}
+
+/// Reads lines until the other end is closed.
+fn collect(from: impl std::io::Read + Send + 'static) -> Arc<Mutex<Vec<String>>> {
+    let lines: Arc<Mutex<Vec<String>>> = Arc::default();
+    let written = lines.clone();
+    std::thread::spawn(move || {
+        for line in BufReader::new(from).lines().map_while(Result::ok) {
+            written.lock().expect("lines").push(line);
+        }
+    });
+    lines
 }
 
 impl Flashsale {
@@ -26,15 +39,20 @@ impl Flashsale {
     pub(crate) fn spawn(arguments: &[&str], variables: &[(&str, &str)]) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_flashsale"));
         command.args(arguments).env_clear().envs(variables.iter().copied());
-        let mut child = command.stdin(Stdio::null()).stderr(Stdio::piped()).spawn().expect("flashsale");
-        let lines: Arc<Mutex<Vec<String>>> = Arc::default();
-        let (stderr, written) = (child.stderr.take().expect("stderr"), lines.clone());
-        std::thread::spawn(move || {
-            for line in BufReader::new(stderr).lines().map_while(Result::ok) {
-                written.lock().expect("lines").push(line);
-            }
-        });
-        Self { child, lines, arguments: arguments.join(" ") }
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().expect("flashsale");
+        let lines = collect(child.stderr.take().expect("stderr"));
+        let printed = collect(child.stdout.take().expect("stdout"));
+        Self { child, lines, printed, arguments: arguments.join(" ") }
+    }
+
+    /// What it has written to its standard output, once it has ended.
+    pub(crate) fn printed(&self) -> String {
+        // The thread that reads it lets go of it at the end.
+        while Arc::strong_count(&self.printed) > 1 {
+            std::thread::yield_now();
+        }
+        self.printed.lock().expect("lines").join("\n")
     }
 
     /// What it has logged so far.

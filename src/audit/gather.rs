@@ -1,0 +1,144 @@
+//! Reads what the stores hold of one product, once nothing is on its way any more.
+
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep};
+
+use super::{AdmissionState, Evidence};
+use crate::admission::{Gate, GateError};
+use crate::broker::{Broker, BrokerError, DeadLetter};
+use crate::domain::{EntryId, OutboxEntry, ProductId, Purchase, Terms};
+use crate::ledger::{Ledger, LedgerError};
+
+/// Rows and outbox entries read at a time.
+const PAGE: u32 = 5_000;
+/// How often the stores are asked whether everything has arrived.
+const PATIENCE: Duration = Duration::from_millis(250);
+
+/// Why the evidence is not complete.
+#[derive(Debug, thiserror::Error)]
+pub enum GatherError {
+    /// The ledger can't be read.
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+    /// Admission can't be read.
+    #[error(transparent)]
+    Gate(#[from] GateError),
+    /// The queues can't be read.
+    #[error(transparent)]
+    Broker(#[from] BrokerError),
+    /// The ledger has no such product.
+    #[error("there is no product {0} in the ledger")]
+    UnknownProduct(ProductId),
+    /// Purchases were still on their way when the time was up.
+    #[error("{in_flight} purchases are still on their way, {queued} messages in the queue")]
+    Unsettled {
+        /// In the outbox.
+        in_flight: u64,
+        /// Ready in the queue.
+        queued: u32,
+    },
+}
+
+/// The stores of a system; `None` where one can't be read from here (the embedded mode's, from another process).
+#[derive(Clone, Debug)]
+pub struct Sources {
+    /// Who bought which unit.
+    pub ledger: Ledger,
+    /// Admission.
+    pub gate: Option<Gate>,
+    /// The queues.
+    pub broker: Option<Broker>,
+}
+
+impl Sources {
+    /// Waits until outbox and queue are empty, at most until `patience` has passed.
+    pub async fn settle(&self, product: &ProductId, patience: Duration) -> Result<(), GatherError> {
+        self.terms(product).await?;
+        let deadline = Instant::now() + patience;
+        loop {
+            let looked = self.on_their_way(product).await;
+            match looked {
+                Ok((0, 0)) => return Ok(()),
+                Ok((in_flight, queued)) if Instant::now() > deadline => {
+                    return Err(GatherError::Unsettled { in_flight, queued });
+                }
+                Err(error) if Instant::now() > deadline => return Err(error),
+                _ => sleep(PATIENCE).await,
+            }
+        }
+    }
+
+    async fn terms(&self, product: &ProductId) -> Result<Terms, GatherError> {
+        let sales = self.ledger.sales().await?;
+        let sale = sales.into_iter().find(|sale| sale.product == *product);
+        Ok(sale.ok_or_else(|| GatherError::UnknownProduct(product.clone()))?.terms)
+    }
+
+    async fn on_their_way(&self, product: &ProductId) -> Result<(u64, u32), GatherError> {
+        let in_flight = match &self.gate {
+            Some(gate) => gate.sale(product).await?.in_flight,
+            None => 0,
+        };
+        Ok((in_flight, self.queued().await?.unwrap_or(0)))
+    }
+
+    async fn queued(&self) -> Result<Option<u32>, BrokerError> {
+        let Some(broker) = &self.broker else { return Ok(None) };
+        let queue = broker.drain().await?;
+        let state = queue.state().await;
+        queue.close().await;
+        Ok(Some(state?.ready))
+    }
+
+    /// Reads everything. In this order nothing that moves on meanwhile is missed: winners, outbox, queues, rows.
+    pub async fn gather(&self, product: &ProductId) -> Result<Evidence, GatherError> {
+        let admission = match &self.gate {
+            Some(gate) => Some(admission(gate, product).await?),
+            None => None,
+        };
+        let queued = self.queued().await?;
+        let dead = self.dead(product).await?;
+        let terms = self.terms(product).await?;
+        let mut rows = Vec::new();
+        loop {
+            let last = rows.last().map_or(0, |row: &Purchase| row.unit);
+            let page = self.ledger.purchases(product, last, PAGE).await?;
+            if page.is_empty() {
+                break;
+            }
+            rows.extend(page);
+        }
+        let revocations = self.ledger.revocations(product).await?;
+        let revocations =
+            revocations.into_iter().map(|(id, user)| (id.to_string(), user.to_string())).collect();
+        Ok(Evidence { terms, rows, revocations, admission, queued, dead })
+    }
+
+    async fn dead(&self, product: &ProductId) -> Result<Vec<Purchase>, BrokerError> {
+        let Some(broker) = &self.broker else { return Ok(Vec::new()) };
+        let Some(letters) = broker.dead_letters().await? else { return Ok(Vec::new()) };
+        let mut dead: Vec<_> = letters.letters().flat_map(DeadLetter::purchases).collect();
+        letters.close().await;
+        dead.retain(|purchase| purchase.product == *product);
+        dead.sort_by_key(|purchase| purchase.id);
+        dead.dedup_by_key(|purchase| purchase.id);
+        Ok(dead)
+    }
+}
+
+async fn admission(gate: &Gate, product: &ProductId) -> Result<AdmissionState, GateError> {
+    let contents = gate.contents(product).await?;
+    let end = EntryId { millis: u64::MAX, sequence: u64::MAX };
+    let mut outbox = Vec::new();
+    loop {
+        let after = outbox.last().map_or(EntryId::FIRST, |entry: &OutboxEntry| entry.id);
+        let page = gate.outbox(product, after, end, PAGE as usize).await?;
+        if page.is_empty() {
+            break;
+        }
+        outbox.extend(page);
+    }
+    let sale = gate.sale(product).await?;
+    Ok(AdmissionState { sale, winners: contents.winners, free: contents.free, outbox })
+}

@@ -1,0 +1,197 @@
+//! The dead-letter queue as an operator sees it: letters are looked at while they are held, and what is neither
+//! replayed nor removed goes back to the queue.
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use lapin::{
+    Acker, Connection,
+    options::{BasicAckOptions, BasicGetOptions},
+    types::{AMQPValue, FieldTable, ShortString},
+};
+use serde::Serialize;
+use tokio::time::timeout;
+use uuid::Uuid;
+
+use super::{
+    BrokerError, Message, RabbitOptions, RabbitPublisher,
+    publisher::{connect, within},
+    topology::text,
+};
+use crate::domain::{OutboxEntry, Purchase};
+
+/// Most letters that are held at a time.
+const HELD_MAX: usize = 100_000;
+
+/// What has happened to a message before: it travels with it, from dead letter to replay to dead letter.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Past {
+    /// How often it was dead-lettered.
+    pub tries: u32,
+    /// When it was first, in milliseconds since 1970.
+    pub first_seen: Option<i64>,
+}
+
+impl Past {
+    pub(super) fn read(headers: Option<&FieldTable>) -> Self {
+        let number = |name: &str| {
+            let value = headers.and_then(|headers| headers.inner().get(name))?;
+            value.as_long_long_int().or_else(|| value.as_long_int().map(i64::from))
+        };
+        let tries = number("tries").and_then(|tries| u32::try_from(tries).ok()).unwrap_or(0);
+        Self { tries, first_seen: number("first-seen") }
+    }
+
+    /// After one more failure.
+    pub(super) fn once_more(self, now: DateTime<Utc>) -> Self {
+        let first_seen = self.first_seen.or_else(|| Some(now.timestamp_millis()));
+        Self { tries: self.tries.saturating_add(1), first_seen }
+    }
+
+    pub(super) fn write(self, headers: &mut FieldTable) {
+        headers.insert("tries".into(), AMQPValue::LongLongInt(self.tries.into()));
+        if let Some(first_seen) = self.first_seen {
+            headers.insert("first-seen".into(), AMQPValue::LongLongInt(first_seen));
+        }
+    }
+}
+
+/// A message that could never be recorded, or that RabbitMQ gave up.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DeadLetter {
+    /// Names it: the beginning of a hash of its body, so that it is the same at each look.
+    pub id: String,
+    /// The kind of reason; `delivery-limit` where RabbitMQ gave it up.
+    pub reason: String,
+    /// The details, for a person.
+    pub detail: String,
+    /// What happened to it before.
+    #[serde(flatten)]
+    pub past: Past,
+    /// The message, as it is.
+    #[serde(serialize_with = "as_text")]
+    pub body: Vec<u8>,
+}
+
+fn as_text<S: serde::Serializer>(body: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&String::from_utf8_lossy(body))
+}
+
+impl DeadLetter {
+    /// The purchases in it, where it can be read, as entries of the epoch that admitted them.
+    pub fn entries(&self) -> Vec<OutboxEntry> {
+        let Ok(decoded) = Message::decode(&self.body) else { return Vec::new() };
+        let epoch = decoded.message.epoch;
+        decoded.message.items.iter().map(|item| item.entry(epoch)).collect()
+    }
+
+    /// The purchases in it.
+    pub fn purchases(&self) -> Vec<Purchase> {
+        self.entries().into_iter().map(|entry| entry.purchase).collect()
+    }
+}
+
+/// The dead letters, held.
+pub struct DeadLetters {
+    connection: Connection,
+    publisher: RabbitPublisher,
+    held: Vec<(DeadLetter, Acker)>,
+}
+
+impl std::fmt::Debug for DeadLetters {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(out, "DeadLetters({})", self.held.len())
+    }
+}
+
+impl DeadLetters {
+    /// Takes hold of all of them.
+    pub(super) async fn hold(
+        options: &RabbitOptions,
+        publisher: &RabbitPublisher,
+    ) -> Result<Self, BrokerError> {
+        let (connection, channel) = within(options, async {
+            let connection = connect(options, "dead-letters").await?;
+            let channel = connection.create_channel().await?;
+            options.topology.declare(&channel).await?;
+            Ok((connection, channel))
+        })
+        .await?;
+        let queue = ShortString::from(options.topology.dead.as_str());
+        let mut held = Vec::new();
+        while held.len() < HELD_MAX {
+            let getting = channel.basic_get(queue.clone(), BasicGetOptions::default());
+            let got = timeout(options.connect_timeout, getting)
+                .await
+                .map_err(|_elapsed| BrokerError::NotConnected)??;
+            let Some(message) = got else { break };
+            held.push((letter(&message.delivery), message.delivery.acker));
+        }
+        Ok(Self { connection, publisher: publisher.clone(), held })
+    }
+
+    /// What is held.
+    pub fn letters(&self) -> impl Iterator<Item = &DeadLetter> {
+        self.held.iter().map(|(letter, _)| letter)
+    }
+
+    /// Sends the letters with this id to the workers again, and removes them once the broker has confirmed that.
+    /// How many there were.
+    pub async fn replay(&mut self, id: &str) -> Result<usize, BrokerError> {
+        let mut replayed = 0;
+        for (letter, acker) in self.held.extract_if(.., |(letter, _)| letter.id == id) {
+            let mut headers = FieldTable::default();
+            letter.past.write(&mut headers);
+            self.publisher.publish_again(&letter.body, headers).await?;
+            acker.ack(BasicAckOptions::default()).await?;
+            replayed += 1;
+        }
+        Ok(replayed)
+    }
+
+    /// Removes the letters with this id. What was in them must be recorded elsewhere.
+    pub async fn remove(&mut self, id: &str) -> Result<usize, BrokerError> {
+        let mut removed = 0;
+        for (_, acker) in self.held.extract_if(.., |(letter, _)| letter.id == id) {
+            acker.ack(BasicAckOptions::default()).await?;
+            removed += 1;
+        }
+        Ok(removed)
+    }
+
+    /// Gives the rest back to the queue.
+    pub async fn close(self) {
+        let closing = self.connection.close(200, "done".into());
+        if !matches!(timeout(Duration::from_secs(2), closing).await, Ok(Ok(()))) {
+            tracing::debug!("the connection to the dead letters did not close in order");
+        }
+    }
+}
+
+fn letter(delivery: &lapin::message::Delivery) -> DeadLetter {
+    let headers = delivery.properties.headers().as_ref();
+    let header = |name: &str| {
+        let value = headers.and_then(|headers| headers.inner().get(name))?;
+        value.as_long_string().map(ToString::to_string)
+    };
+    let hash = Uuid::new_v5(&Uuid::NAMESPACE_OID, &delivery.data);
+    DeadLetter {
+        id: hash.simple().to_string().chars().take(12).collect(),
+        reason: header("reason").unwrap_or_else(|| "delivery-limit".to_owned()),
+        detail: header("detail")
+            .unwrap_or_else(|| "RabbitMQ gave it up after too many deliveries".to_owned()),
+        past: Past::read(headers),
+        body: delivery.data.clone(),
+    }
+}
+
+/// The headers of a dead letter.
+pub(super) fn headers(reason: &str, detail: &str, past: Past) -> FieldTable {
+    let mut headers = FieldTable::default();
+    headers.insert("reason".into(), text(reason));
+    headers.insert("detail".into(), text(detail));
+    past.write(&mut headers);
+    headers
+}

@@ -1,0 +1,300 @@
+//! The audit: that it finds each kind of wrong, says when a run proves nothing, and holds on the real system.
+
+use std::{collections::HashMap, io::Write};
+
+use chrono::{DateTime, TimeDelta};
+use flashsale::{
+    audit::{AdmissionState, Answer, Attempt, Evidence, Fault, History, Kind, Operation, Verdict, audit},
+    domain::{ProductId, Purchase, PurchaseId, SaleState, Terms, UserId},
+};
+use serde_json::{Value, json};
+
+use crate::{
+    distributed::{catalogue, drained},
+    support::{
+        SOON,
+        http::{buy, client, get, ready},
+        process::Flashsale,
+        services::Services,
+    },
+};
+
+/// A sale of three units in which everything went well: a, b and c have one each, and d was told `SOLD_OUT`.
+struct Run {
+    evidence: Evidence,
+    history: History,
+}
+
+fn at(millis: i64) -> DateTime<chrono::Utc> {
+    DateTime::from_timestamp_millis(millis).expect("time")
+}
+
+fn purchase(user: &str, unit: u32) -> Purchase {
+    Purchase {
+        id: PurchaseId::generate(at(1_000)),
+        product: ProductId::parse("p").expect("id"),
+        user: UserId::parse(user).expect("user"),
+        unit,
+        admitted_at: at(1_000 + i64::from(unit)),
+    }
+}
+
+fn attempt(operation: Operation, user: &str, start: i64, answer: Answer) -> Attempt {
+    let (user, product) = (user.to_owned(), "p".to_owned());
+    Attempt { operation, user, product, start, end: start + 5, kind: Kind::Ok, answer: Some(answer) }
+}
+
+fn told(status: &str, purchase: &Purchase, state: &str) -> Answer {
+    Answer {
+        status: Some(status.to_owned()),
+        purchase_id: Some(purchase.id.to_string()),
+        unit: Some(purchase.unit),
+        state: Some(state.to_owned()),
+        durability: (status == "SUCCESS").then(|| "broker".to_owned()),
+        has_purchased: None,
+    }
+}
+
+fn sold_out() -> Answer {
+    Answer { status: Some("SOLD_OUT".to_owned()), ..Answer::default() }
+}
+
+impl Run {
+    fn good() -> Self {
+        let rows = vec![purchase("a", 1), purchase("b", 2), purchase("c", 3)];
+        let terms =
+            Terms { total_stock: 3, opens_at: Some(at(1_000)), closes_at: Some(at(9_000)), paused: false };
+        let sale =
+            SaleState { epoch: 1, terms: terms.clone(), next: 3, remaining: 0, in_flight: 0, now: at(5_000) };
+        let admission = AdmissionState { sale, winners: rows.clone(), free: Vec::new(), outbox: Vec::new() };
+        let mut attempts = Vec::new();
+        for row in &rows {
+            let user = row.user.as_str();
+            let start = 1_000 + i64::from(row.unit) * 10;
+            attempts.push(attempt(Operation::Buy, user, start, told("SUCCESS", row, "PENDING")));
+            attempts.push(attempt(Operation::Buy, user, start + 2_000, told("PURCHASED", row, "CONFIRMED")));
+        }
+        attempts.push(attempt(Operation::Buy, "d", 1_100, sold_out()));
+        let evidence = Evidence {
+            terms,
+            rows,
+            revocations: HashMap::new(),
+            admission: Some(admission),
+            queued: Some(0),
+            dead: Vec::new(),
+        };
+        Self { evidence, history: History { attempts, faults: Vec::new() } }
+    }
+
+    fn admission(&mut self) -> &mut AdmissionState {
+        self.evidence.admission.as_mut().expect("admission")
+    }
+
+    /// The first SUCCESS, which is a's.
+    fn success(&mut self) -> &mut Answer {
+        self.history.attempts[0].answer.as_mut().expect("answer")
+    }
+
+    fn ask(&mut self, user: &str, start: i64, answer: Answer) {
+        self.history.attempts.push(attempt(Operation::Status, user, start, answer));
+    }
+
+    /// Which checks are violated.
+    fn violated(&self) -> Vec<u8> {
+        let report = audit(&self.evidence, Some(&self.history));
+        let violated = report.checks.iter().filter(|check| check.violations > 0);
+        let numbers: Vec<_> = violated
+            .map(|check| {
+                assert_eq!(check.examples.len(), check.violations.min(5), "{report}");
+                check.number
+            })
+            .collect();
+        assert_eq!(report.verdict == Verdict::Violated, !numbers.is_empty(), "{report}");
+        numbers
+    }
+}
+
+#[test]
+fn a_good_run_holds_and_every_check_has_looked_at_something() {
+    let run = Run::good();
+    let report = audit(&run.evidence, Some(&run.history));
+    assert_eq!(report.verdict, Verdict::Holds, "{report}");
+    assert_eq!(report.law.to_string(), "3 = 0 remaining + 0 in flight + 3 in the ledger + 0 dead-lettered");
+    let idle: Vec<_> =
+        report.checks.iter().filter(|check| check.looked_at == 0).map(|check| check.number).collect();
+    assert_eq!(idle, [6], "there is no unknown attempt in it");
+    let alone = audit(&run.evidence, None);
+    assert_eq!((alone.verdict, alone.checks.len()), (Verdict::Holds, 3));
+}
+
+#[test]
+fn each_wrong_is_found_by_its_check() {
+    type Wrong = fn(&mut Run);
+    let cases: &[(&str, &[u8], Wrong)] = &[
+        ("a unit twice", &[1, 3, 4], |run| run.evidence.rows[2].unit = 2),
+        ("a unit out of range", &[1, 3, 4], |run| run.evidence.rows[2].unit = 4),
+        ("two rows of a user", &[1, 2, 3], |run| run.evidence.rows.push(purchase("a", 4))),
+        ("recorded and revoked", &[2], |run| {
+            let id = run.evidence.rows[0].id.to_string();
+            run.evidence.revocations.insert(id, "a".to_owned());
+        }),
+        ("a unit that is nowhere", &[3], |run| run.admission().sale.remaining += 1),
+        ("a winner that was lost on the way", &[3, 4], |run| drop(run.evidence.rows.remove(0))),
+        ("a row that admission does not know", &[3], |run| drop(run.admission().winners.remove(0))),
+        ("a returned unit that is sold", &[3], |run| run.admission().free.push(1)),
+        ("a SUCCESS of another unit", &[4], |run| run.success().unit = Some(9)),
+        ("a SUCCESS of nobody's purchase", &[4, 10], |run| {
+            run.success().purchase_id = Some(PurchaseId::generate(at(1)).to_string());
+        }),
+        ("a row that nobody asked for", &[5, 7], |run| {
+            run.history.attempts.retain(|attempt| attempt.user != "c");
+        }),
+        ("an unknown that was never resolved", &[6], |run| {
+            run.history.attempts[0].kind = Kind::Unknown;
+            run.history.attempts[0].answer = None;
+        }),
+        ("an unknown that is there, and not told", &[6], |run| {
+            run.history.attempts[0].kind = Kind::Unknown;
+            run.ask("a", 5_000, Answer { has_purchased: Some(false), ..Answer::default() });
+        }),
+        ("an unknown of which half is there", &[6], |run| {
+            run.history.attempts.push(Attempt {
+                kind: Kind::Unknown,
+                answer: None,
+                ..attempt(Operation::Buy, "d", 1_200, sold_out())
+            });
+            let half = told("", &purchase("d", 3), "PENDING");
+            run.ask("d", 5_000, Answer { has_purchased: Some(true), ..half });
+        }),
+        ("SOLD_OUT before the stock was taken", &[7], |run| {
+            run.history.attempts.push(attempt(Operation::Buy, "e", 1_012, sold_out()));
+        }),
+        ("admitted before the opening", &[8], |run| run.evidence.rows[0].admitted_at = at(999)),
+        ("admitted at the close", &[8], |run| run.evidence.rows[0].admitted_at = at(9_000)),
+        ("SUCCESS long after the close", &[8], |run| run.evidence.terms.closes_at = Some(at(5))),
+        ("CONFIRMED and then PENDING", &[9], |run| {
+            let pending = told("PURCHASED", &run.evidence.rows[0], "PENDING");
+            run.history.attempts.push(attempt(Operation::Buy, "a", 4_000, pending));
+        }),
+        ("CONFIRMED and then REVOKED", &[9], |run| {
+            let revoked = told("", &run.evidence.rows[0], "REVOKED");
+            run.ask("a", 4_000, revoked);
+        }),
+        ("PURCHASED of another purchase", &[10], |run| {
+            let other = told("PURCHASED", &purchase("a", 1), "CONFIRMED");
+            run.history.attempts.push(attempt(Operation::Buy, "a", 4_000, other));
+        }),
+    ];
+    assert_eq!(Run::good().violated(), [0_u8; 0]);
+    for (name, expected, wrong) in cases {
+        let mut run = Run::good();
+        wrong(&mut run);
+        assert_eq!(run.violated(), *expected, "{name}");
+    }
+}
+
+#[test]
+fn after_a_loss_of_redis_a_redis_success_must_be_kept_or_revoked() {
+    let lost = Fault { name: "redis-wipe".to_owned(), start: 1, end: 2, took_hold: true, loses_redis: true };
+    let mut run = Run::good();
+    run.history.faults.push(lost);
+    run.success().durability = Some("redis".to_owned());
+    run.success().unit = Some(2);
+    assert_eq!(run.violated(), [0_u8; 0], "it may have got another unit");
+    let gone = purchase("d", 1);
+    let success = Answer { durability: Some("redis".to_owned()), ..told("SUCCESS", &gone, "PENDING") };
+    run.history.attempts.push(attempt(Operation::Buy, "d", 1_001, success));
+    assert_eq!(run.violated(), [4], "silently gone");
+    run.evidence.revocations.insert(gone.id.to_string(), "d".to_owned());
+    assert_eq!(run.violated(), [0_u8; 0]);
+    run.history.faults.clear();
+    assert_eq!(run.violated(), [4], "Redis was not lost, so there is no excuse");
+}
+
+#[test]
+fn a_run_that_exercised_nothing_proves_nothing() {
+    type Less = fn(&mut Run);
+    let cases: &[(&str, Less)] = &[
+        ("nobody was told SOLD_OUT", |run| run.history.attempts.retain(|attempt| attempt.user != "d")),
+        ("nobody tried twice", |run| run.history.attempts.retain(|attempt| attempt.outcome() != "PURCHASED")),
+        ("the stock was not exhausted", |run| {
+            run.evidence.rows.pop();
+            run.history.attempts.retain(|attempt| attempt.user != "c" && attempt.user != "d");
+            let admission = run.admission();
+            admission.winners.pop();
+            (admission.sale.next, admission.sale.remaining) = (2, 1);
+        }),
+        ("the fault redis-kill never took hold", |run| {
+            let name = "redis-kill".to_owned();
+            run.history.faults.push(Fault { name, start: 0, end: 1, took_hold: false, loses_redis: false });
+        }),
+    ];
+    for (doubt, less) in cases {
+        let mut run = Run::good();
+        less(&mut run);
+        let report = audit(&run.evidence, Some(&run.history));
+        assert_eq!(report.verdict, Verdict::Unknown, "{report}");
+        assert!(report.doubts.iter().any(|said| said.starts_with(doubt)), "{report}");
+    }
+}
+
+/// One purchase attempt as a line of a history.
+async fn recorded(client: &reqwest::Client, api: &str, user: &str) -> Value {
+    let now = || flashsale::clock::Clock::system().now().timestamp_millis();
+    let start = now();
+    let answer = buy(client, api, user).await;
+    assert_eq!(answer.status, 200);
+    json!({"type": "attempt", "operation": "buy", "user": user, "product": "limited-001", "start": start,
+           "end": now(), "kind": "ok", "answer": answer.body})
+}
+
+async fn audited(process: &mut Flashsale) -> Option<i32> {
+    process.ended(SOON + TimeDelta::seconds(30).to_std().expect("duration")).await.code()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_command_holds_on_a_good_sale_and_finds_what_was_done_to_it() {
+    let (services, products) = (Services::new().await, catalogue(20));
+    let variables = [("FLASHSALE_PRODUCTS", products.path().to_str().expect("path"))];
+    let _work = services.spawn(&["work"], &variables);
+    let serve = services.spawn(&["serve"], &variables);
+    let api = serve.api().await;
+    ready(&api).await;
+    let (client, mut history) = (client(), tempfile::NamedTempFile::new().expect("file"));
+    for number in 0..50 {
+        let line = recorded(&client, &api, &format!("user-{}", number % 25)).await;
+        writeln!(history, "{line}").expect("write");
+    }
+    drained(&services, 20).await;
+    let path = history.path().to_str().expect("path");
+    let arguments = ["audit", "--history", path, "--wait", "20"];
+    let mut process = services.spawn(&arguments, &variables);
+    assert_eq!(audited(&mut process).await, Some(0), "{}", process.printed());
+    assert!(
+        process.printed().contains("20 = 0 remaining + 0 in flight + 20 in the ledger + 0 dead-lettered")
+    );
+    let mut process = services.spawn(&["audit", "--json"], &variables);
+    assert_eq!(audited(&mut process).await, Some(0));
+    let report: Value = serde_json::from_str(&process.printed()).expect("JSON");
+    assert_eq!((&report["verdict"], &report["law"]["inLedger"]), (&json!("holds"), &json!(20)));
+
+    // A row goes missing: the law, and the buyer's SUCCESS.
+    services.sql().await.batch_execute("DELETE FROM purchases WHERE unit = 7").await.expect("delete");
+    let mut process = services.spawn(&arguments, &variables);
+    assert_eq!(audited(&mut process).await, Some(1), "{}", process.printed());
+    let printed = process.printed();
+    assert!(printed.contains("20 ≠ 0 remaining + 0 in flight + 19 in the ledger"), "{printed}");
+    assert!(printed.contains("which is neither recorded nor on its way"), "{printed}");
+    assert!(printed.contains("it is nowhere"), "{printed}");
+
+    // What can't be read is not a verdict.
+    for (arguments, said) in [
+        (vec!["audit", "--product", "none"], "could not tell"),
+        (vec!["audit", "--history", "/nowhere/at-all"], "could not tell: can't open /nowhere/at-all"),
+    ] {
+        let mut process = services.spawn(&arguments, &[]);
+        assert_eq!(audited(&mut process).await, Some(2), "{arguments:?}");
+        process.logs(said).await;
+    }
+    assert_eq!(get(&format!("{api}/healthz")).await.status, 200);
+}
