@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use lapin::{
-    Acker, Connection,
+    Acker, Channel, Connection,
     options::{BasicAckOptions, BasicGetOptions},
     types::{AMQPValue, FieldTable, ShortString},
 };
@@ -96,6 +96,8 @@ impl DeadLetter {
 /// The dead letters, held.
 pub struct DeadLetters {
     connection: Connection,
+    /// Letters are held for as long as it is open.
+    _channel: Channel,
     publisher: RabbitPublisher,
     held: Vec<(DeadLetter, Acker)>,
 }
@@ -129,7 +131,7 @@ impl DeadLetters {
             let Some(message) = got else { break };
             held.push((letter(&message.delivery), message.delivery.acker));
         }
-        Ok(Self { connection, publisher: publisher.clone(), held })
+        Ok(Self { connection, _channel: channel, publisher: publisher.clone(), held })
     }
 
     /// What is held.
@@ -145,7 +147,7 @@ impl DeadLetters {
             let mut headers = FieldTable::default();
             letter.past.write(&mut headers);
             self.publisher.publish_again(&letter.body, headers).await?;
-            acker.ack(BasicAckOptions::default()).await?;
+            settle(acker).await?;
             replayed += 1;
         }
         Ok(replayed)
@@ -155,7 +157,7 @@ impl DeadLetters {
     pub async fn remove(&mut self, id: &str) -> Result<usize, BrokerError> {
         let mut removed = 0;
         for (_, acker) in self.held.extract_if(.., |(letter, _)| letter.id == id) {
-            acker.ack(BasicAckOptions::default()).await?;
+            settle(acker).await?;
             removed += 1;
         }
         Ok(removed)
@@ -168,6 +170,11 @@ impl DeadLetters {
             tracing::debug!("the connection to the dead letters did not close in order");
         }
     }
+}
+
+async fn settle(acker: Acker) -> Result<(), BrokerError> {
+    // False: the channel is gone, and the letter is back in the queue.
+    if acker.ack(BasicAckOptions::default()).await? { Ok(()) } else { Err(BrokerError::NotConnected) }
 }
 
 fn letter(delivery: &lapin::message::Delivery) -> DeadLetter {

@@ -8,6 +8,7 @@ mod support;
 mod api;
 mod audit;
 mod config;
+mod dead_letters;
 mod distributed;
 mod embedded;
 mod gate;

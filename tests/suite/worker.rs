@@ -18,11 +18,11 @@ use crate::support::{
     services::Services,
 };
 
-fn item(user: &str, unit: i64) -> Value {
+pub(crate) fn item(user: &str, unit: i64) -> Value {
     json!({"id": PurchaseId::generate(Clock::system().now()), "user": user, "unit": unit, "admittedAt": 1_732_000_000_123_i64})
 }
 
-fn message(epoch: u64, product: &str, items: &[Value]) -> Vec<u8> {
+pub(crate) fn message(epoch: u64, product: &str, items: &[Value]) -> Vec<u8> {
     json!({"type": "purchases", "v": 1, "epoch": epoch, "product": product, "items": items})
         .to_string()
         .into()

@@ -1,0 +1,156 @@
+//! Dead letters as a workflow: looking at them, sending them again, and giving them up, with nothing silently gone.
+
+use serde_json::{Value, json};
+
+use crate::{
+    distributed::{catalogue, drained},
+    support::{
+        SOON, eventually,
+        http::{buy, client, get, ready},
+        process::Flashsale,
+        services::Services,
+    },
+    worker::{item, message},
+};
+
+/// Runs an operator's command to its end, and gives what it printed.
+async fn operate(services: &Services, arguments: &[&str]) -> (Option<i32>, String) {
+    let mut process: Flashsale = services.spawn(arguments, &[("USER", "ada")]);
+    let code = process.ended(SOON).await.code();
+    (code, process.printed())
+}
+
+async fn letters(services: &Services) -> Vec<Value> {
+    let (code, printed) = operate(services, &["dead-letters", "list", "--json"]).await;
+    assert_eq!(code, Some(0));
+    serde_json::from_str(&printed).expect("JSON")
+}
+
+async fn letters_are(services: &Services, number: u32) -> Vec<Value> {
+    eventually("dead letters", SOON, async || {
+        (services.depth("purchases.dead").await == number).then_some(())
+    })
+    .await;
+    letters(services).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_letter_is_looked_at_sent_again_and_recorded_once_its_cause_is_mended() {
+    let (services, five) = (Services::new().await, catalogue(5));
+    let variables = [("FLASHSALE_PRODUCTS", five.path().to_str().expect("path"))];
+    let work = services.spawn(&["work"], &variables);
+    ready(&work.health().await).await;
+    services.publish(&message(1, "limited-001", &[item("early", 7)])).await;
+    services.publish(b"not ours").await;
+    let found = letters_are(&services, 2).await;
+    let ours = found.iter().find(|letter| letter["reason"] == json!("unit-out-of-range")).expect("ours");
+    assert_eq!(ours["tries"], json!(1));
+    assert!(ours["firstSeen"].is_i64() && ours["body"].as_str().expect("body").contains("early"), "{ours}");
+    let (_, listed) = operate(&services, &["dead-letters", "list"]).await;
+    for words in ["unit-out-of-range", "malformed", "limited-001", "early", "2 dead letters"] {
+        assert!(listed.contains(words), "{words} is not in\n{listed}");
+    }
+    // Looking takes nothing away, and however often one looks, a letter stays.
+    let id = ours["id"].as_str().expect("id");
+    let (code, shown) = operate(&services, &["dead-letters", "show", &id[..6]]).await;
+    assert_eq!(code, Some(0));
+    assert_eq!(serde_json::from_str::<Value>(&shown).expect("JSON"), *ours);
+    assert_eq!(letters_are(&services, 2).await.len(), 2);
+
+    // Not mended yet: it comes back, and remembers.
+    assert_eq!(
+        operate(&services, &["dead-letters", "replay", id]).await,
+        (Some(0), "sent again: 1".to_owned())
+    );
+    let again = eventually("it is back", SOON, async || {
+        let found = letters_are(&services, 2).await;
+        found.into_iter().find(|letter| letter["tries"] == json!(2))
+    })
+    .await;
+    assert_eq!((&again["id"], &again["firstSeen"]), (&ours["id"], &ours["firstSeen"]));
+
+    let ten = catalogue(10);
+    let raise = ["--products", ten.path().to_str().expect("path"), "migrate"];
+    assert_eq!(operate(&services, &raise).await.0, Some(0));
+    for _ in 0..2 {
+        assert_eq!(operate(&services, &["dead-letters", "replay", "--all"]).await.0, Some(0));
+    }
+    let row = "SELECT count(*) FROM purchases WHERE user_id = 'early' AND unit = 7";
+    eventually("recorded", SOON, async || (services.count(row).await == 1).then_some(())).await;
+    let left = letters_are(&services, 1).await;
+    assert_eq!(left[0]["reason"], json!("malformed"), "what is not a message stays a dead letter");
+
+    for (arguments, said) in [
+        (vec!["dead-letters", "show", "nothing-like-it"], "there is no dead letter nothing-like-it"),
+        (vec!["dead-letters", "discard", "x", "--reason", "y"], "there is no dead letter x"),
+    ] {
+        let mut process = services.spawn(&arguments, &[("USER", "ada")]);
+        assert_eq!(process.ended(SOON).await.code(), Some(1));
+        process.logs(said).await;
+    }
+    let garbage = left[0]["id"].as_str().expect("id");
+    let discard = ["dead-letters", "discard", garbage, "--reason", "a probe of somebody's", "--by", "grace"];
+    assert_eq!(operate(&services, &discard).await.0, Some(0));
+    letters_are(&services, 0).await;
+    let record = "SELECT count(*) FROM discards WHERE discarded_by = 'grace' AND body = 'not ours'::bytea
+                  AND letter_reason = 'malformed' AND reason = 'a probe of somebody''s'";
+    assert_eq!(services.count(record).await, 1);
+}
+
+/// A purchase that was answered SUCCESS, and that its table then refuses: it stays pending while it is a dead letter,
+/// and when it is given up its unit is sold again, once, and the buyer is told why.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_purchase_that_is_given_up_returns_its_unit_once_and_tells_its_buyer() {
+    let (services, products) = (Services::new().await, catalogue(2));
+    let variables = [("FLASHSALE_PRODUCTS", products.path().to_str().expect("path"))];
+    let work = services.spawn(&["work"], &variables);
+    let serve = services.spawn(&["serve"], &variables);
+    let api = serve.api().await;
+    ready(&api).await;
+    ready(&work.health().await).await;
+    let sql = services.sql().await;
+    sql.batch_execute("ALTER TABLE purchases ADD CONSTRAINT no_cursed CHECK (user_id <> 'cursed')")
+        .await
+        .expect("constraint");
+    let client = client();
+    let status = async || get(&format!("{api}/sale/purchase/status?userId=cursed")).await.body;
+    let bought = buy(&client, &api, "cursed").await.body;
+    assert_eq!((&bought["status"], &bought["unit"]), (&json!("SUCCESS"), &json!(1)));
+    assert_eq!(buy(&client, &api, "neighbour").await.body["unit"], json!(2));
+    let found = letters_are(&services, 1).await;
+    assert_eq!(found[0]["reason"], json!("refused"));
+    eventually("the neighbour", SOON, async || {
+        (services.count("SELECT count(*) FROM purchases").await == 1).then_some(())
+    })
+    .await;
+    assert_eq!(status().await["state"], json!("PENDING"), "a dead letter is not confirmed");
+    assert_eq!(buy(&client, &api, "third").await.body["status"], json!("SOLD_OUT"));
+
+    let audit = ["--products", products.path().to_str().expect("path"), "audit", "--wait", "20"];
+    let (code, report) = operate(&services, &audit).await;
+    assert_eq!(code, Some(0), "{report}");
+    assert!(report.contains("2 = 0 remaining + 0 in flight + 1 in the ledger + 1 dead-lettered"), "{report}");
+
+    let id = found[0]["id"].as_str().expect("id").to_owned();
+    for _ in 0..2 {
+        let discard = ["dead-letters", "discard", &id, "--reason", "Your order could not be kept."];
+        operate(&services, &discard).await;
+        // Cut off before the letter was removed, it would be given up once more.
+        let entry = found[0]["body"].as_str().expect("body");
+        let channel = services.channel().await;
+        let dead = format!("{}.purchases.dead", services.prefix);
+        let (options, properties) = Default::default();
+        let sent = channel.basic_publish("".into(), dead.into(), options, entry.as_bytes(), properties).await;
+        sent.expect("publish").await.expect("sent");
+        letters_are(&services, 1).await;
+    }
+    let told = status().await;
+    assert_eq!(told["state"], json!("REVOKED"));
+    assert_eq!(told["reason"], json!("Your order could not be kept."));
+    assert_eq!(told["purchaseId"], bought["purchaseId"]);
+    assert_eq!(services.count("SELECT count(*) FROM discards WHERE discarded_by = 'ada'").await, 1);
+    assert_eq!(buy(&client, &api, "third").await.body["unit"], json!(1), "the unit is sold again");
+    assert_eq!(buy(&client, &api, "fourth").await.body["status"], json!("SOLD_OUT"), "and only once");
+    operate(&services, &["dead-letters", "discard", &id, "--reason", "again"]).await;
+    drained(&services, 2).await;
+}
