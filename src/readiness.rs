@@ -9,6 +9,7 @@ use crate::admission::Gate;
 use crate::dependency::Dependency;
 use crate::domain::Catalogue;
 use crate::ledger::Ledger;
+use crate::recovery::Drift;
 
 /// The ledger is asked anew at each question; it gets this long to answer.
 const PING_TIMEOUT: Duration = Duration::from_secs(1);
@@ -27,6 +28,8 @@ pub struct Readiness {
     /// Selling needs admission alone: while broker or ledger are away, purchases wait in the outbox; where there is
     /// no outbox that outlives the process, it needs the ledger. A worker needs everything.
     pub needs_everything: bool,
+    /// What the scheduled comparison of admission and ledger found, where one runs.
+    pub drift: Option<Drift>,
 }
 
 /// One line of the answer.
@@ -61,6 +64,10 @@ impl Readiness {
             Check { name: format!("sale {product}"), outage, required: !self.needs_everything }
         });
         checks.extend(join_all(sales).await);
+        for (product, differences) in self.drift.iter().flat_map(Drift::products) {
+            let outage = Some(format!("admission and ledger differ in {differences} places"));
+            checks.push(Check { name: format!("reconciliation {product}"), outage, required: false });
+        }
         checks
     }
 }

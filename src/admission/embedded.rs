@@ -215,6 +215,19 @@ impl EmbeddedGate {
         Ok(Reassignment::Moved(sale.give(product, user, purchase.id, unit, now)))
     }
 
+    pub(super) fn send_again(&self, purchase: &Purchase) -> Result<bool, GateError> {
+        let now = self.clock.now();
+        let mut state = self.lock();
+        let sale = state.ready(&purchase.product)?;
+        let winner = sale.buyers.get(&purchase.user).filter(|winner| winner.id == purchase.id);
+        let Some(unit) = winner.filter(|winner| !sale.outbox.contains_key(&winner.entry)).map(|one| one.unit)
+        else {
+            return Ok(false);
+        };
+        sale.give(&purchase.product, &purchase.user, purchase.id, unit, now);
+        Ok(true)
+    }
+
     #[expect(clippy::unnecessary_wraps, reason = "one signature for both gates")]
     pub(super) fn configure(
         &self,

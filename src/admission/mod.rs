@@ -179,6 +179,11 @@ impl Gate {
         on_either!(self, gate => gate.reassign(purchase, may_keep))
     }
 
+    /// Puts a winner's purchase into the outbox again. False: there is no such winner, or the entry is there.
+    pub async fn send_again(&self, purchase: &Purchase) -> Result<bool, GateError> {
+        on_either!(self, gate => gate.send_again(purchase))
+    }
+
     /// Changes the terms of a running sale. False when the sale is of another epoch, or has handed out more
     /// units than the new total.
     pub async fn configure(&self, product: &ProductId, epoch: u64, terms: &Terms) -> Result<bool, GateError> {

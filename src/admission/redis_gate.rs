@@ -50,6 +50,7 @@ struct Scripts {
     settle: Script,
     withdraw: Script,
     reassign: Script,
+    resend: Script,
     configure: Script,
     fence: Script,
     stage: Script,
@@ -82,6 +83,7 @@ impl RedisGate {
             settle: Script::new(include_str!("settle.lua")),
             withdraw: Script::new(include_str!("withdraw.lua")),
             reassign: Script::new(include_str!("reassign.lua")),
+            resend: Script::new(include_str!("resend.lua")),
             configure: Script::new(include_str!("configure.lua")),
             fence: Script::new(include_str!("fence.lua")),
             stage: Script::new(include_str!("stage.lua")),
@@ -240,6 +242,15 @@ impl RedisGate {
         script.arg(u8::from(!may_keep));
         let reply = script.invoke_async(&mut connection).await?;
         replies::reassignment(&reply, &purchase.product, &purchase.user)
+    }
+
+    pub(super) async fn send_again(&self, purchase: &Purchase) -> Result<bool, GateError> {
+        let keys = self.keys(&purchase.product);
+        let mut connection = self.pooled().await?;
+        let mut script = self.0.scripts.resend.prepare_invoke();
+        script.key(&keys.sale).key(&keys.buyers).key(&keys.outbox);
+        script.arg(purchase.user.as_str()).arg(purchase.id.to_string());
+        Ok(script.invoke_async(&mut connection).await?)
     }
 
     pub(super) async fn configure(

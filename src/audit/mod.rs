@@ -8,6 +8,7 @@ mod answers;
 mod evidence;
 mod gather;
 mod history;
+mod reconcile;
 mod report;
 mod state;
 
@@ -16,6 +17,7 @@ use serde::Serialize;
 pub use evidence::{AdmissionState, Evidence};
 pub use gather::{GatherError, Sources};
 pub use history::{Answer, Attempt, Fault, History, Kind, Line, Operation};
+pub use reconcile::{Difference, Kind as DifferenceKind, Repair, differences};
 pub use report::Report;
 
 /// The result of an audit.

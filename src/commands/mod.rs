@@ -11,6 +11,7 @@ mod dead_letters;
 mod healthcheck;
 mod migrate;
 mod pause;
+mod reconcile;
 mod serve;
 mod stores;
 mod web;
@@ -82,6 +83,7 @@ enum Command {
     Resume(pause::Resume),
     Audit(audit::Audit),
     DeadLetters(dead_letters::DeadLetters),
+    Reconcile(reconcile::Reconcile),
     Healthcheck(healthcheck::Healthcheck),
 }
 
@@ -147,6 +149,7 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
             Command::Pause(command) => command.run(&overrides).await?,
             Command::Resume(command) => command.run(&overrides).await?,
             Command::Audit(command) => return Ok(command.run(&overrides).await),
+            Command::Reconcile(command) => return Ok(command.run(&overrides).await),
             Command::DeadLetters(command) => command.run(&overrides).await?,
             Command::Healthcheck(command) => command.run().await?,
         }

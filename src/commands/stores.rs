@@ -34,6 +34,7 @@ impl Connected {
             ledger: self.stores.ledger.clone(),
             dependencies: self.dependencies.clone(),
             needs_everything,
+            drift: None,
         }
     }
 }
@@ -187,5 +188,9 @@ pub(super) fn confirm_counts_for(settings: &Settings) -> Duration {
 pub(super) fn recovery_options(settings: &Settings) -> RecoveryOptions {
     /// For what is under way when the time is up.
     const MARGIN: Duration = Duration::from_millis(250);
-    RecoveryOptions { sweep_after: settings.sweep_after, settle_time: confirm_counts_for(settings) + MARGIN }
+    RecoveryOptions {
+        sweep_after: settings.sweep_after,
+        settle_time: confirm_counts_for(settings) + MARGIN,
+        reconcile_interval: settings.reconcile_interval,
+    }
 }

@@ -38,13 +38,14 @@ impl Work {
             );
         }
         let connected = stores::connect(&settings, "work").await?;
-        let readiness = connected.readiness(&settings.catalogue, true);
+        let recovery = Recovery::new(connected.stores.clone(), stores::recovery_options(&settings));
+        let mut readiness = connected.readiness(&settings.catalogue, true);
+        readiness.drift = Some(recovery.drift());
         let servers = listen_health(&settings, readiness)?.into_iter().collect();
         let working = async {
             let state = Dependency::new(connected.stores.ledger.name());
             stores::prepare_ledger(&connected.stores.ledger, &settings.catalogue, &state, &stop).await?;
             let worker = Worker::new(connected.stores.clone(), stores::worker_options(&settings), state);
-            let recovery = Recovery::new(connected.stores.clone(), stores::recovery_options(&settings));
             let background = CancellationToken::new();
             let leading = tokio::spawn(recovery.run(background.clone()));
             let working = tokio::spawn(worker.run(background.clone()));

@@ -37,6 +37,8 @@ pub struct Settings {
     pub broker: Broker,
     /// Age from which outbox entries are sent again.
     pub sweep_after: Duration,
+    /// How often admission is compared with the ledger, purchase by purchase.
+    pub reconcile_interval: Duration,
     /// How a worker batches.
     pub worker: Worker,
     /// Connections to PostgreSQL.
@@ -179,6 +181,9 @@ impl Settings {
                 prefetch_messages: checks.integer("broker.prefetch_messages", 1..=65_535),
             },
             sweep_after: checks.millis("outbox.sweep_after_ms", 100..=3_600_000),
+            reconcile_interval: Duration::from_secs(
+                checks.integer("recovery.reconcile_interval_s", 1..=86_400),
+            ),
             worker: Worker {
                 batch_items_max: checks.integer("worker.batch_items_max", 1..=10_000),
                 linger: checks.millis("worker.linger_ms", 0..=10_000),

@@ -2,10 +2,15 @@
 //! admission after a loss, carries changed terms over, and sweeps the outbox.
 
 mod drain;
+mod drift;
 mod rebuild;
+mod reconcile;
 
 use std::{collections::HashMap, time::Duration};
 
+pub use drift::Drift;
+pub use reconcile::{compare, repair};
+use tokio::{task::JoinSet, time::Instant};
 use tokio_util::sync::CancellationToken;
 
 use crate::admission::GateError;
@@ -25,6 +30,8 @@ pub struct RecoveryOptions {
     /// Longest time from an admission to the answer that its publish was confirmed. A rebuild waits it out, so
     /// that no such answer is given after the queue was drained.
     pub settle_time: Duration,
+    /// How often admission is compared with the ledger, purchase by purchase.
+    pub reconcile_interval: Duration,
 }
 
 /// Why a round did not finish. The next one tries again.
@@ -61,13 +68,24 @@ pub struct Recovery {
     sweeper: Sweeper,
     /// What was last said to be wrong.
     troubles: HashMap<ProductId, String>,
+    drift: Drift,
+    /// When the next comparison is due, and the one that is under way.
+    compare_at: Instant,
+    comparing: JoinSet<()>,
 }
 
 impl Recovery {
     /// Ready to lead.
     pub fn new(stores: Stores, options: RecoveryOptions) -> Self {
         let sweeper = Sweeper::new(stores.gate.clone(), stores.broker.clone(), options.sweep_after);
-        Self { stores, options, sweeper, troubles: HashMap::new() }
+        let compare_at = Instant::now() + options.reconcile_interval;
+        let (drift, comparing) = (Drift::default(), JoinSet::new());
+        Self { stores, options, sweeper, troubles: HashMap::new(), drift, compare_at, comparing }
+    }
+
+    /// What the comparisons find.
+    pub fn drift(&self) -> Drift {
+        self.drift.clone()
     }
 
     /// Leads whenever no other process does, until `stop`.
@@ -97,10 +115,23 @@ impl Recovery {
                 }
             },
         };
-        if let Err(error) = self.round(&mut leader).await {
-            tracing::debug!(%error, "the round ended early");
+        match self.round(&mut leader).await {
+            Ok(()) => self.compare_when_due(),
+            Err(error) => tracing::debug!(%error, "the round ended early"),
         }
         leader.check().await.is_ok().then_some(leader)
+    }
+
+    /// Starts the comparison beside the rounds, which must go on meanwhile.
+    fn compare_when_due(&mut self) {
+        while self.comparing.try_join_next().is_some() {}
+        if Instant::now() >= self.compare_at
+            && self.comparing.is_empty()
+            && self.stores.gate.outlives_process()
+        {
+            self.comparing.spawn(self.drift.clone().look(self.stores.clone()));
+            self.compare_at = Instant::now() + self.options.reconcile_interval;
+        }
     }
 
     /// Compares every product's admission state with the ledger, once, and does what is needed. What is wrong with

@@ -14,6 +14,7 @@ mod embedded;
 mod gate;
 mod http_limits;
 mod ledger;
+mod reconcile;
 mod restock;
 mod tidy;
 mod worker;

@@ -1,0 +1,84 @@
+//! Differences between Redis and the ledger: each is found, named with its cause, and mended without guessing.
+
+use serde_json::{Value, json};
+
+use crate::{
+    distributed::{catalogue, drained},
+    support::{
+        SOON, eventually,
+        http::{buy, client, get, ready},
+        services::Services,
+    },
+};
+
+async fn reconcile(services: &Services, more: &[&str], products: &str) -> (Option<i32>, Vec<Value>) {
+    let arguments = [&["reconcile", "--json"], more].concat();
+    let mut process = services.spawn(&arguments, &[("FLASHSALE_PRODUCTS", products)]);
+    let code = process.ended(SOON).await.code();
+    (code, serde_json::from_str(&process.printed()).expect("JSON"))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_kind_of_difference_is_found_and_mended() {
+    let (services, file) = (Services::new().await, catalogue(20));
+    let products = file.path().to_str().expect("path");
+    let variables = [("FLASHSALE_PRODUCTS", products), ("FLASHSALE_RECOVERY_RECONCILE_INTERVAL_S", "1")];
+    let work = services.spawn(&["work"], &variables);
+    let serve = services.spawn(&["serve"], &variables);
+    let (api, health) = (serve.api().await, work.health().await);
+    ready(&api).await;
+    let client = client();
+    for number in 1..=6 {
+        assert_eq!(buy(&client, &api, &format!("buyer-{number}")).await.body["unit"], json!(number));
+    }
+    drained(&services, 6).await;
+    assert_eq!(reconcile(&services, &[], products).await, (Some(0), Vec::new()));
+
+    // A winner without a row or an entry; a winner of another unit; a row without a winner; an entry with a row.
+    let (sql, mut redis) = (services.sql().await, services.redis().await);
+    sql.batch_execute(
+        "DELETE FROM purchases WHERE user_id = 'buyer-1'; UPDATE purchases SET unit = 12 WHERE user_id = 'buyer-2'",
+    )
+    .await
+    .expect("by hand");
+    let (buyers, outbox) = (services.key("limited-001", "buyers"), services.key("limited-001", "outbox"));
+    redis::cmd("HDEL").arg(&buyers).arg("buyer-3").exec_async(&mut redis).await.expect("HDEL");
+    let winner: String =
+        redis::cmd("HGET").arg(&buyers).arg("buyer-4").query_async(&mut redis).await.expect("HGET");
+    let parts: Vec<_> = winner.split(' ').collect();
+    let entry = [("user", "buyer-4"), ("unit", parts[0]), ("id", parts[1]), ("epoch", "1")];
+    redis::cmd("XADD").arg(&outbox).arg("*").arg(&entry).exec_async(&mut redis).await.expect("XADD");
+
+    let (code, found) = reconcile(&services, &[], products).await;
+    assert_eq!(code, Some(1));
+    let of = |user: &str| {
+        let kinds = found.iter().filter(|one| one["user"] == json!(user)).map(|one| one["kind"].clone());
+        kinds.collect::<Vec<_>>()
+    };
+    assert_eq!(of("buyer-1"), [json!("lost-on-the-way")]);
+    assert_eq!(of("buyer-2"), [json!("other-purchase")]);
+    assert_eq!(of("buyer-3"), [json!("unknown-to-admission")]);
+    assert_eq!(of("buyer-4"), [json!("stale-entry")]);
+    assert!(found.iter().any(|one| one["kind"] == json!("units")), "{found:?}");
+    // The worker finds it by itself.
+    work.logs("admission and ledger differ in").await;
+    let drift = eventually("drift", SOON, async || {
+        let readiness = get(&format!("{health}/readyz")).await.body.to_string();
+        readiness.contains("reconciliation limited-001").then_some(readiness)
+    });
+    assert!(drift.await.contains("\"required\":false"));
+
+    assert_eq!(reconcile(&services, &["--fix"], products).await.0, Some(0));
+    eventually("agreed", SOON, async || {
+        ready(&api).await;
+        let (code, found) = reconcile(&services, &[], products).await;
+        (code == Some(0)).then(|| assert_eq!(found, [Value::Null; 0]))
+    })
+    .await;
+    work.logs("admission and ledger agree again").await;
+    drained(&services, 6).await;
+    for (user, unit) in [("buyer-1", 1), ("buyer-2", 12), ("buyer-3", 3), ("buyer-4", 4)] {
+        let again = buy(&client, &api, user).await.body;
+        assert_eq!((&again["status"], &again["unit"]), (&json!("PURCHASED"), &json!(unit)), "{user}");
+    }
+}
