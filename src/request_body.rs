@@ -1,16 +1,9 @@
 //! Reads the body of a request within bounds of length and time, for the API and the pages alike.
 
-use std::{
-    cell::Cell,
-    fmt,
-    pin::Pin,
-    task::{Context, Poll},
-    time::Duration,
-};
+use std::time::Duration;
 
 use actix_web::{
-    HttpMessage, HttpRequest, HttpResponse,
-    body::{BodySize, BoxBody, MessageBody},
+    HttpMessage, HttpRequest,
     http::header::{CONTENT_ENCODING, CONTENT_LENGTH},
     web::{Bytes, BytesMut, Payload},
 };
@@ -25,64 +18,16 @@ pub const BODY_LEN_MAX: usize = 4096;
 pub enum BodyError {
     /// It has another content type than this one, or is compressed.
     #[error("The body must have the content type {0}, and no content encoding.")]
-    Unsupported(&'static str, Unread),
+    Unsupported(&'static str),
     /// It is longer than [`BODY_LEN_MAX`].
     #[error("The body must be at most {BODY_LEN_MAX} bytes long.")]
-    TooLarge(Unread),
+    TooLarge,
     /// It did not arrive in time.
     #[error("The body did not arrive in time.")]
-    TooSlow(Unread),
+    TooSlow,
     /// Its framing is broken, or the client is gone.
     #[error("The body can't be read: {0}")]
     Broken(String),
-}
-
-/// What is left of a refused body. The server would go on reading it, without limit, to use the connection
-/// again; while the response has this, the server closes the connection instead.
-#[derive(Default)]
-pub struct Unread(Cell<Option<Payload>>);
-
-impl Unread {
-    fn new(payload: Payload) -> Self {
-        Self(Cell::new(Some(payload)))
-    }
-}
-
-impl fmt::Debug for Unread {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.write_str("Unread")
-    }
-}
-
-impl BodyError {
-    /// Makes the connection end with this response.
-    pub fn close_after(&self, response: HttpResponse) -> HttpResponse {
-        match self {
-            Self::Unsupported(_, unread) | Self::TooLarge(unread) | Self::TooSlow(unread) => {
-                let unread = unread.0.take();
-                response.map_body(|_, body| BoxBody::new(Last { body, _unread: unread }))
-            }
-            Self::Broken(_) => response,
-        }
-    }
-}
-
-/// The body of the last response on a connection.
-struct Last {
-    body: BoxBody,
-    _unread: Option<Payload>,
-}
-
-impl MessageBody for Last {
-    type Error = Box<dyn std::error::Error>;
-
-    fn size(&self) -> BodySize {
-        self.body.size()
-    }
-
-    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Self::Error>>> {
-        self.body.as_pin_mut().poll_next(cx)
-    }
 }
 
 /// Whether the request has a body that is not empty, or whose length is not known.
@@ -101,17 +46,17 @@ pub async fn read(
     let encoded = encoding.is_some_and(|encoding| !encoding.as_bytes().eq_ignore_ascii_case(b"identity"));
     // Parameters such as a charset do not matter: what follows is checked to be UTF-8.
     if encoded || !request.content_type().eq_ignore_ascii_case(content_type) {
-        return Err(BodyError::Unsupported(content_type, Unread::new(payload)));
+        return Err(BodyError::Unsupported(content_type));
     }
     if declared_len(request).is_some_and(|length| length > BODY_LEN_MAX) {
-        return Err(BodyError::TooLarge(Unread::new(payload)));
+        return Err(BodyError::TooLarge);
     }
     let mut payload = payload;
     match timeout(patience, read_all(&mut payload)).await {
         Ok(Ok(Some(body))) => Ok(body),
-        Ok(Ok(None)) => Err(BodyError::TooLarge(Unread::new(payload))),
+        Ok(Ok(None)) => Err(BodyError::TooLarge),
         Ok(Err(error)) => Err(BodyError::Broken(error.to_string())),
-        Err(_elapsed) => Err(BodyError::TooSlow(Unread::new(payload))),
+        Err(_elapsed) => Err(BodyError::TooSlow),
     }
 }
 

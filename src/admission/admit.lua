@@ -12,7 +12,7 @@
 -- write (XADD) is the only one whose key was not read: Lua has no rollback.
 -- Running it twice is safe: the second run answers PURCHASED with the purchase id of the first.
 
-local sale = redis.call('HMGET', KEYS[1], 'epoch', 'total', 'next', 'opens_ms', 'closes_ms', 'paused', 'server')
+local sale = redis.call('HMGET', KEYS[1], 'epoch', 'total', 'next', 'opens_ms', 'closes_ms', 'paused', 'server', 'balance')
 local epoch, total, next_unit = tonumber(sale[1]), tonumber(sale[2]), tonumber(sale[3])
 if not epoch or not total or not next_unit or sale[7] ~= ARGV[3] then
   return {'NOT_READY'}
@@ -44,6 +44,10 @@ local returned = redis.call('LINDEX', KEYS[2], 0)
 local unit = returned or next_unit + 1
 if not returned and unit > total then
   return {'SOLD_OUT'}
+end
+-- A part of the state is gone: who has a unit is not known any more.
+if redis.call('HLEN', KEYS[3]) + redis.call('LLEN', KEYS[2]) ~= next_unit + (tonumber(sale[8]) or 0) then
+  return {'NOT_READY'}
 end
 
 local entry = redis.call('XADD', KEYS[4], '*', 'user', ARGV[1], 'unit', unit, 'id', ARGV[2], 'epoch', sale[1])

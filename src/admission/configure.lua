@@ -1,4 +1,4 @@
-#!lua
+#!lua flags=allow-oom
 -- Changes the terms of a running sale.
 --
 -- KEYS  1 sale

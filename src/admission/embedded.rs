@@ -7,7 +7,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use super::{Admission, Contents, EntryKey, Found, GateError, Opening, Reassignment, WithdrawnUnit};
+use super::{Admission, Contents, EntryKey, Fence, Found, GateError, Opening, Reassignment, WithdrawnUnit};
 use crate::clock::Clock;
 use crate::domain::{EntryId, OutboxEntry, ProductId, Purchase, PurchaseId, PurchaseState, SaleState};
 use crate::domain::{Terms, UserId};
@@ -176,7 +176,7 @@ impl EmbeddedGate {
         unit: WithdrawnUnit,
     ) -> Result<(), GateError> {
         let mut state = self.lock();
-        let Some(sale) = state.sales.get_mut(&withdrawn.product) else { return Ok(()) };
+        let Ok(sale) = state.ready(&withdrawn.product) else { return Ok(()) };
         sale.revoked |= stands.is_none();
         let admitted = sale.buyers.get(&withdrawn.user).copied();
         let Some(winner) = admitted.filter(|winner| winner.id == withdrawn.id) else { return Ok(()) };
@@ -215,6 +215,17 @@ impl EmbeddedGate {
         Ok(Reassignment::Moved(sale.give(product, user, purchase.id, unit, now)))
     }
 
+    #[expect(clippy::unnecessary_wraps, reason = "one signature for both gates")]
+    pub(super) fn adopt(&self, owner: &Purchase) -> Result<(), GateError> {
+        let mut state = self.lock();
+        let Ok(sale) = state.ready(&owner.product) else { return Ok(()) };
+        if !sale.buyers.contains_key(&owner.user) {
+            sale.free.retain(|unit| *unit != owner.unit);
+            sale.buyers.insert(owner.user.clone(), Winner::from_ledger(owner));
+        }
+        Ok(())
+    }
+
     pub(super) fn send_again(&self, purchase: &Purchase) -> Result<bool, GateError> {
         let now = self.clock.now();
         let mut state = self.lock();
@@ -236,24 +247,25 @@ impl EmbeddedGate {
         terms: &Terms,
     ) -> Result<bool, GateError> {
         let mut state = self.lock();
-        let sale = state.sales.get_mut(product);
+        let sale = state.ready(product).ok();
         let changed = sale.filter(|sale| sale.epoch == epoch && sale.next <= terms.total_stock);
         Ok(changed.map(|sale| sale.terms = terms.clone()).is_some())
     }
 
     #[expect(clippy::unnecessary_wraps, reason = "one signature for both gates")]
-    pub(super) fn fence(&self, product: &ProductId, epoch: u64) -> Result<bool, GateError> {
+    pub(super) fn fence(&self, product: &ProductId, epoch: u64) -> Result<Fence, GateError> {
         let mut state = self.lock();
         let opened = state.sales.get(product).map_or(0, |sale| sale.epoch);
         let fence = state.fences.entry(product.clone()).or_default();
-        if opened.max(*fence) > epoch {
-            return Ok(false);
+        let later = opened.max(*fence);
+        if later > epoch {
+            return Ok(Fence::Later(later));
         }
         *fence = epoch;
         if let Some(sale) = state.sales.get_mut(product) {
             sale.ready = false;
         }
-        Ok(true)
+        Ok(Fence::Stopped)
     }
 
     #[expect(clippy::unnecessary_wraps, reason = "one signature for both gates")]

@@ -32,7 +32,7 @@ impl From<redis::RedisError> for GateError {
     fn from(error: redis::RedisError) -> Self {
         let server_refused =
             matches!(error.kind(), redis::ErrorKind::Server(_) | redis::ErrorKind::Extension);
-        if error.code() == Some("WRONGTYPE") {
+        if matches!(error.code(), Some("WRONGTYPE" | "FOREIGN")) {
             Self::Foreign(error.to_string())
         } else if server_refused || error.is_connection_refusal() {
             Self::Unavailable(error.to_string())

@@ -81,6 +81,15 @@ pub struct EntryKey {
     pub purchase: PurchaseId,
 }
 
+/// Whether admission was stopped for a rebuild.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fence {
+    /// It is.
+    Stopped,
+    /// A later epoch, this one, has stopped or opened it already.
+    Later(u64),
+}
+
 /// Why a rebuilt state was not put in place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Opening {
@@ -179,6 +188,11 @@ impl Gate {
         on_either!(self, gate => gate.reassign(purchase, may_keep))
     }
 
+    /// Makes a winner of whoever has a unit in the ledger, unless they have one here.
+    pub async fn adopt(&self, owner: &Purchase) -> Result<(), GateError> {
+        on_either!(self, gate => gate.adopt(owner))
+    }
+
     /// Puts a winner's purchase into the outbox again. False: there is no such winner, or the entry is there.
     pub async fn send_again(&self, purchase: &Purchase) -> Result<bool, GateError> {
         on_either!(self, gate => gate.send_again(purchase))
@@ -191,8 +205,7 @@ impl Gate {
     }
 
     /// Stops admission until [`Gate::open`] with the same epoch: the first step of a rebuild. The outbox is kept.
-    /// False: a later rebuild has begun.
-    pub async fn fence(&self, product: &ProductId, epoch: u64) -> Result<bool, GateError> {
+    pub async fn fence(&self, product: &ProductId, epoch: u64) -> Result<Fence, GateError> {
         on_either!(self, gate => gate.fence(product, epoch))
     }
 

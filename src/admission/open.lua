@@ -1,4 +1,4 @@
-#!lua
+#!lua flags=allow-oom
 -- Puts a staged snapshot in place: the last step of a rebuild, after which the sale is ready.
 --
 -- KEYS  1 sale   2 free   3 buyers   4 outbox   5 staged free   6 staged buyers   7 dead

@@ -5,19 +5,20 @@
 -- KEYS  1 sale   2 free   3 buyers   4 outbox
 -- ARGV  1 user   2 purchase id   3 its unit
 --       4 "1": the unit is someone else's; "0": it may be kept if nobody has it
+--       5 run id of the server as its connection knows it
 -- Reply {"MOVED", unit, purchase id, entry id, epoch}    the same purchase with the unit it has now
 --       {"OTHER", unit, purchase id, entry id, epoch}    the user has a later purchase by now: that one stands
 --       {"NONE"}        no unit is left
---       {"NOT_READY"}   no state
+--       {"NOT_READY"}   no state, or state of another incarnation of this server
 --
--- Keeps: the lowest free unit goes first, the buyer has one unit throughout, and next = buyers + free units (a
--- unit beyond next that is kept makes those between free). The window and a pause don't matter: this purchase was
+-- Keeps: balance (see sale.lua); the lowest free unit goes first, the buyer has one unit throughout (a unit beyond next that is kept
+-- makes those between free, up to a thousand). The window and a pause don't matter: this purchase was
 -- admitted before. Running it twice is safe: the second run finds the unit that it has.
 
 local GAP_MAX = 1000
-local sale = redis.call('HMGET', KEYS[1], 'epoch', 'total', 'next')
+local sale = redis.call('HMGET', KEYS[1], 'epoch', 'total', 'next', 'server')
 local total, next_unit = tonumber(sale[2]), tonumber(sale[3])
-if not sale[1] or not total or not next_unit then
+if not sale[1] or not total or not next_unit or sale[4] ~= ARGV[5] then
   return {'NOT_READY'}
 end
 local may_keep = ARGV[4] == '0'
@@ -70,5 +71,7 @@ else
 end
 if old_entry then
   redis.call('XDEL', KEYS[4], old_entry)
+  -- The unit that it had is neither a winner's nor free now.
+  redis.call('HINCRBY', KEYS[1], 'balance', -1)
 end
 return {'MOVED', unit, ARGV[2], entry, sale[1]}

@@ -6,8 +6,8 @@ use deadpool_redis::{Connection, Pool};
 use redis::{AsyncConnectionConfig, Client, Script, streams::StreamRangeReply};
 
 use super::{
-    Admission, Contents, EntryKey, Found, GateError, Keys, Opening, Reassignment, WithdrawnUnit, link::Link,
-    replies,
+    Admission, Contents, EntryKey, Fence, Found, GateError, Keys, Opening, Reassignment, WithdrawnUnit,
+    link::Link, replies,
 };
 use crate::dependency::Dependency;
 use crate::domain::{EntryId, OutboxEntry, ProductId, Purchase, PurchaseId, SaleState, Terms, UserId};
@@ -50,6 +50,7 @@ struct Scripts {
     settle: Script,
     withdraw: Script,
     reassign: Script,
+    adopt: Script,
     resend: Script,
     configure: Script,
     fence: Script,
@@ -83,6 +84,7 @@ impl RedisGate {
             settle: Script::new(include_str!("settle.lua")),
             withdraw: Script::new(include_str!("withdraw.lua")),
             reassign: Script::new(include_str!("reassign.lua")),
+            adopt: Script::new(include_str!("adopt.lua")),
             resend: Script::new(include_str!("resend.lua")),
             configure: Script::new(include_str!("configure.lua")),
             fence: Script::new(include_str!("fence.lua")),
@@ -127,7 +129,8 @@ impl RedisGate {
         let keys = self.keys(product);
         let mut in_use = self.0.link.get()?;
         let mut script = self.0.scripts.sale.prepare_invoke();
-        script.key(&keys.sale).key(&keys.free).key(&keys.outbox).arg(&*in_use.live.server);
+        script.key(&keys.sale).key(&keys.free).key(&keys.outbox).key(&keys.buyers).key(&keys.dead);
+        script.arg(&*in_use.live.server);
         let reply = script.invoke_async(&mut in_use.live.connection).await;
         replies::sale(&reply.map_err(|error| in_use.failed(error))?)
     }
@@ -235,13 +238,22 @@ impl RedisGate {
         may_keep: bool,
     ) -> Result<Reassignment, GateError> {
         let keys = self.keys(&purchase.product);
-        let mut connection = self.pooled().await?;
+        let mut in_use = self.0.link.get()?;
         let mut script = self.0.scripts.reassign.prepare_invoke();
         script.key(&keys.sale).key(&keys.free).key(&keys.buyers).key(&keys.outbox);
         script.arg(purchase.user.as_str()).arg(purchase.id.to_string()).arg(purchase.unit);
-        script.arg(u8::from(!may_keep));
-        let reply = script.invoke_async(&mut connection).await?;
+        script.arg(u8::from(!may_keep)).arg(&*in_use.live.server);
+        let reply = script.invoke_async(&mut in_use.live.connection).await;
+        let reply = reply.map_err(|error| in_use.failed(error))?;
         replies::reassignment(&reply, &purchase.product, &purchase.user)
+    }
+
+    pub(super) async fn adopt(&self, owner: &Purchase) -> Result<(), GateError> {
+        let keys = self.keys(&owner.product);
+        let mut connection = self.pooled().await?;
+        let mut script = self.0.scripts.adopt.prepare_invoke();
+        script.key(&keys.sale).key(&keys.free).key(&keys.buyers);
+        Ok(script.arg(owner.user.as_str()).arg(winner(owner)).invoke_async(&mut connection).await?)
     }
 
     pub(super) async fn send_again(&self, purchase: &Purchase) -> Result<bool, GateError> {
@@ -266,17 +278,15 @@ impl RedisGate {
         Ok(script.invoke_async(&mut connection).await?)
     }
 
-    pub(super) async fn fence(&self, product: &ProductId, epoch: u64) -> Result<bool, GateError> {
+    pub(super) async fn fence(&self, product: &ProductId, epoch: u64) -> Result<Fence, GateError> {
         let keys = self.keys(product);
         let mut connection = self.pooled().await?;
         let mut script = self.0.scripts.fence.prepare_invoke();
-        Ok(script
-            .key(keys.sale)
-            .key(keys.outbox)
-            .key(keys.dead)
-            .arg(epoch)
-            .invoke_async(&mut connection)
-            .await?)
+        script.key(keys.sale).key(keys.outbox).key(keys.dead).arg(epoch);
+        Ok(match script.invoke_async(&mut connection).await? {
+            0 => Fence::Stopped,
+            later => Fence::Later(later),
+        })
     }
 
     pub(super) async fn unstage(&self, product: &ProductId, epoch: u64) -> Result<(), GateError> {

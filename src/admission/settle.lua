@@ -1,4 +1,4 @@
-#!lua
+#!lua flags=allow-oom
 -- Deletes the outbox entries of purchases that the ledger has committed, or that are dead-lettered: those are noted
 -- as dead, and stay pending. Where only an entry's milliseconds are known, the purchase id finds it.
 --
@@ -6,7 +6,7 @@
 -- ARGV  1 epoch   2 "1": they are dead-lettered, then pairs: entry id (or only its milliseconds), purchase id
 -- Reply number of entries deleted
 --
--- Keeps: an entry of another epoch is never touched, so a late message can't delete what it doesn't know of.
+-- Keeps: a full Redis can be emptied; an entry of another epoch is never touched, so a late message can't delete what it doesn't know of.
 -- Running it twice is safe.
 
 if redis.call('HGET', KEYS[1], 'epoch') ~= ARGV[1] then

@@ -73,15 +73,13 @@ impl Problem {
             Self::UserIdMissing | Self::UserIdInvalid(_) => {
                 (StatusCode::BAD_REQUEST, "invalid-user-id", "Invalid user id")
             }
-            Self::Body(BodyError::Unsupported(..)) => {
+            Self::Body(BodyError::Unsupported(_)) => {
                 (StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported-media-type", "Unsupported content type")
             }
-            Self::Body(BodyError::TooLarge(_)) => {
+            Self::Body(BodyError::TooLarge) => {
                 (StatusCode::PAYLOAD_TOO_LARGE, "body-too-large", "Body too large")
             }
-            Self::Body(BodyError::TooSlow(_)) => {
-                (StatusCode::REQUEST_TIMEOUT, "body-timeout", "Body too slow")
-            }
+            Self::Body(BodyError::TooSlow) => (StatusCode::REQUEST_TIMEOUT, "body-timeout", "Body too slow"),
             Self::UnknownProduct => (StatusCode::NOT_FOUND, "unknown-product", "Unknown product"),
             Self::NotFound => (StatusCode::NOT_FOUND, "unknown-route", "Unknown route"),
             Self::MethodNotAllowed { .. } => {
@@ -119,11 +117,7 @@ impl ResponseError for Problem {
             outcome: matches!(self, Self::OutcomeUnknown).then_some("unknown"),
         };
         let body = serde_json::to_vec(&document).unwrap_or_default(); // strings and integers serialise
-        let response = response.body(body);
-        match self {
-            Self::Body(error) => error.close_after(response),
-            _ => response,
-        }
+        response.body(body)
     }
 }
 

@@ -137,7 +137,7 @@ impl Overrides {
 pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     let Cli { overrides, command } = cli;
     // The parser keeps only the later group of them.
-    let given = std::env::args().filter(|word| word == "--set" || word.starts_with("--set=")).count();
+    let given = std::env::args_os().filter(|word| word.as_encoded_bytes().starts_with(b"--set")).count();
     anyhow::ensure!(given == overrides.set.len(), "give all --set either before the command or all after it");
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("no runtime")?;
     let ended = runtime.block_on(shutdown::graceful(async |stop| {

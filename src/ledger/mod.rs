@@ -24,6 +24,8 @@ pub struct LedgerSale {
     pub epoch: u64,
     /// The terms of the sale.
     pub terms: Terms,
+    /// The latest epoch that admission was opened with. Whatever an earlier one admitted may have been handed out anew.
+    pub opened_epoch: u64,
     /// The highest unit that is sold; 0: none.
     pub highest_unit: u32,
     /// A lower total stock that the catalogue asks for, and that admission must agree to first.
@@ -57,8 +59,8 @@ pub struct Discard {
 }
 
 impl Admitted {
-    /// An epoch that is never too old: for a product whose admission is stopped, so that nothing it holds can have
-    /// been handed out anew.
+    /// An epoch that is never too old: for what the latest open state of a product admitted, while that product's
+    /// admission is stopped.
     pub const ANY_EPOCH: u64 = u64::MAX;
 }
 
@@ -125,11 +127,16 @@ impl Ledger {
         on_either!(self, ledger => ledger.sales())
     }
 
-    /// Lowers the total stock to what the catalogue asks for, once admission hands out no unit above it; or keeps
-    /// it, when `lower` is false. False: units above it are in the ledger.
-    pub async fn settle_stock(&self, product: &ProductId, lower: bool) -> Result<bool, LedgerError> {
+    /// Lowers the total stock to `wanted`, once admission hands out no unit above it; or keeps it, when `lower` is
+    /// false. Does nothing if the catalogue asks for something else by now. False: it is not lowered.
+    pub async fn settle_stock(
+        &self,
+        product: &ProductId,
+        wanted: u32,
+        lower: bool,
+    ) -> Result<bool, LedgerError> {
         match self {
-            Self::Postgres(ledger) => ledger.settle_stock(product, lower).await,
+            Self::Postgres(ledger) => ledger.settle_stock(product, wanted, lower).await,
             // Nothing is on its way when the only process starts, so the catalogue was obeyed at once.
             Self::Sqlite(_) => Ok(true),
         }
@@ -193,9 +200,19 @@ impl Ledger {
         on_either!(self, ledger => ledger.purchases(product, after_unit, limit))
     }
 
-    /// Raises a product's epoch by one, and returns it: from now on no older admission state may sell.
-    pub async fn raise_epoch(&self, product: &ProductId) -> Result<u64, LedgerError> {
-        on_either!(self, ledger => ledger.raise_epoch(product))
+    /// Raises a product's epoch above its present one and above `found`, and returns it: from now on no older
+    /// admission state may sell.
+    pub async fn raise_epoch(&self, product: &ProductId, found: u64) -> Result<u64, LedgerError> {
+        on_either!(self, ledger => ledger.raise_epoch(product, found))
+    }
+
+    /// Notes that admission is about to be opened with this epoch. False: it is not the product's any more. SQLite
+    /// needs no note: what the embedded mode admitted does not outlive its state.
+    pub async fn note_opening(&self, product: &ProductId, epoch: u64) -> Result<bool, LedgerError> {
+        match self {
+            Self::Postgres(ledger) => ledger.note_opening(product, epoch).await,
+            Self::Sqlite(_) => Ok(true),
+        }
     }
 
     /// Whether workers may take messages: no rebuild is under way or waiting.

@@ -60,9 +60,9 @@ impl Obstacles {
             Some(mine) if mine.id == purchase.id => Verdict::Recorded,
             stands if self.revoked => Verdict::Revoked { stands, unit_taken },
             Some(stands) => Verdict::UserHasOther { stands, unit_taken },
-            None if purchase.unit > total_stock => Verdict::UnitOutOfRange { total_stock },
             None if unit_taken => Verdict::UnitTaken,
             None if *epoch < self.epoch => Verdict::OldEpoch,
+            None if purchase.unit > total_stock => Verdict::UnitOutOfRange { total_stock },
             None => Verdict::IdTaken,
         }
     }

@@ -2,7 +2,7 @@
 //! and what Redis still has in the outbox. Without this, a purchase that the broker has confirmed could find its
 //! unit sold to someone else.
 
-use std::{collections::HashSet, time::Duration};
+use std::{collections::HashMap, time::Duration};
 
 use tokio::time::{Instant, sleep, timeout};
 
@@ -18,24 +18,30 @@ const CONSUMERS_LEAVE_MAX: Duration = Duration::from_secs(45);
 const BATCH_ITEMS_MAX: usize = 1_000;
 /// Messages in it, which may be none of ours and hold no purchase.
 const BATCH_MESSAGES_MAX: usize = 100;
-/// A queue that gives nothing for so long, and says that it has nothing, is empty.
-const QUIET: Duration = Duration::from_millis(200);
+/// A batch is complete when nothing comes for so long.
+const QUIET: Duration = Duration::from_millis(50);
+/// A queue that has given nothing for so long, and says that it has nothing, is empty.
+const EMPTY_AFTER: Duration = Duration::from_secs(5);
+/// A queue that says that it has messages, and gives none for so long, is not well.
+const STALLS_AFTER: Duration = Duration::from_secs(30);
 
 impl Recovery {
     /// Ends when the queue and the outboxes of these products hold nothing that is not in the ledger. The workers
     /// must have been told to stand aside.
-    pub(super) async fn drain(&self, stopped: &HashSet<ProductId>) -> Result<(), RecoveryError> {
+    pub(super) async fn drain(&self, stopped: &HashMap<ProductId, u64>) -> Result<(), RecoveryError> {
         let mode = Mode::Rebuilding(stopped.clone());
         let mut queue = self.stores.broker.drain().await?;
         let drained = self.drain_queue(&mut queue, &mode).await;
         queue.close().await;
         drained?;
-        for product in stopped {
+        for product in stopped.keys() {
             self.drain_outbox(product, &mode).await?;
         }
         Ok(())
     }
 
+    /// The queue is one for all products, and others may be selling: it is drained of what it holds now. Everything
+    /// that the stopped products' buyers were told is safe with the broker is among it.
     async fn drain_queue(&self, queue: &mut Consumer, mode: &Mode) -> Result<(), RecoveryError> {
         // Whoever consumes may hold messages that the queue does not show; without consumers it shows all.
         let deadline = Instant::now() + CONSUMERS_LEAVE_MAX;
@@ -49,27 +55,33 @@ impl Recovery {
         };
         // From here on we are one ourselves, so that a drain that was cut off is waited for by the next one.
         queue.start().await?;
-        loop {
+        let mut last_delivery = Instant::now();
+        while expected > 0 {
             let mut batch = Batch::default();
-            while batch.items() < BATCH_ITEMS_MAX && batch.messages() < BATCH_MESSAGES_MAX {
+            while batch.items() < BATCH_ITEMS_MAX
+                && batch.messages() < BATCH_MESSAGES_MAX.min(expected as usize)
+            {
                 let Ok(delivery) = timeout(QUIET, queue.next()).await else { break };
                 batch.add(delivery?);
             }
             if batch.is_empty() {
-                if expected == 0 && queue.state().await?.ready == 0 {
+                // A message may have gone elsewhere meanwhile: RabbitMQ gives some up by itself.
+                if queue.state().await?.ready == 0 && last_delivery.elapsed() > EMPTY_AFTER {
                     return Ok(());
                 }
-                if Instant::now() > deadline + CONSUMERS_LEAVE_MAX {
+                if last_delivery.elapsed() > STALLS_AFTER {
                     return Err(RecoveryError::QueueStalls(expected));
                 }
                 continue;
             }
+            last_delivery = Instant::now();
             expected = expected.saturating_sub(u32::try_from(batch.messages()).unwrap_or(u32::MAX));
             batch.step(&self.stores, mode).await?;
             if !batch.acknowledge().await {
                 return Err(crate::broker::BrokerError::NotConnected.into());
             }
         }
+        Ok(())
     }
 
     /// Entries of a Redis that lost its `sale` but not its outbox, or was rolled back.

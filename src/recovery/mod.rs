@@ -55,6 +55,12 @@ pub enum RecoveryError {
     /// The queue does not give what it says that it holds.
     #[error("the queue holds back {0} messages")]
     QueueStalls(u32),
+    /// The sale's state claims a later epoch than any that it is given.
+    #[error("admission could not be stopped: its state claims epoch {0}")]
+    NotStopped(u64),
+    /// Of a product, with the reason.
+    #[error("not rebuilt yet, trying again: {0}")]
+    NotRebuilt(String),
     /// The new state was refused.
     #[error("the rebuilt state was not put in place: {0:?}")]
     NotOpened(crate::admission::Opening),
@@ -144,7 +150,7 @@ impl Recovery {
                 Ok(state) => match mismatch(&state, &sale) {
                     Some(reason) => {
                         broken.push((sale, reason.to_owned()));
-                        Ok(())
+                        continue;
                     }
                     None => self.tend(&sale, &state).await,
                 },
@@ -152,11 +158,11 @@ impl Recovery {
                     let new = sale.epoch == 0;
                     let reason = if new { "it is new" } else { "admission has no usable state of it" };
                     broken.push((sale, reason.to_owned()));
-                    Ok(())
+                    continue;
                 }
                 Err(error @ (GateError::Malformed(_) | GateError::Foreign(_))) => {
                     broken.push((sale, error.to_string()));
-                    Ok(())
+                    continue;
                 }
                 Err(error) => Err(error.into()),
             };
@@ -188,7 +194,9 @@ impl Recovery {
         if agreed && state.terms != terms {
             tracing::info!(%product, ?terms, "the terms have changed");
         }
-        if lower_stock_to.is_some() && !self.stores.ledger.settle_stock(product, agreed).await? {
+        if let Some(wanted) = *lower_stock_to
+            && !self.stores.ledger.settle_stock(product, wanted, agreed).await?
+        {
             tracing::warn!(
                 %product, total_stock,
                 "the catalogue's total_stock is not obeyed: more units are handed out already"

@@ -4,63 +4,89 @@
 //! Every step can be cut off and done again: admission is stopped by a fence that only the same epoch opens, and a
 //! new attempt starts with a higher one.
 
-use std::{collections::HashSet, time::Instant};
+use std::time::Instant;
 
 use super::{Recovery, RecoveryError};
-use crate::admission::{Gate, Opening};
+use crate::admission::{Fence, Gate, Opening};
 use crate::domain::ProductId;
 use crate::ledger::{Leader, Ledger, LedgerError, LedgerSale};
 
 /// Rows read and staged at a time.
 const PAGE: u32 = 2_000;
 
+/// Turns at stopping a sale whose state claims a later epoch than the ledger's: the second one is above it.
+const FENCES_MAX: usize = 3;
+
 /// A sale whose admission is stopped, to be opened under a new epoch.
 struct Stopped {
     product: ProductId,
     epoch: u64,
+    opened_epoch: u64,
 }
 
 impl Recovery {
     /// Rebuilds products, each with the reason why, and lets the workers go on, whether it succeeded or not.
     pub(super) async fn rebuild(
-        &self,
+        &mut self,
         leader: &mut Leader,
         broken: Vec<(LedgerSale, String)>,
     ) -> Result<(), RecoveryError> {
         let mut stopped = Vec::new();
-        for (sale, reason) in &broken {
+        for (sale, reason) in broken {
             let product = sale.product.clone();
-            tracing::info!(%product, "rebuilding admission from the ledger: {reason}");
-            let epoch = self.stores.ledger.raise_epoch(&product).await?;
-            if self.stores.gate.fence(&product, epoch).await? {
-                stopped.push(Stopped { product, epoch });
+            match self.stop(&sale, &reason).await {
+                Ok(sale) => stopped.push(sale),
+                Err(error) => self.note(&product, Err(error)),
             }
         }
-        let may_be_under_way = broken.iter().any(|(sale, _)| sale.epoch > 0);
-        let rebuilt = self.drain_and_open(leader, &stopped, may_be_under_way).await;
+        if stopped.is_empty() {
+            return Ok(());
+        }
+        let rebuilt = self.drain_and_open(leader, &stopped).await;
         leader.resume_workers().await?;
-        rebuilt.inspect_err(|error| tracing::warn!(%error, "not rebuilt yet, trying again"))
+        for Stopped { product, .. } in &stopped {
+            let said = match &rebuilt {
+                Ok(()) => Ok(()),
+                Err(error) => Err(RecoveryError::NotRebuilt(error.to_string())),
+            };
+            self.note(product, said);
+        }
+        rebuilt
     }
 
-    async fn drain_and_open(
-        &self,
-        leader: &mut Leader,
-        stopped: &[Stopped],
-        may_be_under_way: bool,
-    ) -> Result<(), RecoveryError> {
+    /// Stops a sale's admission under a new epoch.
+    async fn stop(&self, sale: &LedgerSale, reason: &str) -> Result<Stopped, RecoveryError> {
+        let LedgerSale { product, opened_epoch, .. } = sale;
+        if !self.troubles.contains_key(product) {
+            tracing::info!(%product, "rebuilding admission from the ledger: {reason}");
+        }
+        let mut found = 0;
+        for _ in 0..FENCES_MAX {
+            let epoch = self.stores.ledger.raise_epoch(product, found).await?;
+            match self.stores.gate.fence(product, epoch).await? {
+                Fence::Stopped => {
+                    return Ok(Stopped { product: product.clone(), epoch, opened_epoch: *opened_epoch });
+                }
+                // The ledger is younger than Redis: it was restored, or made anew.
+                Fence::Later(later) => found = later,
+            }
+        }
+        Err(RecoveryError::NotStopped(found))
+    }
+
+    async fn drain_and_open(&self, leader: &mut Leader, stopped: &[Stopped]) -> Result<(), RecoveryError> {
         leader.pause_workers().await?;
-        if may_be_under_way && self.stores.gate.outlives_process() {
+        // A sale that was never open has nothing on its way.
+        if stopped.iter().any(|sale| sale.opened_epoch > 0) && self.stores.gate.outlives_process() {
             tokio::time::sleep(self.options.settle_time).await;
-            let products: HashSet<_> = stopped.iter().map(|stopped| stopped.product.clone()).collect();
+            let products = stopped.iter().map(|sale| (sale.product.clone(), sale.opened_epoch)).collect();
             self.drain(&products).await?;
         }
         let mut ended = Ok(());
-        for stopped in stopped {
-            if let Err(error) = self.open(leader, stopped).await {
-                let Stopped { product, epoch } = stopped;
-                tracing::warn!(%product, %error, "this product could not be opened");
+        for sale in stopped {
+            if let Err(error) = self.open(leader, sale).await {
                 // What is left of the snapshot would expire by itself, but late.
-                let _ = self.stores.gate.unstage(product, *epoch).await;
+                let _ = self.stores.gate.unstage(&sale.product, sale.epoch).await;
                 ended = Err(error);
             }
         }
@@ -69,7 +95,7 @@ impl Recovery {
 
     /// Loads the ledger's snapshot, which is whole only while the workers stand aside, and opens the sale.
     async fn open(&self, leader: &mut Leader, stopped: &Stopped) -> Result<(), RecoveryError> {
-        let Stopped { product, epoch } = stopped;
+        let Stopped { product, epoch, .. } = stopped;
         let started = Instant::now();
         let Loaded { buyers, free } = load(&self.stores.ledger, &self.stores.gate, product, *epoch).await?;
         let revoked = !self.stores.ledger.revocations(product).await?.is_empty();
@@ -77,6 +103,9 @@ impl Recovery {
         let sale = sales.into_iter().find(|sale| sale.product == *product);
         let terms = sale.ok_or_else(|| LedgerError::UnknownProduct(product.clone()))?.terms;
         leader.check().await?;
+        if !self.stores.ledger.note_opening(product, *epoch).await? {
+            return Err(RecoveryError::NotOpened(Opening::Stale));
+        }
         match self.stores.gate.open(product, *epoch, &terms, buyers + free, revoked).await? {
             Opening::Open => {
                 tracing::info!(%product, epoch, buyers, free, elapsed = ?started.elapsed(), "the sale is ready");

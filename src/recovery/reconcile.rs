@@ -51,7 +51,7 @@ pub async fn repair(
     }
     if differences.iter().any(|difference| difference.repair == Repair::Rebuild) {
         // No state of an earlier epoch may sell: the leader sees that it is one, and rebuilds.
-        stores.ledger.raise_epoch(product).await?;
+        stores.ledger.raise_epoch(product, 0).await?;
         repairs += 1;
     }
     Ok(repairs)

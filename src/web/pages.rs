@@ -97,12 +97,12 @@ async fn form(web: &Web, request: &HttpRequest, payload: Payload) -> Result<Fiel
     let read = request_body::read(request, payload, "application/x-www-form-urlencoded", web.body_timeout);
     let body = read.await.map_err(|error| {
         let status = match &error {
-            BodyError::Unsupported(..) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            BodyError::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
-            BodyError::TooSlow(_) => StatusCode::REQUEST_TIMEOUT,
+            BodyError::Unsupported(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            BodyError::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            BodyError::TooSlow => StatusCode::REQUEST_TIMEOUT,
             BodyError::Broken(_) => StatusCode::BAD_REQUEST,
         };
-        error.close_after(refused(status, &error))
+        refused(status, &error)
     })?;
     let body = std::str::from_utf8(&body).map_err(|error| refused(StatusCode::BAD_REQUEST, &error))?;
     // A form is written like a query.

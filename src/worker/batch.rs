@@ -96,7 +96,7 @@ impl Batch {
                     let key = EntryKey { millis: id.millis, sequence, purchase: purchase.id };
                     recorded.add(&purchase.product, epoch, key);
                 }
-                Settled::Withdrawn => {}
+                Settled::Withdrawn | Settled::Deferred => {}
                 Settled::Dead(reason) => dead.push((item, reason)),
             }
         }

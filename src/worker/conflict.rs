@@ -3,7 +3,7 @@
 
 use super::{Mode, StepError, Stores};
 use crate::admission::{Reassignment, WithdrawnUnit};
-use crate::broker::{DeadReason, DeadReasonClass};
+use crate::broker::{DeadReason, DeadReasonClass, Message};
 use crate::domain::{OutboxEntry, Purchase};
 use crate::ledger::{Admitted, LedgerError, Verdict};
 
@@ -16,6 +16,8 @@ pub(super) enum Settled {
     Recorded(OutboxEntry),
     /// It was taken back, and its outbox entry with it; the user was told, or has another purchase.
     Withdrawn,
+    /// It is in the queue again, until admission is open.
+    Deferred,
     /// It can never be recorded.
     Dead(DeadReason),
 }
@@ -53,7 +55,13 @@ pub(super) async fn settle(
             Verdict::UnitTaken => false,
             Verdict::OldEpoch => true,
         };
-        entry = match reassign(stores, entry.clone(), may_keep, mode).await? {
+        if mode.is_stopped(&entry.purchase.product) {
+            return defer(stores, &entry).await;
+        }
+        if let Some(owner) = owner_of_unit(stores, &entry.purchase).await? {
+            stores.gate.adopt(&owner).await?;
+        }
+        entry = match stores.gate.reassign(&entry.purchase, may_keep).await? {
             Reassignment::Moved(moved) => moved,
             // The user has a later admission that is not in the ledger yet: it stands.
             Reassignment::Other(other) => {
@@ -91,45 +99,20 @@ async fn persist_one(stores: &Stores, entry: &OutboxEntry, mode: &Mode) -> Resul
     verdicts.into_iter().next().ok_or(LedgerError::Corrupt("no verdict"))
 }
 
-/// A unit for a purchase. While selling, admission hands it out, so that nobody else gets it. Where admission is
-/// stopped, its new state will be made from the ledger: the lowest unit that the ledger has free is as good.
-async fn reassign(
-    stores: &Stores,
-    mut entry: OutboxEntry,
-    may_keep: bool,
-    mode: &Mode,
-) -> Result<Reassignment, StepError> {
-    if !mode.is_stopped(&entry.purchase.product) {
-        return Ok(stores.gate.reassign(&entry.purchase, may_keep).await?);
+/// While admission is stopped there is nobody to hand out another unit, and what is still on its way comes first. The
+/// workers settle it once the sale is open again.
+async fn defer(stores: &Stores, entry: &OutboxEntry) -> Result<Settled, StepError> {
+    let message = Message::group([entry.clone()]);
+    for message in message {
+        stores.broker.publish(&message).await?;
     }
-    Ok(match lowest_free_unit(stores, &entry.purchase).await? {
-        None => Reassignment::NoUnitLeft,
-        Some(unit) => {
-            entry.purchase.unit = unit;
-            Reassignment::Moved(entry)
-        }
-    })
+    Ok(Settled::Deferred)
 }
 
-/// The lowest unit without a row, if any is left.
-async fn lowest_free_unit(stores: &Stores, purchase: &Purchase) -> Result<Option<u32>, LedgerError> {
-    const PAGE: u32 = 10_000;
-    let sales = stores.ledger.sales().await?;
-    let sale = sales.into_iter().find(|sale| sale.product == purchase.product);
-    let total_stock = sale.map_or(0, |sale| sale.terms.total_stock);
-    let mut last = 0;
-    loop {
-        let page = stores.ledger.purchases(&purchase.product, last, PAGE).await?;
-        for row in &page {
-            if row.unit != last + 1 {
-                return Ok(Some(last + 1));
-            }
-            last = row.unit;
-        }
-        if page.is_empty() {
-            return Ok((last < total_stock).then_some(last + 1));
-        }
-    }
+/// Who has the purchase's unit in the ledger.
+async fn owner_of_unit(stores: &Stores, purchase: &Purchase) -> Result<Option<Purchase>, LedgerError> {
+    let row = stores.ledger.purchases(&purchase.product, purchase.unit.saturating_sub(1), 1).await?;
+    Ok(row.into_iter().find(|row| row.unit == purchase.unit))
 }
 
 /// Takes the admission back in Redis, whatever of it is left there.

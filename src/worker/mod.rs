@@ -6,7 +6,7 @@
 mod batch;
 mod conflict;
 
-use std::{collections::HashSet, time::Duration};
+use std::{collections::HashMap, time::Duration};
 
 use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
@@ -18,6 +18,9 @@ use crate::domain::ProductId;
 use crate::ledger::{Admitted, Ledger, LedgerError, Writer};
 pub use batch::{Batch, StepError};
 
+/// How long a worker keeps its messages while the ledger is away. Then it leaves the queue, so that a rebuild, which
+/// waits for that, can take place without this worker.
+const LEDGER_AWAY_MAX: Duration = Duration::from_secs(10);
 /// How often a worker asks whether it should stand aside for a rebuild.
 const ASIDE_INTERVAL: Duration = Duration::from_millis(250);
 
@@ -37,18 +40,25 @@ pub struct Stores {
 pub enum Mode {
     /// A worker's, while everything is selling.
     Working,
-    /// A rebuild's, which has stopped the admission of these products and made the workers stand aside.
-    Rebuilding(HashSet<ProductId>),
+    /// A rebuild's, which has made the workers stand aside, and stopped the admission of these products. With each
+    /// the latest epoch that was open: what it admitted can be recorded as it is, because nothing was handed out
+    /// anew since.
+    Rebuilding(HashMap<ProductId, u64>),
 }
 
 impl Mode {
     fn is_stopped(&self, product: &ProductId) -> bool {
-        matches!(self, Self::Rebuilding(stopped) if stopped.contains(product))
+        matches!(self, Self::Rebuilding(stopped) if stopped.contains_key(product))
     }
 
-    /// The epoch to compare with the ledger's: whatever a stopped product holds precedes its next state.
+    /// The epoch to compare with the ledger's.
     fn epoch_of(&self, product: &ProductId, epoch: u64) -> u64 {
-        if self.is_stopped(product) { Admitted::ANY_EPOCH } else { epoch }
+        match self {
+            Self::Rebuilding(stopped) if stopped.get(product).is_some_and(|opened| epoch >= *opened) => {
+                Admitted::ANY_EPOCH
+            }
+            _ => epoch,
+        }
     }
 
     fn writer(&self) -> Writer {
@@ -132,7 +142,7 @@ impl Worker {
     /// Takes batches until the consumer fails, a rebuild wants the workers aside, or `stop`. Whether it has
     /// recorded anything.
     async fn consume(&self, mut consumer: Consumer, stop: &CancellationToken) -> bool {
-        let mut recorded = false;
+        let (mut recorded, mut reached) = (false, Instant::now());
         let mut ask = tokio::time::interval(ASIDE_INTERVAL);
         ask.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
@@ -140,8 +150,7 @@ impl Worker {
             let first = tokio::select! {
                 () = stop.cancelled() => break,
                 _ = ask.tick() => {
-                    // An outage of the ledger is no reason to leave: the messages can wait here as well.
-                    if matches!(self.stores.ledger.workers_may_run().await, Ok(false)) {
+                    if self.should_leave(&mut reached).await {
                         break;
                     }
                     continue;
@@ -162,6 +171,20 @@ impl Worker {
         recorded
     }
 
+    /// Whether a rebuild wants the queue, or the ledger has been away for too long since it was `reached`.
+    async fn should_leave(&self, reached: &mut Instant) -> bool {
+        match self.stores.ledger.workers_may_run().await {
+            Ok(may_run) => {
+                *reached = Instant::now();
+                !may_run
+            }
+            Err(error) => {
+                self.ledger_state.down(error);
+                reached.elapsed() > LEDGER_AWAY_MAX
+            }
+        }
+    }
+
     /// The batch that begins with this message, and holds what arrives while it lingers.
     async fn fill(&self, first: Delivery, consumer: &mut Consumer) -> Batch {
         let mut batch = Batch::default();
@@ -179,7 +202,7 @@ impl Worker {
 
     /// Repeats the step until it succeeds. False: give everything back.
     async fn finish(&self, mut batch: Batch, stop: &CancellationToken) -> bool {
-        let mut backoff = Backoff::default();
+        let (mut backoff, mut reached) = (Backoff::default(), Instant::now());
         loop {
             match batch.step(&self.stores, &Mode::Working).await {
                 Ok(()) => {
@@ -192,7 +215,7 @@ impl Worker {
             }
             pause(&mut backoff, stop).await;
             // Whatever it waits for, a rebuild that waits for the queue comes first.
-            if stop.is_cancelled() || matches!(self.stores.ledger.workers_may_run().await, Ok(false)) {
+            if stop.is_cancelled() || self.should_leave(&mut reached).await {
                 return false;
             }
         }

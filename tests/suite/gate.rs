@@ -6,7 +6,7 @@ use chrono::TimeDelta;
 use flashsale::{
     admission::RedisOptions,
     admission::{
-        Admission, EmbeddedGate, EntryKey, Found, Gate, GateError, Opening, Reassignment, RedisGate,
+        Admission, EmbeddedGate, EntryKey, Fence, Found, Gate, GateError, Opening, Reassignment, RedisGate,
         WithdrawnUnit,
     },
     clock::Clock,
@@ -80,7 +80,7 @@ impl Bench {
     }
 
     async fn open(&self, epoch: u64, terms: &Terms) {
-        assert!(self.gate.fence(&self.product, epoch).await.expect("fence"));
+        assert_eq!(self.gate.fence(&self.product, epoch).await.expect("fence"), Fence::Stopped);
         let opened = self.gate.open(&self.product, epoch, terms, 0, false).await.expect("open");
         assert_eq!(opened, Opening::Open);
     }
@@ -296,13 +296,13 @@ conformance! {
         let product = &bench.product;
         let open = async |epoch| bench.gate.open(product, epoch, &terms(1), 0, false).await.expect("open");
         assert_eq!(open(2).await, Opening::Stale, "without a fence");
-        assert!(bench.gate.fence(product, 2).await.expect("fence"));
-        assert!(bench.gate.fence(product, 3).await.expect("fence"));
-        assert!(!bench.gate.fence(product, 2).await.expect("fence"), "a late fence of an earlier rebuild");
+        assert_eq!(bench.gate.fence(product, 2).await.expect("fence"), Fence::Stopped);
+        assert_eq!(bench.gate.fence(product, 3).await.expect("fence"), Fence::Stopped);
+        assert_eq!(bench.gate.fence(product, 2).await.expect("fence"), Fence::Later(3), "a late fence");
         assert_eq!(open(2).await, Opening::Stale, "a late snapshot of an earlier rebuild");
         assert!(matches!(bench.gate.sale(product).await, Err(GateError::NotReady)));
         assert_eq!(open(3).await, Opening::Open);
-        assert!(!bench.gate.fence(product, 2).await.expect("fence"));
+        assert_eq!(bench.gate.fence(product, 2).await.expect("fence"), Fence::Later(3));
         assert_eq!(bench.gate.sale(product).await.expect("sale").epoch, 3);
     }
 
@@ -571,18 +571,21 @@ async fn foreign_keys_are_mended_by_a_rebuild() {
     for (name, plant) in [
         ("sale", vec!["SET", "x"]),
         ("sale", vec!["HSET", "epoch", "many", "total", "1", "next", "0"]),
+        ("sale", vec!["HSET", "epoch", "inf", "total", "1", "next", "0"]),
+        ("sale", vec!["HSET", "epoch", "1e15", "total", "1", "next", "0"]),
+        ("dead", vec!["SET", "x"]),
         ("free", vec!["SET", "x"]),
         ("buyers", vec!["SET", "x"]),
         ("outbox", vec!["SET", "x"]),
         ("outbox", vec!["XADD", "*", "field", "value"]),
     ] {
-        for key in ["sale", "free", "buyers", "outbox"] {
+        for key in ["sale", "free", "buyers", "outbox", "dead"] {
             ::redis::cmd("DEL").arg(services.key("p", key)).exec_async(&mut redis).await.expect("DEL");
         }
         let mut command = ::redis::cmd(plant[0]);
         command.arg(services.key("p", name)).arg(&plant[1..]).exec_async(&mut redis).await.expect("plant");
         assert!(bench.gate.admit(&bench.product, &user("a"), fresh_id()).await.is_err(), "{name}");
-        assert!(bench.gate.fence(&bench.product, 9).await.expect("fence"));
+        assert_eq!(bench.gate.fence(&bench.product, 9).await.expect("fence"), Fence::Stopped);
         assert_eq!(bench.outbox().await, [], "{name}");
         bench.open(9, &terms(1)).await;
         assert_eq!(bench.win("a").await.purchase.unit, 1, "{name}");

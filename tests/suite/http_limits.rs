@@ -12,7 +12,7 @@ use crate::{
     embedded::Embedded,
     support::{
         SOON,
-        http::{client, ready, until_closed},
+        http::{client, raw, ready, until_closed},
         process::Flashsale,
     },
 };
@@ -107,6 +107,31 @@ async fn a_thousand_idle_connections_fit_into_64_mib() {
     let kib: u64 = resident.trim().trim_end_matches(" kB").parse().expect("a number");
     assert!(kib < 64 * 1024, "{kib} KiB with 1,000 connections");
     drop(connections);
+}
+
+/// Also where nobody reads one, because there is no such route, product, or nothing to read.
+#[tokio::test]
+async fn an_endless_body_is_not_read_anywhere() {
+    let embedded = Embedded::new();
+    let (_serve, [(api, _), (shop, _)]) = impatient(&embedded).await;
+    for (base, line) in [
+        (&api, "POST /nowhere"),
+        (&api, "POST /products/none/buy"),
+        (&api, "GET /sale/status"),
+        (&api, "GET /sale/purchase/status?userId=a"),
+        (&api, "DELETE /sale/buy"),
+        (&shop, "GET /"),
+        (&shop, "POST /products/none/buy"),
+    ] {
+        let head = format!("{line} HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n1\r\n \r\n");
+        assert!(until_closed(base, head.as_bytes()).await.starts_with("HTTP/1.1 "), "{line}");
+    }
+    // One that ends is read to its end, and the connection is used again.
+    let twice = "POST /sale/buy HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n\
+                 Transfer-Encoding: chunked\r\n\r\n10\r\n{\"userId\":\"abc\"}\r\n0\r\n\r\n"
+        .repeat(2);
+    let answers = raw(&api, twice.as_bytes()).await;
+    assert!(answers.contains("SUCCESS") && answers.contains("PURCHASED"), "{answers}");
 }
 
 /// The body of a request arrives after the signal: the purchase is made, answered, and in the database.

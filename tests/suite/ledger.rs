@@ -183,7 +183,7 @@ conformance! {
         let sale = async || bench.ledger.sales().await.expect("sales").remove(0);
         for total_stock in [20, 7] {
             bench.ledger.upsert_products(&[product(total_stock)]).await.expect("products");
-            assert!(bench.ledger.settle_stock(&id, true).await.expect("settled"));
+            bench.ledger.settle_stock(&id, total_stock, true).await.expect("settled");
             assert_eq!((sale().await.terms.total_stock, sale().await.lower_stock_to), (total_stock, None));
         }
     }
@@ -193,7 +193,7 @@ conformance! {
         let known = purchase("known", 1);
         bench.persist(std::slice::from_ref(&known)).await;
         for _ in 0..2 {
-            bench.ledger.raise_epoch(&id).await.expect("epoch");
+            bench.ledger.raise_epoch(&id, 0).await.expect("epoch");
         }
         let batch = admitted(1, &[known, purchase("a", 2), purchase("b", 1)]);
         let persist = async |batch| bench.ledger.persist(batch, Writer::Worker).await.expect("persist");
@@ -205,15 +205,16 @@ conformance! {
 
     async fn epoch_and_pause_outlive_a_new_catalogue(bench: &Bench) {
         let id = product(1).id;
-        assert_eq!(bench.ledger.raise_epoch(&id).await.expect("epoch"), 1);
-        assert_eq!(bench.ledger.raise_epoch(&id).await.expect("epoch"), 2);
+        assert_eq!(bench.ledger.raise_epoch(&id, 0).await.expect("epoch"), 1);
+        assert_eq!(bench.ledger.raise_epoch(&id, 0).await.expect("epoch"), 2);
+        assert_eq!(bench.ledger.raise_epoch(&id, 7).await.expect("epoch"), 8, "above what was found");
         assert!(bench.ledger.set_paused(&id, true).await.expect("pause"));
         bench.ledger.upsert_products(&[product(12)]).await.expect("products");
         let sale = bench.ledger.sales().await.expect("sales").remove(0);
-        assert_eq!((sale.epoch, sale.terms.paused, sale.terms.total_stock), (2, true, 12));
+        assert_eq!((sale.epoch, sale.terms.paused, sale.terms.total_stock), (8, true, 12));
         let none = ProductId::parse("none").expect("id");
         assert!(!bench.ledger.set_paused(&none, true).await.expect("pause"));
-        assert!(matches!(bench.ledger.raise_epoch(&none).await, Err(LedgerError::UnknownProduct(_))));
+        assert!(matches!(bench.ledger.raise_epoch(&none, 0).await, Err(LedgerError::UnknownProduct(_))));
     }
 
     async fn pages_go_through_all_units_in_order(bench: &Bench) {
@@ -281,14 +282,17 @@ async fn a_lower_stock_waits_for_admission() {
     let sale = async || bench.ledger.sales().await.expect("sales").remove(0);
     bench.ledger.upsert_products(&[product(5)]).await.expect("products");
     assert_eq!((sale().await.terms.total_stock, sale().await.lower_stock_to), (10, Some(5)));
-    assert!(!bench.ledger.settle_stock(&id, false).await.expect("settled"), "admission has not agreed");
+    assert!(!bench.ledger.settle_stock(&id, 5, false).await.expect("settled"), "admission has not agreed");
     assert_eq!((sale().await.terms.total_stock, sale().await.lower_stock_to), (10, None));
     bench.ledger.upsert_products(&[product(5)]).await.expect("products");
     assert_eq!(bench.persist(&[purchase("a", 6)]).await, [Verdict::Recorded]);
-    assert!(!bench.ledger.settle_stock(&id, true).await.expect("settled"), "unit 6 is in the ledger");
+    assert!(!bench.ledger.settle_stock(&id, 5, true).await.expect("settled"), "unit 6 is in the ledger");
     assert_eq!((sale().await.terms.total_stock, sale().await.lower_stock_to), (10, None));
     bench.ledger.upsert_products(&[product(6)]).await.expect("products");
-    assert!(bench.ledger.settle_stock(&id, true).await.expect("settled"));
+    assert!(!bench.ledger.settle_stock(&id, 7, true).await.expect("settled"), "another wish was agreed on");
+    assert!(!bench.ledger.settle_stock(&id, 7, false).await.expect("settled"));
+    assert_eq!(sale().await.lower_stock_to, Some(6));
+    assert!(bench.ledger.settle_stock(&id, 6, true).await.expect("settled"));
     assert_eq!((sale().await.terms.total_stock, sale().await.lower_stock_to), (6, None));
     let refused = bench.persist(&[purchase("b", 7)]).await;
     assert_eq!(refused, [Verdict::UnitOutOfRange { total_stock: 6 }]);

@@ -15,6 +15,9 @@ async fn reconcile(services: &Services, more: &[&str], products: &str) -> (Optio
     let arguments = [&["reconcile", "--json"], more].concat();
     let mut process = services.spawn(&arguments, &[("FLASHSALE_PRODUCTS", products)]);
     let code = process.ended(SOON).await.code();
+    if code == Some(2) {
+        return (code, Vec::new());
+    }
     (code, serde_json::from_str(&process.printed()).expect("JSON"))
 }
 
@@ -34,15 +37,17 @@ async fn every_kind_of_difference_is_found_and_mended() {
     drained(&services, 6).await;
     assert_eq!(reconcile(&services, &[], products).await, (Some(0), Vec::new()));
 
-    // A winner without a row or an entry; a winner of another unit; a row without a winner; an entry with a row.
+    // A winner without a row or an entry; a row without a winner; a row of another purchase; an entry with a row.
     let (sql, mut redis) = (services.sql().await, services.redis().await);
     sql.batch_execute(
-        "DELETE FROM purchases WHERE user_id = 'buyer-1'; UPDATE purchases SET unit = 12 WHERE user_id = 'buyer-2'",
+        "DELETE FROM purchases WHERE user_id = 'buyer-1';
+         INSERT INTO purchases (id, product_id, user_id, unit, admitted_at)
+         VALUES (gen_random_uuid(), 'limited-001', 'stranger', 1, now());
+         UPDATE purchases SET id = gen_random_uuid() WHERE user_id = 'buyer-2'",
     )
     .await
     .expect("by hand");
     let (buyers, outbox) = (services.key("limited-001", "buyers"), services.key("limited-001", "outbox"));
-    redis::cmd("HDEL").arg(&buyers).arg("buyer-3").exec_async(&mut redis).await.expect("HDEL");
     let winner: String =
         redis::cmd("HGET").arg(&buyers).arg("buyer-4").query_async(&mut redis).await.expect("HGET");
     let parts: Vec<_> = winner.split(' ').collect();
@@ -57,9 +62,9 @@ async fn every_kind_of_difference_is_found_and_mended() {
     };
     assert_eq!(of("buyer-1"), [json!("lost-on-the-way")]);
     assert_eq!(of("buyer-2"), [json!("other-purchase")]);
-    assert_eq!(of("buyer-3"), [json!("unknown-to-admission")]);
+    assert_eq!(of("stranger"), [json!("unknown-to-admission")]);
     assert_eq!(of("buyer-4"), [json!("stale-entry")]);
-    assert!(found.iter().any(|one| one["kind"] == json!("units")), "{found:?}");
+    assert_eq!(found.len(), 4, "{found:?}");
     // The worker finds it by itself.
     work.logs("admission and ledger differ in").await;
     let drift = eventually("drift", SOON, async || {
@@ -76,8 +81,8 @@ async fn every_kind_of_difference_is_found_and_mended() {
     })
     .await;
     work.logs("admission and ledger agree again").await;
-    drained(&services, 6).await;
-    for (user, unit) in [("buyer-1", 1), ("buyer-2", 12), ("buyer-3", 3), ("buyer-4", 4)] {
+    drained(&services, 7).await;
+    for (user, unit) in [("stranger", 1), ("buyer-1", 7), ("buyer-2", 2), ("buyer-3", 3), ("buyer-4", 4)] {
         let again = buy(&client, &api, user).await.body;
         assert_eq!((&again["status"], &again["unit"]), (&json!("PURCHASED"), &json!(unit)), "{user}");
     }

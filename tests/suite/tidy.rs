@@ -73,6 +73,7 @@ const DRIVERS: &[(&str, &[&str])] = &[
             "worker",
             "recovery",
             "readiness",
+            "audit",
             "request_body",
             "shutdown",
             "commands",

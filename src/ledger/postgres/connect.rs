@@ -83,7 +83,8 @@ pub(super) async fn establish(options: &PostgresOptions) -> ConnectionResult<Asy
     // The server's own keep-alives as well: a host that is gone without a word must not hold the leader's lock.
     let bounds = format!(
         "SET statement_timeout = {}; SET lock_timeout = {}; SET idle_in_transaction_session_timeout = '30s';
-         SET tcp_keepalives_idle = 10; SET tcp_keepalives_interval = 3; SET tcp_keepalives_count = 3",
+         SET tcp_keepalives_idle = 10; SET tcp_keepalives_interval = 3; SET tcp_keepalives_count = 3;
+         SET tcp_user_timeout = '20s'",
         options.statement_timeout.as_millis(),
         options.lock_timeout.as_millis(),
     );

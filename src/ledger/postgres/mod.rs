@@ -22,7 +22,7 @@ use super::{Admitted, Discard, LedgerError, LedgerSale, Verdict, Writer, column,
 use crate::domain::{Product, ProductId, Purchase, PurchaseId, Revocation, UserId};
 use crate::service_url::ServiceUrl;
 pub use leader::Leader;
-use rows::{ClassifyRow, IdRow, ProductRow, PurchaseRow, SaleRow};
+use rows::{ClassifyRow, EpochRow, IdRow, ProductRow, PurchaseRow, SaleRow};
 use schema::{products, purchases, revocations};
 
 const MIGRATIONS: EmbeddedMigrations = embed_migrations!("migrations/postgres");
@@ -135,28 +135,31 @@ impl PostgresLedger {
         .await
     }
 
-    pub(super) async fn settle_stock(&self, product: &ProductId, lower: bool) -> Result<bool, LedgerError> {
-        let id = product.to_string();
+    pub(super) async fn settle_stock(
+        &self,
+        product: &ProductId,
+        wanted: u32,
+        lower: bool,
+    ) -> Result<bool, LedgerError> {
+        let (id, wanted) = (product.to_string(), column(wanted));
         self.transaction("settle_stock", move |connection| {
             async move {
                 // Waits for the transactions that insert under the old stock, and holds up new ones.
                 let row = products::table.find(&id).for_update();
-                let wanted: Option<i32> = row.select(products::lower_stock_to).first(connection).await?;
-                let highest = purchases::table.filter(purchases::product_id.eq(&id));
+                let asked: Option<i32> = row.select(products::lower_stock_to).first(connection).await?;
+                if asked != Some(wanted) {
+                    return Ok(false);
+                }
+                let rows = purchases::table.filter(purchases::product_id.eq(&id));
                 let highest: Option<i32> =
-                    highest.select(diesel::dsl::max(purchases::unit)).first(connection).await?;
-                let lowered = wanted.filter(|wanted| lower && highest.unwrap_or(0) <= *wanted);
-                let none = None::<i32>;
-                let change = diesel::update(products::table.find(&id));
-                match lowered {
-                    Some(stock) => {
-                        let change =
-                            change.set((products::total_stock.eq(stock), products::lower_stock_to.eq(none)));
-                        change.execute(connection).await?
-                    }
-                    None => change.set(products::lower_stock_to.eq(none)).execute(connection).await?,
-                };
-                Ok(lowered.is_some() || wanted.is_none())
+                    rows.select(diesel::dsl::max(purchases::unit)).first(connection).await?;
+                let lowered = lower && highest.unwrap_or(0) <= wanted;
+                let change = || diesel::update(products::table.find(&id));
+                if lowered {
+                    change().set(products::total_stock.eq(wanted)).execute(connection).await?;
+                }
+                change().set(products::lower_stock_to.eq(None::<i32>)).execute(connection).await?;
+                Ok(lowered)
             }
             .boxed()
         })
@@ -173,7 +176,7 @@ impl PostgresLedger {
 
     pub(super) async fn sales(&self) -> Result<Vec<LedgerSale>, LedgerError> {
         let rows: Vec<SaleRow> = sql_query(
-            "SELECT id, epoch, total_stock, sale_start, sale_end, paused, lower_stock_to,
+            "SELECT id, epoch, opened_epoch, total_stock, sale_start, sale_end, paused, lower_stock_to,
                     (SELECT max(unit) FROM purchases WHERE product_id = products.id) AS highest_unit
              FROM products ORDER BY id",
         )
@@ -313,14 +316,25 @@ impl PostgresLedger {
         rows.into_iter().map(|row| row.purchase(product)).collect()
     }
 
-    pub(super) async fn raise_epoch(&self, product: &ProductId) -> Result<u64, LedgerError> {
-        let epoch: Option<i64> = diesel::update(products::table.find(product.as_str()))
-            .set((products::epoch.eq(products::epoch + 1), products::updated_at.eq(diesel::dsl::now)))
-            .returning(products::epoch)
-            .get_result(&mut self.connection().await?)
-            .await
-            .optional()?;
-        epoch.map(i64::unsigned_abs).ok_or_else(|| LedgerError::UnknownProduct(product.clone()))
+    pub(super) async fn raise_epoch(&self, product: &ProductId, found: u64) -> Result<u64, LedgerError> {
+        let row: Option<EpochRow> = sql_query(
+            "UPDATE products SET epoch = GREATEST(epoch, $2) + 1, updated_at = now() WHERE id = $1 RETURNING epoch",
+        )
+        .bind::<sql_types::Text, _>(product.as_str())
+        .bind::<sql_types::BigInt, _>(i64::try_from(found).unwrap_or(0))
+        .get_result(&mut self.connection().await?)
+        .await
+        .optional()?;
+        row.map(|row| row.epoch.unsigned_abs()).ok_or_else(|| LedgerError::UnknownProduct(product.clone()))
+    }
+
+    pub(super) async fn note_opening(&self, product: &ProductId, epoch: u64) -> Result<bool, LedgerError> {
+        let changed = sql_query("UPDATE products SET opened_epoch = $2 WHERE id = $1 AND epoch = $2")
+            .bind::<sql_types::Text, _>(product.as_str())
+            .bind::<sql_types::BigInt, _>(i64::try_from(epoch).unwrap_or(i64::MAX))
+            .execute(&mut self.connection().await?)
+            .await?;
+        Ok(changed == 1)
     }
 
     pub(super) async fn workers_may_run(&self) -> Result<bool, LedgerError> {

@@ -46,6 +46,12 @@ pub(super) struct IdRow {
 }
 
 #[derive(QueryableByName)]
+pub(super) struct EpochRow {
+    #[diesel(sql_type = sql_types::BigInt)]
+    pub(super) epoch: i64,
+}
+
+#[derive(QueryableByName)]
 pub(super) struct BoolRow {
     #[diesel(sql_type = sql_types::Bool)]
     pub(super) yes: bool,
@@ -57,6 +63,8 @@ pub(super) struct SaleRow {
     id: String,
     #[diesel(sql_type = sql_types::BigInt)]
     epoch: i64,
+    #[diesel(sql_type = sql_types::BigInt)]
+    opened_epoch: i64,
     #[diesel(sql_type = sql_types::Integer)]
     total_stock: i32,
     #[diesel(sql_type = sql_types::Nullable<sql_types::Timestamptz>)]
@@ -78,6 +86,7 @@ impl TryFrom<SaleRow> for LedgerSale {
         Ok(Self {
             product: ProductId::parse(&row.id).map_err(|_why| LedgerError::Corrupt("product id"))?,
             epoch: row.epoch.unsigned_abs(),
+            opened_epoch: row.opened_epoch.unsigned_abs(),
             terms: Terms {
                 total_stock: number(row.total_stock),
                 opens_at: row.sale_start,

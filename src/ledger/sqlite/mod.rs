@@ -209,11 +209,12 @@ impl SqliteLedger {
         rows.into_iter().map(|row| row.purchase(product)).collect()
     }
 
-    pub(super) async fn raise_epoch(&self, product: &ProductId) -> Result<u64, LedgerError> {
+    pub(super) async fn raise_epoch(&self, product: &ProductId, found: u64) -> Result<u64, LedgerError> {
         let row: Option<CountRow> = sql_query(format!(
-            "UPDATE products SET epoch = epoch + 1, updated_at = {NOW} WHERE id = ?1 RETURNING epoch AS count"
+            "UPDATE products SET epoch = max(epoch, ?2) + 1, updated_at = {NOW} WHERE id = ?1 RETURNING epoch AS count"
         ))
         .bind::<sql_types::Text, _>(product.as_str())
+        .bind::<sql_types::BigInt, _>(i64::try_from(found).unwrap_or(0))
         .get_result(&mut *self.connection.lock().await)
         .await
         .optional()?;

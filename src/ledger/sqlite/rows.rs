@@ -70,6 +70,7 @@ impl TryFrom<SaleRow> for LedgerSale {
         Ok(Self {
             product: ProductId::parse(&row.id).map_err(|_why| LedgerError::Corrupt("product id"))?,
             epoch: row.epoch.unsigned_abs(),
+            opened_epoch: row.epoch.unsigned_abs(),
             terms: Terms {
                 total_stock: unit(row.total_stock)?,
                 opens_at: row.sale_start.map(instant).transpose()?,

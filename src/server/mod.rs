@@ -1,10 +1,13 @@
 //! The HTTP server of API, pages and worker health, with every bound set.
 
-use std::{net::SocketAddr, time::Duration};
+mod unread;
+
+use std::{net::SocketAddr, sync::Once, time::Duration};
 
 use actix_web::{
     App, HttpServer,
     dev::{Server, ServerHandle},
+    middleware::from_fn,
     web::ServiceConfig,
 };
 use anyhow::Context;
@@ -55,12 +58,13 @@ fn allow_connections(connections_max: usize) {
     if let Err(error) = setrlimit(Resource::Nofile, raised) {
         tracing::warn!(%error, "the limit of open files can't be raised");
     }
-    if raised.current.is_some_and(|current| current < wanted) {
-        tracing::warn!(
-            "at most {} open files are allowed, so fewer than {connections_max} connections at a time: raise \
-             the limit (ulimit -Hn, LimitNOFILE), or lower api.connections_max",
-            raised.current.unwrap_or_default()
-        );
+    if let Some(current) = raised.current.filter(|current| *current < wanted) {
+        static TOLD: Once = Once::new();
+        TOLD.call_once(|| {
+            tracing::info!(
+                "at most {current} connections at a time, by the system's limit of open files (ulimit -Hn)"
+            );
+        });
     }
 }
 
@@ -72,18 +76,19 @@ pub fn listen(
 ) -> anyhow::Result<Listening> {
     allow_connections(options.connections_max);
     let workers = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    let server = HttpServer::new(move || App::new().configure(&routes))
-        .workers(workers)
-        .backlog(BACKLOG)
-        .max_connections((options.connections_max / workers).max(1))
-        .client_request_timeout(options.head_timeout)
-        .client_disconnect_timeout(Duration::from_secs(1))
-        .keep_alive(Duration::from_secs(75))
-        .shutdown_timeout(REQUESTS_DEADLINE_S)
-        // SIGINT would be a forced stop; both signals are ours.
-        .disable_signals()
-        .bind(options.addr)
-        .with_context(|| format!("{name} can't listen on {}", options.addr))?;
+    let server =
+        HttpServer::new(move || App::new().wrap(from_fn(unread::end_with_unread)).configure(&routes))
+            .workers(workers)
+            .backlog(BACKLOG)
+            .max_connections((options.connections_max / workers).max(1))
+            .client_request_timeout(options.head_timeout)
+            .client_disconnect_timeout(Duration::from_secs(1))
+            .keep_alive(Duration::from_secs(75))
+            .shutdown_timeout(REQUESTS_DEADLINE_S)
+            // SIGINT would be a forced stop; both signals are ours.
+            .disable_signals()
+            .bind(options.addr)
+            .with_context(|| format!("{name} can't listen on {}", options.addr))?;
     let addr = server.addrs().first().copied().unwrap_or(options.addr);
     let server = server.run();
     tracing::info!("{name} listening on http://{addr}");
