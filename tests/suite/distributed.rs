@@ -20,14 +20,14 @@ use crate::support::{
 const ID: &str = "limited-001";
 
 /// Servers of a test's own, which it may stop and wipe.
-struct Own {
+pub(crate) struct Own {
     redis: servers::Server,
     rabbit: servers::Rabbit,
     postgres: servers::Server,
 }
 
 impl Own {
-    async fn start() -> (Self, Services) {
+    pub(crate) async fn start() -> (Self, Services) {
         let starting = tokio::task::spawn_blocking(|| Self {
             redis: servers::redis(),
             rabbit: servers::rabbitmq(),
@@ -60,7 +60,7 @@ pub(crate) fn catalogue(total_stock: u32) -> tempfile::NamedTempFile {
     file
 }
 
-async fn outbox_len(services: &Services) -> i64 {
+pub(crate) async fn outbox_len(services: &Services) -> i64 {
     let mut connection = services.redis().await;
     redis::cmd("XLEN").arg(services.key(ID, "outbox")).query_async(&mut connection).await.expect("XLEN")
 }

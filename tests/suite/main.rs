@@ -15,6 +15,7 @@ mod gate;
 mod http_limits;
 mod ledger;
 mod reconcile;
+mod recovery;
 mod restock;
 mod tidy;
 mod worker;
