@@ -146,7 +146,7 @@ impl EmbeddedGate {
         dead: bool,
     ) -> Result<(), GateError> {
         let mut state = self.lock();
-        let Some(sale) = state.sales.get_mut(product).filter(|sale| sale.epoch == epoch) else {
+        let Some(sale) = state.ready(product).ok().filter(|sale| sale.epoch == epoch) else {
             return Ok(());
         };
         for &EntryKey { millis, sequence, purchase } in entries {

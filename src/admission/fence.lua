@@ -6,7 +6,8 @@
 -- Reply 0 when stopped, or the later epoch that stopped or opened it already
 --
 -- Keeps: what is not yet in the ledger stays in the outbox. What is nothing of ours, and would stop every rebuild, is
--- deleted: a key of another type, an epoch that is no number. A full Redis must not be kept full by this.
+-- deleted: a key of another type, an epoch that is no number. A full Redis must not be kept full by this. Running it
+-- twice before open.lua is safe; after it, it stops the sale again.
 
 local EPOCH_DIGITS = 15 -- what a number holds exactly
 

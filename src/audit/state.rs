@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use super::{Check, Evidence, report::Law};
+use crate::domain::Purchase;
 
 pub(super) fn checks(evidence: &Evidence) -> Vec<Check> {
     vec![units(evidence), users(evidence), conservation(evidence)]
@@ -47,12 +48,16 @@ fn users(evidence: &Evidence) -> Check {
 /// The numbers of the conservation law.
 pub(super) fn law(evidence: &Evidence) -> Law {
     let admission = evidence.admission.as_ref();
+    // A dead letter of somebody who has no unit takes none: foreign, or of a state that was lost since.
+    let has_unit = |dead: &&Purchase| {
+        admission.is_none_or(|admission| admission.winners.iter().any(|winner| winner.id == dead.id))
+    };
     Law {
         total_stock: evidence.terms.total_stock,
         remaining: admission.map(|admission| admission.sale.remaining),
         in_flight: admission.map(|admission| admission.outbox.len()),
         in_ledger: evidence.rows.len(),
-        dead_lettered: evidence.dead.len(),
+        dead_lettered: evidence.dead.iter().filter(has_unit).count(),
     }
 }
 

@@ -87,7 +87,14 @@ impl PostgresLedger {
             harness.run_pending_migrations(MIGRATIONS).map(|applied| applied.len())
         });
         let ended = migrating.await.map_err(|panicked| LedgerError::Migration(panicked.to_string()))?;
-        ended.map_err(|error| LedgerError::Migration(error.to_string()))
+        match ended {
+            Ok(applied) => Ok(applied),
+            // A database that went away meanwhile is waited for; a migration that does not fit is not.
+            Err(error) => Err(match self.ping().await {
+                Ok(()) => LedgerError::Migration(error.to_string()),
+                Err(away) => away,
+            }),
+        }
     }
 
     pub(super) async fn ping(&self) -> Result<(), LedgerError> {
