@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use crate::admission::{Admission, Found, Gate, GateError};
 use crate::clock::Clock;
+use crate::crash_points::crash_point;
 use crate::domain::{Durability, OutboxEntry, Outcome, ProductId, Purchase, PurchaseId, PurchaseState};
 use crate::domain::{Revocation, SaleState, UserId};
 use crate::ledger::{Ledger, LedgerError};
@@ -94,7 +95,10 @@ impl Checkout {
     pub async fn buy(&self, product: &ProductId, user: &UserId) -> Result<Answer, CheckoutError> {
         let id = PurchaseId::generate(self.clock.now());
         let counts_until = Instant::now() + self.confirm_counts_for;
-        match self.gate.admit(product, user, id).await? {
+        crash_point!("api-before-admission");
+        let admission = self.gate.admit(product, user, id).await?;
+        crash_point!("api-after-admission");
+        match admission {
             Admission::Refused(outcome) => Ok(Answer::Refused(outcome)),
             Admission::Won(entry) => {
                 let purchase = entry.purchase.clone();

@@ -35,6 +35,7 @@ pub mod commands;
 
 pub mod clock;
 pub mod config;
+pub mod crash_points;
 pub mod dependency;
 pub mod readiness;
 pub mod request_body;

@@ -136,6 +136,7 @@ impl Overrides {
 /// Runs the command to its end.
 pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     let Cli { overrides, command } = cli;
+    crate::crash_points::arm()?;
     // The parser keeps only the later group of them.
     let given = std::env::args_os().filter(|word| word.as_encoded_bytes().starts_with(b"--set")).count();
     anyhow::ensure!(given == overrides.set.len(), "give all --set either before the command or all after it");

@@ -13,6 +13,7 @@ use tokio::{
 };
 
 use crate::broker::{Broker, Message};
+use crate::crash_points::crash_point;
 use crate::domain::{Durability, OutboxEntry};
 
 /// Most purchases in one message: enough to make the confirm cheap, few enough for a worker's memory.
@@ -59,6 +60,7 @@ async fn send_groups(broker: Broker, mut receiver: mpsc::Receiver<Waiting>) {
             waiting.drain(..).map(|waiting| (waiting.entry, waiting.confirm)).unzip();
         let ids: Vec<_> = entries.iter().map(|entry| entry.purchase.id).collect();
         let messages = Message::group(entries);
+        crash_point!("publisher-before-publish");
         let sending = messages.iter().map(async |message| (message, broker.publish(message).await));
         let mut unconfirmed = std::collections::HashSet::new();
         for (message, sent) in join_all(sending).await {
@@ -67,6 +69,7 @@ async fn send_groups(broker: Broker, mut receiver: mpsc::Receiver<Waiting>) {
                 unconfirmed.extend(message.items.iter().map(|item| item.purchase.id));
             }
         }
+        crash_point!("publisher-after-confirm");
         for (id, confirm) in ids.into_iter().zip(confirms) {
             if !unconfirmed.contains(&id) {
                 // A caller that no longer waits has answered already.

@@ -13,6 +13,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::admission::{Gate, GateError};
 use crate::broker::{Broker, BrokerError, Message};
+use crate::crash_points::crash_point;
 use crate::domain::{EntryId, ProductId, SaleState};
 
 /// Ages at which an entry is sent again: 1, 4, 16, … times the first.
@@ -112,9 +113,11 @@ impl Sweeper {
                 let page = self.gate.outbox(product, marks.swept[level], due, PAGE).await?;
                 let reached = page.last().map_or(due, |entry| entry.id);
                 swept += page.len();
+                crash_point!("sweeper-after-read");
                 for message in Message::group(page) {
                     self.broker.publish(&message).await?;
                 }
+                crash_point!("sweeper-after-confirm");
                 for mark in &mut marks.swept[..=level] {
                     *mark = reached.max(*mark);
                 }

@@ -8,6 +8,7 @@ use tokio::time::{Instant, sleep, timeout};
 
 use super::{Recovery, RecoveryError};
 use crate::broker::{Acknowledge, Consumer, Delivery, Message, Past};
+use crate::crash_points::crash_point;
 use crate::domain::{EntryId, ProductId};
 use crate::worker::{Batch, Mode};
 
@@ -77,6 +78,7 @@ impl Recovery {
             last_delivery = Instant::now();
             expected = expected.saturating_sub(u32::try_from(batch.messages()).unwrap_or(u32::MAX));
             batch.step(&self.stores, mode).await?;
+            crash_point!("rebuild-in-drain");
             if !batch.acknowledge().await {
                 return Err(crate::broker::BrokerError::NotConnected.into());
             }

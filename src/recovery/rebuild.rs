@@ -8,6 +8,7 @@ use std::time::Instant;
 
 use super::{Recovery, RecoveryError};
 use crate::admission::{Fence, Gate, Opening};
+use crate::crash_points::crash_point;
 use crate::domain::ProductId;
 use crate::ledger::{Leader, Ledger, LedgerError, LedgerSale};
 
@@ -63,6 +64,7 @@ impl Recovery {
         let mut found = 0;
         for _ in 0..FENCES_MAX {
             let epoch = self.stores.ledger.raise_epoch(product, found).await?;
+            crash_point!("rebuild-after-epoch");
             match self.stores.gate.fence(product, epoch).await? {
                 Fence::Stopped => {
                     return Ok(Stopped { product: product.clone(), epoch, opened_epoch: *opened_epoch });
@@ -75,13 +77,16 @@ impl Recovery {
     }
 
     async fn drain_and_open(&self, leader: &mut Leader, stopped: &[Stopped]) -> Result<(), RecoveryError> {
+        crash_point!("rebuild-after-fence");
         leader.pause_workers().await?;
+        crash_point!("rebuild-after-pause");
         // A sale that was never open has nothing on its way.
         if stopped.iter().any(|sale| sale.opened_epoch > 0) && self.stores.gate.outlives_process() {
             tokio::time::sleep(self.options.settle_time).await;
             let products = stopped.iter().map(|sale| (sale.product.clone(), sale.opened_epoch)).collect();
             self.drain(&products).await?;
         }
+        crash_point!("rebuild-after-drain");
         let mut ended = Ok(());
         for sale in stopped {
             if let Err(error) = self.open(leader, sale).await {
@@ -98,6 +103,7 @@ impl Recovery {
         let Stopped { product, epoch, .. } = stopped;
         let started = Instant::now();
         let Loaded { buyers, free } = load(&self.stores.ledger, &self.stores.gate, product, *epoch).await?;
+        crash_point!("rebuild-after-stage");
         let revoked = !self.stores.ledger.revocations(product).await?.is_empty();
         let sales = self.stores.ledger.sales().await?;
         let sale = sales.into_iter().find(|sale| sale.product == *product);
@@ -106,8 +112,10 @@ impl Recovery {
         if !self.stores.ledger.note_opening(product, *epoch).await? {
             return Err(RecoveryError::NotOpened(Opening::Stale));
         }
+        crash_point!("rebuild-before-open");
         match self.stores.gate.open(product, *epoch, &terms, buyers + free, revoked).await? {
             Opening::Open => {
+                crash_point!("rebuild-after-open");
                 tracing::info!(%product, epoch, buyers, free, elapsed = ?started.elapsed(), "the sale is ready");
                 Ok(())
             }

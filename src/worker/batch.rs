@@ -8,6 +8,7 @@ use super::{
 };
 use crate::admission::{EntryKey, GateError};
 use crate::broker::{BrokerError, DeadReason, DeadReasonClass, Delivery, Item, Message, Past};
+use crate::crash_points::crash_point;
 use crate::domain::{OutboxEntry, ProductId, PurchaseId};
 use crate::ledger::{Admitted, Ledger, LedgerError, Verdict, Writer};
 
@@ -79,6 +80,7 @@ impl Batch {
     /// Records everything in one transaction, settles conflicts, deletes outbox entries, and puts dead letters
     /// away. After an error it can be done again.
     pub async fn step(&mut self, stores: &Stores, mode: &Mode) -> Result<(), StepError> {
+        crash_point!("worker-after-delivery");
         let mut recorded = Entries::default();
         let mut dead = Vec::new();
         for (item, judged) in self.items.iter().zip(self.persist(stores, mode).await?) {
@@ -100,7 +102,9 @@ impl Batch {
                 Settled::Dead(reason) => dead.push((item, reason)),
             }
         }
+        crash_point!("worker-after-commit");
         recorded.delete(stores, false).await;
+        crash_point!("worker-after-delete");
         let mut buried = Entries::default();
         for (item, reason) in dead {
             let product = item.item.purchase.product.clone();
@@ -132,6 +136,7 @@ impl Batch {
 
     /// Acks every message. False: the broker is away, and will deliver them again.
     pub async fn acknowledge(self) -> bool {
+        crash_point!("worker-before-ack");
         for delivery in self.deliveries {
             if delivery.acknowledge.ack().await.is_err() {
                 return false;

@@ -8,6 +8,8 @@ mod support;
 mod api;
 mod audit;
 mod config;
+#[cfg(feature = "failpoints")]
+mod crashes;
 mod dead_letters;
 mod distributed;
 mod embedded;

@@ -19,6 +19,7 @@ use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 use futures_util::{FutureExt, future::BoxFuture};
 
 use super::{Admitted, Discard, LedgerError, LedgerSale, Verdict, Writer, column, number};
+use crate::crash_points::crash_point;
 use crate::domain::{Product, ProductId, Purchase, PurchaseId, Revocation, UserId};
 use crate::service_url::ServiceUrl;
 pub use leader::Leader;
@@ -204,6 +205,7 @@ impl PostgresLedger {
                 }
                 share_products(connection, &batch).await?;
                 let inserted = insert(connection, &batch).await?;
+                crash_point!("worker-in-transaction");
                 if inserted.len() == batch.len() {
                     return Ok(vec![Verdict::Recorded; batch.len()]);
                 }

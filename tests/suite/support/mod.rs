@@ -2,6 +2,8 @@
 
 pub(crate) mod http;
 pub(crate) mod process;
+#[cfg(feature = "failpoints")]
+pub(crate) mod sale;
 pub(crate) mod servers;
 pub(crate) mod services;
 

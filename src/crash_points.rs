@@ -1,0 +1,40 @@
+//! Places where a test makes a process die as if its power was cut: `FLASHSALE_CRASH=worker-before-ack@2` aborts at
+//! the second time that this point is passed. Only with the cargo feature `failpoints`, which no release has.
+
+/// A place where a test can make the process die.
+macro_rules! crash_point {
+    ($name:literal) => {
+        fail::fail_point!($name)
+    };
+}
+pub(crate) use crash_point;
+
+/// The environment variable that says where and when.
+#[cfg(feature = "failpoints")]
+const VARIABLE: &str = "FLASHSALE_CRASH";
+
+/// Prepares the crash that the environment asks for.
+#[cfg(feature = "failpoints")]
+pub fn arm() -> anyhow::Result<()> {
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    use anyhow::Context;
+
+    let Ok(wanted) = std::env::var(VARIABLE) else { return Ok(()) };
+    let (name, hit) = wanted.split_once('@').context("FLASHSALE_CRASH must be POINT@HIT")?;
+    let hit: u32 = hit.parse().context("FLASHSALE_CRASH must be POINT@HIT")?;
+    let (shown, hits) = (name.to_owned(), AtomicU32::new(0));
+    let armed = fail::cfg_callback(name, move || {
+        if hits.fetch_add(1, Ordering::Relaxed) + 1 == hit {
+            eprintln!("crash point {shown}, hit {hit}: aborting");
+            std::process::abort();
+        }
+    });
+    armed.map_err(anyhow::Error::msg)
+}
+
+/// There are no crash points in this build.
+#[cfg(not(feature = "failpoints"))]
+pub fn arm() -> anyhow::Result<()> {
+    Ok(())
+}

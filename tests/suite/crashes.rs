@@ -1,0 +1,95 @@
+//! Each process dies at each point of a purchase's way, as if its power was cut; another one takes over. What was
+//! answered stands, and nothing is sold twice.
+
+use std::sync::Arc;
+
+use crate::{
+    distributed::catalogue,
+    support::{SOON, http::ready, process::Flashsale, sale::Sale, sale::now, services::Services},
+};
+
+const UNITS: u32 = 60;
+
+/// Runs a sale of [`UNITS`] units in which the command dies at the crash point, and a fresh one takes over.
+async fn dies(command: &str, crash: &str) {
+    let (services, file) = (Services::new().await, catalogue(UNITS));
+    let products = file.path().to_str().expect("path").to_owned();
+    let plain = [("FLASHSALE_PRODUCTS", products.as_str()), ("FLASHSALE_OUTBOX_SWEEP_AFTER_MS", "500")];
+    let doomed = [plain[0], plain[1], ("FLASHSALE_CRASH", crash)];
+    // The doomed worker leads: it is the first.
+    let mut first = services.spawn(&[command], &doomed);
+    let sale = Sale::new();
+    let mut others = Vec::new();
+    if command == "work" {
+        let _ = first.health().await;
+        let serve = services.spawn(&["serve"], &plain);
+        let api = serve.api().await;
+        sale.at(&[&api]);
+        others.push(serve);
+    } else {
+        let (work, serve) = (services.spawn(&["work"], &plain), services.spawn(&["serve"], &plain));
+        let apis = [first.api().await, serve.api().await];
+        ready(&apis[0]).await;
+        ready(&apis[1]).await;
+        sale.at(&[&apis[0], &apis[1]]);
+        others.extend([work, serve]);
+    }
+    let (start, buyers) = (now(), sale.open(UNITS + 20));
+    // It aborts: that is the fault, and it took hold.
+    let status = first.ended(SOON).await;
+    assert_eq!(
+        std::os::unix::process::ExitStatusExt::signal(&status),
+        Some(6),
+        "{command} did not abort at {crash}"
+    );
+    sale.fault(crash, start, true, false);
+    let fresh = services.spawn(&[command], &plain);
+    if command == "serve" {
+        let api = fresh.api().await;
+        ready(&api).await;
+        sale.at(&[&api]);
+    }
+    others.push(fresh);
+    finished(buyers, &others).await;
+    sale.holds(&services, &products).await;
+}
+
+/// Waits for the buyers.
+async fn finished(mut buyers: tokio::task::JoinSet<()>, processes: &[Flashsale]) {
+    let all = async {
+        while let Some(ended) = buyers.join_next().await {
+            ended.expect("buyer");
+        }
+    };
+    let waited = tokio::time::timeout(SOON * 2, all).await;
+    let logs = Arc::new(processes.iter().map(Flashsale::log).collect::<Vec<_>>().join("\n---\n"));
+    assert!(waited.is_ok(), "the buyers are not done\n{logs}");
+}
+
+macro_rules! dies_at {
+    ($($name:ident: $command:literal at $crash:literal,)*) => { $(
+        #[tokio::test(flavor = "multi_thread")]
+        async fn $name() {
+            dies($command, $crash).await;
+        }
+    )* };
+}
+
+dies_at! {
+    api_before_admission: "serve" at "api-before-admission@7",
+    api_after_admission: "serve" at "api-after-admission@7",
+    publisher_before_publish: "serve" at "publisher-before-publish@3",
+    publisher_after_confirm: "serve" at "publisher-after-confirm@3",
+    worker_after_delivery: "work" at "worker-after-delivery@3",
+    worker_in_transaction: "work" at "worker-in-transaction@3",
+    worker_after_commit: "work" at "worker-after-commit@3",
+    worker_after_delete: "work" at "worker-after-delete@3",
+    worker_before_ack: "work" at "worker-before-ack@3",
+    rebuild_after_epoch: "work" at "rebuild-after-epoch@1",
+    rebuild_after_fence: "work" at "rebuild-after-fence@1",
+    rebuild_after_pause: "work" at "rebuild-after-pause@1",
+    rebuild_after_drain: "work" at "rebuild-after-drain@1",
+    rebuild_after_stage: "work" at "rebuild-after-stage@1",
+    rebuild_before_open: "work" at "rebuild-before-open@1",
+    rebuild_after_open: "work" at "rebuild-after-open@1",
+}

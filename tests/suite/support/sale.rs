@@ -1,0 +1,159 @@
+//! A small sale that goes on while faults happen: buyers who try, try again and come back, a history of what they
+//! were told, and the audit at the end.
+
+use std::{
+    io::Write,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use flashsale::{
+    audit::{Answer, Attempt, Fault, Kind, Line, Operation},
+    clock::Clock,
+};
+use serde_json::Value;
+
+use super::{SOON, eventually, services::Services};
+
+pub(crate) const PRODUCT: &str = "limited-001";
+/// Longer than the API ever takes to answer by itself.
+const PATIENCE: Duration = Duration::from_secs(8);
+
+pub(crate) fn now() -> i64 {
+    Clock::system().now().timestamp_millis()
+}
+
+/// The history of a sale, and where its API can be reached at the moment.
+#[derive(Clone)]
+pub(crate) struct Sale {
+    apis: Arc<Mutex<Vec<String>>>,
+    lines: Arc<Mutex<Vec<Line>>>,
+    sold_out: Arc<AtomicBool>,
+    client: reqwest::Client,
+}
+
+impl Sale {
+    pub(crate) fn new() -> Self {
+        let builder = reqwest::Client::builder().timeout(PATIENCE).pool_max_idle_per_host(0);
+        Self {
+            apis: Arc::default(),
+            lines: Arc::default(),
+            sold_out: Arc::default(),
+            client: builder.build().expect("client"),
+        }
+    }
+
+    /// The API processes that buyers try from now on.
+    pub(crate) fn at(&self, apis: &[&str]) {
+        *self.apis.lock().expect("apis") = apis.iter().map(|api| (*api).to_owned()).collect();
+    }
+
+    /// Notes that something was done to the system.
+    pub(crate) fn fault(&self, name: &str, start: i64, took_hold: bool, loses_redis: bool) {
+        let fault = Fault { name: name.to_owned(), start, end: now(), took_hold, loses_redis };
+        self.lines.lock().expect("lines").push(Line::Fault(fault));
+    }
+
+    /// Lets `buyers` buy, each until they have a unit or are told `SOLD_OUT`, and once more. Ends when all of them are
+    /// done.
+    pub(crate) fn open(&self, buyers: u32) -> tokio::task::JoinSet<()> {
+        let mut lanes = tokio::task::JoinSet::new();
+        for lane in 0..16 {
+            let sale = self.clone();
+            lanes.spawn(async move {
+                for number in (lane..buyers).step_by(16) {
+                    sale.buyer(&format!("buyer-{number}")).await;
+                }
+            });
+        }
+        lanes
+    }
+
+    async fn buyer(&self, user: &str) {
+        let mut answered = 0;
+        while answered < 2 {
+            let (kind, outcome) = self.attempt(Operation::Buy, user).await;
+            if kind == Kind::Ok {
+                answered += 1;
+                if outcome == "SOLD_OUT" {
+                    self.sold_out.store(true, Ordering::Relaxed);
+                }
+            } else {
+                // Buyers don't hammer a system that is away.
+                let _ = tokio::time::timeout(Duration::from_millis(100), std::future::pending::<()>()).await;
+            }
+        }
+    }
+
+    /// One request to one of the API processes.
+    async fn attempt(&self, operation: Operation, user: &str) -> (Kind, String) {
+        let api = {
+            let apis = self.apis.lock().expect("apis");
+            apis[fastrand::usize(..apis.len())].clone()
+        };
+        let request = match operation {
+            Operation::Buy => {
+                self.client.post(format!("{api}/sale/buy")).json(&serde_json::json!({ "userId": user }))
+            }
+            Operation::Status => self.client.get(format!("{api}/sale/purchase/status?userId={user}")),
+        };
+        let start = now();
+        let (kind, answer) = sent(request).await;
+        let outcome = answer.as_ref().and_then(|answer| answer.status.clone()).unwrap_or_default();
+        let (user, product) = (user.to_owned(), PRODUCT.to_owned());
+        let attempt = Attempt { operation, user, product, start, end: now(), kind, answer };
+        self.lines.lock().expect("lines").push(Line::Attempt(attempt));
+        (kind, outcome)
+    }
+
+    /// Asks about every buyer, now that everything is quiet, and audits: what the command printed, and its code.
+    pub(crate) async fn audit(&self, services: &Services, products: &str) -> (Option<i32>, String) {
+        let mut users = std::collections::BTreeSet::new();
+        for line in self.lines.lock().expect("lines").iter() {
+            if let Line::Attempt(Attempt { user, kind: Kind::Ok | Kind::Unknown, .. }) = line {
+                users.insert(user.clone());
+            }
+        }
+        for user in users {
+            eventually("the status of a buyer", SOON, async || {
+                (self.attempt(Operation::Status, &user).await.0 == Kind::Ok).then_some(())
+            })
+            .await;
+        }
+        let mut file = tempfile::NamedTempFile::new().expect("file");
+        for line in self.lines.lock().expect("lines").iter() {
+            writeln!(file, "{}", serde_json::to_string(line).expect("line")).expect("write");
+        }
+        let path = file.path().to_str().expect("path");
+        let arguments = ["audit", "--history", path, "--wait", "60"];
+        let mut process = services.spawn(&arguments, &[("FLASHSALE_PRODUCTS", products)]);
+        let code = process.ended(SOON * 2).await.code();
+        (code, format!("{}\n{}", process.printed(), process.log()))
+    }
+
+    /// The audit must hold.
+    pub(crate) async fn holds(&self, services: &Services, products: &str) {
+        let (code, report) = self.audit(services, products).await;
+        assert_eq!(code, Some(0), "{report}");
+    }
+}
+
+/// What a client knows after a request.
+async fn sent(request: reqwest::RequestBuilder) -> (Kind, Option<Answer>) {
+    let response = match request.send().await {
+        Ok(response) => response,
+        Err(error) if error.is_connect() => return (Kind::Refused, None),
+        Err(_) => return (Kind::Unknown, None),
+    };
+    let status = response.status().as_u16();
+    let Ok(body) = response.json::<Value>().await else { return (Kind::Unknown, None) };
+    match status {
+        200 => (Kind::Ok, serde_json::from_value(body).ok()),
+        503 if body["type"] == "urn:flashsale:problem:not-ready" => (Kind::Refused, None),
+        400..500 => (Kind::Refused, None),
+        _ => (Kind::Unknown, None),
+    }
+}
