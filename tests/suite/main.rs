@@ -13,6 +13,7 @@ mod crashes;
 mod dead_letters;
 mod distributed;
 mod embedded;
+mod faults;
 mod gate;
 mod http_limits;
 mod ledger;

@@ -2,7 +2,7 @@
 
 pub(crate) mod http;
 pub(crate) mod process;
-#[cfg(feature = "failpoints")]
+pub(crate) mod proxy;
 pub(crate) mod sale;
 pub(crate) mod servers;
 pub(crate) mod services;

@@ -3,10 +3,7 @@
 
 use std::{
     io::Write,
-    sync::{
-        Arc, Mutex,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, Mutex},
     time::Duration,
 };
 
@@ -19,6 +16,8 @@ use serde_json::Value;
 use super::{SOON, eventually, services::Services};
 
 pub(crate) const PRODUCT: &str = "limited-001";
+/// Between two attempts of one of the sixteen who try at a time.
+const PACE: Duration = Duration::from_millis(60);
 /// Longer than the API ever takes to answer by itself.
 const PATIENCE: Duration = Duration::from_secs(8);
 
@@ -31,19 +30,13 @@ pub(crate) fn now() -> i64 {
 pub(crate) struct Sale {
     apis: Arc<Mutex<Vec<String>>>,
     lines: Arc<Mutex<Vec<Line>>>,
-    sold_out: Arc<AtomicBool>,
     client: reqwest::Client,
 }
 
 impl Sale {
     pub(crate) fn new() -> Self {
         let builder = reqwest::Client::builder().timeout(PATIENCE).pool_max_idle_per_host(0);
-        Self {
-            apis: Arc::default(),
-            lines: Arc::default(),
-            sold_out: Arc::default(),
-            client: builder.build().expect("client"),
-        }
+        Self { apis: Arc::default(), lines: Arc::default(), client: builder.build().expect("client") }
     }
 
     /// The API processes that buyers try from now on.
@@ -64,32 +57,30 @@ impl Sale {
         for lane in 0..16 {
             let sale = self.clone();
             lanes.spawn(async move {
+                // People take their time, so that there is a middle of the sale in which things can happen.
+                let mut pace = tokio::time::interval(PACE);
+                pace.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
                 for number in (lane..buyers).step_by(16) {
-                    sale.buyer(&format!("buyer-{number}")).await;
+                    sale.buyer(&format!("buyer-{number}"), &mut pace).await;
                 }
             });
         }
         lanes
     }
 
-    async fn buyer(&self, user: &str) {
+    async fn buyer(&self, user: &str, pace: &mut tokio::time::Interval) {
         let mut answered = 0;
         while answered < 2 {
-            let (kind, outcome) = self.attempt(Operation::Buy, user).await;
+            pace.tick().await;
+            let kind = self.attempt(Operation::Buy, user).await;
             if kind == Kind::Ok {
                 answered += 1;
-                if outcome == "SOLD_OUT" {
-                    self.sold_out.store(true, Ordering::Relaxed);
-                }
-            } else {
-                // Buyers don't hammer a system that is away.
-                let _ = tokio::time::timeout(Duration::from_millis(100), std::future::pending::<()>()).await;
             }
         }
     }
 
     /// One request to one of the API processes.
-    async fn attempt(&self, operation: Operation, user: &str) -> (Kind, String) {
+    async fn attempt(&self, operation: Operation, user: &str) -> Kind {
         let api = {
             let apis = self.apis.lock().expect("apis");
             apis[fastrand::usize(..apis.len())].clone()
@@ -102,11 +93,10 @@ impl Sale {
         };
         let start = now();
         let (kind, answer) = sent(request).await;
-        let outcome = answer.as_ref().and_then(|answer| answer.status.clone()).unwrap_or_default();
         let (user, product) = (user.to_owned(), PRODUCT.to_owned());
         let attempt = Attempt { operation, user, product, start, end: now(), kind, answer };
         self.lines.lock().expect("lines").push(Line::Attempt(attempt));
-        (kind, outcome)
+        kind
     }
 
     /// Asks about every buyer, now that everything is quiet, and audits: what the command printed, and its code.
@@ -119,7 +109,7 @@ impl Sale {
         }
         for user in users {
             eventually("the status of a buyer", SOON, async || {
-                (self.attempt(Operation::Status, &user).await.0 == Kind::Ok).then_some(())
+                (self.attempt(Operation::Status, &user).await == Kind::Ok).then_some(())
             })
             .await;
         }

@@ -69,6 +69,36 @@ impl Server {
         self.end(Signal::TERM);
     }
 
+    /// Sends a signal to the server itself.
+    pub(crate) fn signal(&self, signal: Signal) {
+        let child = self.child.as_ref().expect("a running server");
+        rustix::process::kill_process(Pid::from_child(child), signal).expect("signal");
+    }
+
+    /// Deletes everything that it has stored. It must not be running.
+    pub(crate) fn wipe(&self) {
+        assert!(self.child.is_none(), "{} is running", self.name);
+        for entry in std::fs::read_dir(self.dir.path()).expect("data").flatten() {
+            let path = entry.path();
+            if path.is_dir() {
+                std::fs::remove_dir_all(path).expect("remove");
+            } else if path.extension().is_none_or(|extension| extension != "log") {
+                std::fs::remove_file(path).expect("remove");
+            }
+        }
+    }
+
+    /// Copies what it has stored so far, as a snapshot of its disk would.
+    pub(crate) fn save_to(&self, folder: &std::path::Path) {
+        copy(self.dir.path(), folder);
+    }
+
+    /// Puts a copy back. It must not be running.
+    pub(crate) fn restore_from(&self, folder: &std::path::Path) {
+        assert!(self.child.is_none(), "{} is running", self.name);
+        copy(folder, self.dir.path());
+    }
+
     fn end(&mut self, signal: Signal) {
         if let Some(mut child) = self.child.take() {
             // The group: some start scripts have children of their own.
@@ -79,6 +109,18 @@ impl Server {
 
     fn log(&self) -> String {
         std::fs::read_to_string(self.dir.path().join(format!("{}.log", self.name))).unwrap_or_default()
+    }
+}
+
+fn copy(from: &std::path::Path, to: &std::path::Path) {
+    for entry in std::fs::read_dir(from).expect("folder").flatten() {
+        let (path, copied) = (entry.path(), to.join(entry.file_name()));
+        if path.is_dir() {
+            std::fs::create_dir_all(&copied).expect("folder");
+            copy(&path, &copied);
+        } else {
+            std::fs::copy(&path, &copied).expect("copy");
+        }
     }
 }
 

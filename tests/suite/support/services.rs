@@ -18,12 +18,24 @@ pub(crate) struct Services {
     pub(crate) prefix: String,
 }
 
+/// Where the shared servers are.
+pub(crate) struct Urls {
+    pub(crate) database: String,
+    pub(crate) redis: String,
+    pub(crate) amqp: String,
+}
+
 fn variable(name: &str) -> String {
     let name = format!("TEST_{name}");
     std::env::var(&name).unwrap_or_else(|_| panic!("{name} is not set: run the tests with scripts/test"))
 }
 
 impl Services {
+    /// Of the shared servers.
+    pub(crate) fn urls() -> Urls {
+        Urls { database: variable("DATABASE_URL"), redis: variable("REDIS_URL"), amqp: variable("AMQP_URL") }
+    }
+
     /// On the shared servers.
     pub(crate) async fn new() -> Self {
         Self::on(&variable("DATABASE_URL"), &variable("REDIS_URL"), &variable("AMQP_URL")).await
