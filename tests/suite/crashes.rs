@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::{
     distributed::catalogue,
-    support::{SOON, http::ready, process::Flashsale, sale::Sale, sale::now, services::Services},
+    support::{SOON, http::ready, process::Flashsale, sale::Sale, sale::now, servers, services::Services},
 };
 
 const UNITS: u32 = 60;
@@ -51,6 +51,34 @@ async fn dies(command: &str, crash: &str) {
     }
     others.push(fresh);
     finished(buyers, &others).await;
+    sale.holds(&services, &products).await;
+}
+
+/// G4: what the broker has confirmed survives the death of the worker that holds it, and the loss of all of Redis.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_dies_and_redis_is_wiped_at_the_same_time() {
+    let redis = tokio::task::spawn_blocking(servers::redis).await.expect("redis");
+    let shared = Services::urls();
+    let redis_url = format!("redis://127.0.0.1:{}", redis.port);
+    let services = Services::on(&shared.database, &redis_url, &shared.amqp).await;
+    let file = catalogue(UNITS);
+    let products = file.path().to_str().expect("path").to_owned();
+    let plain = [("FLASHSALE_PRODUCTS", products.as_str())];
+    let doomed = [plain[0], ("FLASHSALE_CRASH", "worker-in-transaction@2")];
+    let mut work = services.spawn(&["work"], &doomed);
+    let serve = services.spawn(&["serve"], &plain);
+    let api = serve.api().await;
+    ready(&api).await;
+    let sale = Sale::new();
+    sale.at(&[&api]);
+    let (start, buyers) = (now(), sale.open(UNITS + 20));
+    work.ended(SOON).await;
+    let mut connection = services.redis().await;
+    redis::cmd("FLUSHALL").exec_async(&mut connection).await.expect("FLUSHALL");
+    sale.fault("worker-dead-and-redis-wiped", start, true, true);
+    let fresh = services.spawn(&["work"], &plain);
+    let processes = [serve, fresh];
+    finished(buyers, &processes).await;
     sale.holds(&services, &products).await;
 }
 

@@ -195,6 +195,9 @@ async fn the_link_to_rabbitmq_is_damaged() {
     for link in [Link::CutAnswers, Link::Refuse, Link::Blackhole] {
         let start = now();
         proxy.set(link);
+        let answer = stage.sale.buy(&format!("during-{link:?}")).await.expect("an answer");
+        let durability = answer.durability.expect("durability");
+        assert_eq!(durability, "redis", "nothing was confirmed: {link:?}");
         eventually("the outage is noticed", SOON, async || {
             let answer = get(&format!("{}/readyz", stage.api)).await;
             let away = answer.body.to_string().contains("\"name\":\"rabbitmq\",\"ready\":false");

@@ -99,6 +99,16 @@ impl Sale {
         kind
     }
 
+    /// One attempt beside the others: what it was answered.
+    pub(crate) async fn buy(&self, user: &str) -> Option<Answer> {
+        self.attempt(Operation::Buy, user).await;
+        let lines = self.lines.lock().expect("lines");
+        lines.iter().rev().find_map(|line| match line {
+            Line::Attempt(attempt) if attempt.user == user => Some(attempt.answer.clone()),
+            _ => None,
+        })?
+    }
+
     /// Asks about every buyer, now that everything is quiet, and audits: what the command printed, and its code.
     pub(crate) async fn audit(&self, services: &Services, products: &str) -> (Option<i32>, String) {
         let mut users = std::collections::BTreeSet::new();
