@@ -104,8 +104,8 @@ macro_rules! dies_at {
 }
 
 dies_at! {
-    api_before_admission: "serve" at "api-before-admission@7",
-    api_after_admission: "serve" at "api-after-admission@7",
+    api_before_admission: "serve" at "api-before-admission@2",
+    api_after_admission: "serve" at "api-after-admission@2",
     publisher_before_publish: "serve" at "publisher-before-publish@3",
     publisher_after_confirm: "serve" at "publisher-after-confirm@3",
     worker_after_delivery: "work" at "worker-after-delivery@3",
