@@ -11,6 +11,7 @@ use crate::crash_points::crash_point;
 use crate::domain::{Durability, OutboxEntry, Outcome, ProductId, Purchase, PurchaseId, PurchaseState};
 use crate::domain::{Revocation, SaleState, UserId};
 use crate::ledger::{Ledger, LedgerError};
+use crate::mutants::mutant;
 use crate::outbox::Publisher;
 
 /// What a buyer is told.
@@ -96,7 +97,12 @@ impl Checkout {
         let id = PurchaseId::generate(self.clock.now());
         let counts_until = Instant::now() + self.confirm_counts_for;
         crash_point!("api-before-admission");
-        let admission = self.gate.admit(product, user, id).await?;
+        let admission = match self.gate.admit(product, user, id).await {
+            Err(error) if error.is_unknown() && mutant!("time-out-is-sold-out") => {
+                return Ok(Answer::Refused(Outcome::SoldOut));
+            }
+            admission => admission?,
+        };
         crash_point!("api-after-admission");
         match admission {
             Admission::Refused(outcome) => Ok(Answer::Refused(outcome)),

@@ -37,6 +37,7 @@ pub mod clock;
 pub mod config;
 pub mod crash_points;
 pub mod dependency;
+mod mutants;
 pub mod readiness;
 pub mod request_body;
 pub mod server;

@@ -11,6 +11,7 @@ use crate::admission::{Fence, Gate, Opening};
 use crate::crash_points::crash_point;
 use crate::domain::ProductId;
 use crate::ledger::{Leader, Ledger, LedgerError, LedgerSale};
+use crate::mutants::mutant;
 
 /// Rows read and staged at a time.
 const PAGE: u32 = 2_000;
@@ -84,7 +85,9 @@ impl Recovery {
         if stopped.iter().any(|sale| sale.opened_epoch > 0) && self.stores.gate.outlives_process() {
             tokio::time::sleep(self.options.settle_time).await;
             let products = stopped.iter().map(|sale| (sale.product.clone(), sale.opened_epoch)).collect();
-            self.drain(&products).await?;
+            if !mutant!("rebuild-ignores-queue") {
+                self.drain(&products).await?;
+            }
         }
         crash_point!("rebuild-after-drain");
         let mut ended = Ok(());
@@ -102,6 +105,11 @@ impl Recovery {
     async fn open(&self, leader: &mut Leader, stopped: &Stopped) -> Result<(), RecoveryError> {
         let Stopped { product, epoch, .. } = stopped;
         let started = Instant::now();
+        if mutant!("reset-stock") {
+            let terms = self.stores.ledger.sales().await?.remove(0).terms;
+            self.stores.gate.open(product, *epoch, &terms, 0, false).await?;
+            return Ok(());
+        }
         let Loaded { buyers, free } = load(&self.stores.ledger, &self.stores.gate, product, *epoch).await?;
         crash_point!("rebuild-after-stage");
         let revoked = !self.stores.ledger.revocations(product).await?.is_empty();

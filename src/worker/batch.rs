@@ -11,6 +11,7 @@ use crate::broker::{BrokerError, DeadReason, DeadReasonClass, Delivery, Item, Me
 use crate::crash_points::crash_point;
 use crate::domain::{OutboxEntry, ProductId, PurchaseId};
 use crate::ledger::{Admitted, Ledger, LedgerError, Verdict, Writer};
+use crate::mutants::mutant;
 
 /// Why a step did not finish. Repeating it is safe, and goes on where it ended.
 #[derive(Debug, thiserror::Error)]
@@ -81,6 +82,13 @@ impl Batch {
     /// away. After an error it can be done again.
     pub async fn step(&mut self, stores: &Stores, mode: &Mode) -> Result<(), StepError> {
         crash_point!("worker-after-delivery");
+        if mutant!("delete-before-commit") {
+            let mut all = Entries::default();
+            for item in &self.items {
+                all.add(&item.item.purchase.product, item.epoch, key_of(&item.item));
+            }
+            all.delete(stores, false).await;
+        }
         let mut recorded = Entries::default();
         let mut dead = Vec::new();
         for (item, judged) in self.items.iter().zip(self.persist(stores, mode).await?) {
@@ -135,9 +143,9 @@ impl Batch {
     }
 
     /// Acks every message. False: the broker is away, and will deliver them again.
-    pub async fn acknowledge(self) -> bool {
+    pub async fn acknowledge(&mut self) -> bool {
         crash_point!("worker-before-ack");
-        for delivery in self.deliveries {
+        for delivery in self.deliveries.drain(..) {
             if delivery.acknowledge.ack().await.is_err() {
                 return false;
             }

@@ -16,6 +16,7 @@ use crate::broker::{Broker, Consumer, Delivery};
 use crate::dependency::{Backoff, Dependency};
 use crate::domain::ProductId;
 use crate::ledger::{Admitted, Ledger, LedgerError, Writer};
+use crate::mutants::mutant;
 pub use batch::{Batch, StepError};
 
 /// How long a worker keeps its messages while the ledger is away. Then it leaves the queue, so that a rebuild, which
@@ -203,6 +204,9 @@ impl Worker {
     /// Repeats the step until it succeeds. False: give everything back.
     async fn finish(&self, mut batch: Batch, stop: &CancellationToken) -> bool {
         let (mut backoff, mut reached) = (Backoff::default(), Instant::now());
+        if mutant!("ack-before-commit") {
+            batch.acknowledge().await;
+        }
         loop {
             match batch.step(&self.stores, &Mode::Working).await {
                 Ok(()) => {

@@ -17,6 +17,8 @@ mod faults;
 mod gate;
 mod http_limits;
 mod ledger;
+#[cfg(feature = "failpoints")]
+mod mutants;
 mod reconcile;
 mod recovery;
 mod restock;

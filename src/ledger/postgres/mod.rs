@@ -21,6 +21,7 @@ use futures_util::{FutureExt, future::BoxFuture};
 use super::{Admitted, Discard, LedgerError, LedgerSale, Verdict, Writer, column, number};
 use crate::crash_points::crash_point;
 use crate::domain::{Product, ProductId, Purchase, PurchaseId, Revocation, UserId};
+use crate::mutants::mutant;
 use crate::service_url::ServiceUrl;
 pub use leader::Leader;
 use rows::{ClassifyRow, EpochRow, IdRow, ProductRow, PurchaseRow, SaleRow};
@@ -206,7 +207,7 @@ impl PostgresLedger {
                 share_products(connection, &batch).await?;
                 let inserted = insert(connection, &batch).await?;
                 crash_point!("worker-in-transaction");
-                if inserted.len() == batch.len() {
+                if inserted.len() == batch.len() || mutant!("nothing-done-is-success") {
                     return Ok(vec![Verdict::Recorded; batch.len()]);
                 }
                 let left: Vec<_> =

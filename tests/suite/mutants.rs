@@ -1,0 +1,162 @@
+//! The audit must find it when the system is wrong: each mistake is built in, a sale is run under the conditions in
+//! which it matters, and the audit must say VIOLATED, by the check that is for it.
+
+use crate::{
+    distributed::catalogue,
+    support::{
+        SOON, eventually,
+        http::ready,
+        process::Flashsale,
+        proxy::{Link, Proxy},
+        sale::{Sale, now},
+        servers,
+        services::Services,
+    },
+};
+
+const UNITS: u32 = 80;
+
+/// What happens in the middle of the sale.
+enum Trouble {
+    /// Nothing: the mistake shows by itself.
+    None,
+    /// The worker dies in a transaction, with messages in its hands; then Redis is wiped.
+    WorkerDiesAndRedisIsWiped,
+    /// The worker dies in a transaction; then the queue is deleted.
+    WorkerDiesAndQueueIsDeleted,
+    /// Redis is wiped.
+    RedisIsWiped,
+    /// Somebody else's purchases come in between.
+    RowsOfOthers,
+    /// The link to Redis is cut for a moment.
+    RedisLinkIsCut,
+}
+
+struct Trial {
+    services: Services,
+    proxy: Proxy,
+    products: tempfile::NamedTempFile,
+    mutant: &'static str,
+    _redis: servers::Server,
+}
+
+impl Trial {
+    async fn new(mutant: &'static str) -> Self {
+        let redis = tokio::task::spawn_blocking(servers::redis).await.expect("redis");
+        let proxy = Proxy::to(redis.port).await;
+        let shared = Services::urls();
+        let redis_url = format!("redis://127.0.0.1:{}", proxy.port);
+        let services = Services::on(&shared.database, &redis_url, &shared.amqp).await;
+        Self { services, proxy, products: catalogue(UNITS), mutant, _redis: redis }
+    }
+
+    fn spawn(&self, command: &str, crash: Option<&str>) -> Flashsale {
+        let mut variables = vec![
+            ("FLASHSALE_PRODUCTS", self.products.path().to_str().expect("path")),
+            ("FLASHSALE_OUTBOX_SWEEP_AFTER_MS", "1000"),
+            ("FLASHSALE_MUTANT", self.mutant),
+        ];
+        variables.extend(crash.map(|crash| ("FLASHSALE_CRASH", crash)));
+        self.services.spawn(&[command], &variables)
+    }
+
+    async fn sold(&self, rows: i64) {
+        eventually("sales go on", SOON, async || {
+            let sold = self.services.count("SELECT count(*) FROM purchases").await;
+            (sold >= rows).then_some(())
+        })
+        .await;
+    }
+
+    async fn flush(&self) {
+        let mut connection = self.services.redis().await;
+        redis::cmd("FLUSHALL").exec_async(&mut connection).await.expect("FLUSHALL");
+    }
+
+    /// Runs a sale with the trouble in it; the audit's exit code and report.
+    async fn audited(&self, trouble: &Trouble) -> (Option<i32>, String) {
+        let worker_dies =
+            matches!(trouble, Trouble::WorkerDiesAndRedisIsWiped | Trouble::WorkerDiesAndQueueIsDeleted);
+        let mut work = self.spawn("work", worker_dies.then_some("worker-in-transaction@2"));
+        let serves = [self.spawn("serve", None), self.spawn("serve", None)];
+        let apis = [serves[0].api().await, serves[1].api().await];
+        ready(&apis[0]).await;
+        ready(&apis[1]).await;
+        let sale = Sale::new();
+        sale.at(&[&apis[0], &apis[1]]);
+        if matches!(trouble, Trouble::RowsOfOthers) {
+            let insert = "INSERT INTO purchases (id, product_id, user_id, unit, admitted_at)
+                SELECT gen_random_uuid(), 'limited-001', 'ghost-' || unit, unit, now() FROM generate_series(3, 5) AS unit";
+            self.services.sql().await.batch_execute(insert).await.expect("rows");
+        }
+        let mut buyers = sale.open(UNITS + 30);
+        let mut fresh = None;
+        match trouble {
+            Trouble::None | Trouble::RowsOfOthers => {}
+            Trouble::RedisIsWiped => {
+                self.sold(10).await;
+                self.flush().await;
+            }
+            Trouble::WorkerDiesAndRedisIsWiped => {
+                work.ended(SOON).await;
+                self.flush().await;
+                fresh = Some(self.spawn("work", None));
+            }
+            Trouble::WorkerDiesAndQueueIsDeleted => {
+                work.ended(SOON).await;
+                let queue = format!("{}.purchases", self.services.prefix);
+                let options = lapin::options::QueueDeleteOptions::default();
+                self.services.channel().await.queue_delete(queue.into(), options).await.expect("delete");
+                fresh = Some(self.spawn("work", None));
+            }
+            Trouble::RedisLinkIsCut => {
+                self.sold(10).await;
+                let unknown = sale.answered();
+                self.proxy.set(Link::Blackhole);
+                eventually("attempts time out", SOON, async || {
+                    (sale.answered() > unknown + 16).then_some(())
+                })
+                .await;
+                self.proxy.set(Link::Pass);
+            }
+        }
+        // Some of these mistakes never let a sale end.
+        let all = async { while buyers.join_next().await.is_some() {} };
+        let _ = tokio::time::timeout(SOON / 4, all).await;
+        buyers.abort_all();
+        let report = sale.audit(&self.services, self.products.path().to_str().expect("path"), 5).await;
+        drop((work, serves, fresh));
+        report
+    }
+}
+
+/// The audit must be violated with the mistake; that it holds without it is what the other tests show.
+async fn is_found(mutant: &'static str, trouble: Trouble, check: u8) {
+    let trial = Trial::new(mutant).await;
+    let start = now();
+    let (code, report) = trial.audited(&trouble).await;
+    assert!(now() > start);
+    assert_eq!(code, Some(1), "{mutant} was not found:\n{report}");
+    let line = report.lines().find(|line| line.trim_start().starts_with(&format!("{check} ")));
+    assert!(line.is_some_and(|line| line.contains("VIOLATED")), "not by check {check}:\n{report}");
+}
+
+macro_rules! mutants {
+    ($($name:ident: $mutant:literal under $trouble:ident by $check:literal,)*) => { $(
+        #[tokio::test(flavor = "multi_thread")]
+        async fn $name() {
+            is_found($mutant, Trouble::$trouble, $check).await;
+        }
+    )* };
+}
+
+mutants! {
+    ack_before_commit: "ack-before-commit" under WorkerDiesAndRedisIsWiped by 4,
+    delete_before_commit: "delete-before-commit" under WorkerDiesAndQueueIsDeleted by 4,
+    reset_stock: "reset-stock" under RedisIsWiped by 4,
+    check_then_decrement: "check-then-decrement" under None by 4,
+    nothing_done_is_success: "nothing-done-is-success" under RowsOfOthers by 3,
+    no_duplicate_check: "no-duplicate-check" under None by 10,
+    rebuild_ignores_queue: "rebuild-ignores-queue" under WorkerDiesAndRedisIsWiped by 4,
+    time_out_is_sold_out: "time-out-is-sold-out" under RedisLinkIsCut by 7,
+}
