@@ -3,7 +3,12 @@
 //!
 //! This is the hot path: one round trip to Redis and one confirm of the broker, and no access to the database.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use tokio::sync::Semaphore;
 
 use crate::admission::{Admission, Found, Gate, GateError};
 use crate::clock::Clock;
@@ -81,6 +86,9 @@ pub struct Checkout {
     pub publisher: Publisher,
     /// Asked only about purchases that were taken back.
     pub ledger: Ledger,
+    /// Attempts that are with admission at a time. More wait their turn, in order: a stampede must not become a queue in
+    /// front of Redis that is longer than anybody waits for its answers.
+    pub turns: Arc<Semaphore>,
     /// How long an answer waits for the confirm.
     pub confirm_timeout: Duration,
     /// Longest time from the beginning of an attempt to a confirm that counts. A rebuild waits it out before it
@@ -95,6 +103,8 @@ impl Checkout {
     /// One attempt. Repeating it is safe: it yields the same purchase.
     pub async fn buy(&self, product: &ProductId, user: &UserId) -> Result<Answer, CheckoutError> {
         let id = PurchaseId::generate(self.clock.now());
+        // It is never closed.
+        let turn = self.turns.acquire().await;
         let counts_until = Instant::now() + self.confirm_counts_for;
         crash_point!("api-before-admission");
         let admission = match self.gate.admit(product, user, id).await {
@@ -103,6 +113,7 @@ impl Checkout {
             }
             admission => admission?,
         };
+        drop(turn);
         crash_point!("api-after-admission");
         match admission {
             Admission::Refused(outcome) => Ok(Answer::Refused(outcome)),

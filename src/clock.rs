@@ -12,7 +12,8 @@ impl Clock {
     /// The system's clock.
     #[expect(clippy::disallowed_methods, reason = "this is the one place that reads the wall clock")]
     pub fn system() -> Self {
-        Self(Arc::new(Utc::now))
+        let skew = skew();
+        Self(Arc::new(move || Utc::now() + skew))
     }
 
     /// A clock that a test moves.
@@ -24,6 +25,19 @@ impl Clock {
     pub fn now(&self) -> DateTime<Utc> {
         (self.0)()
     }
+}
+
+/// How far this process's clock is off: `FLASHSALE_CLOCK_SKEW_S`, in builds for tests alone.
+#[cfg(feature = "failpoints")]
+fn skew() -> chrono::TimeDelta {
+    let seconds = std::env::var("FLASHSALE_CLOCK_SKEW_S").ok().and_then(|seconds| seconds.parse().ok());
+    chrono::TimeDelta::seconds(seconds.unwrap_or(0))
+}
+
+/// The clock is the system's.
+#[cfg(not(feature = "failpoints"))]
+fn skew() -> chrono::TimeDelta {
+    chrono::TimeDelta::zero()
 }
 
 impl std::fmt::Debug for Clock {

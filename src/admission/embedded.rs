@@ -7,7 +7,9 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use super::{Admission, Contents, EntryKey, Fence, Found, GateError, Opening, Reassignment, WithdrawnUnit};
+use super::{
+    Admission, Contents, EntryKey, Fence, Found, GateError, Opening, Reassignment, RebuildStep, WithdrawnUnit,
+};
 use crate::clock::Clock;
 use crate::domain::{EntryId, OutboxEntry, ProductId, Purchase, PurchaseId, PurchaseState, SaleState};
 use crate::domain::{Terms, UserId};
@@ -22,8 +24,8 @@ pub struct EmbeddedGate {
 #[derive(Debug, Default)]
 struct State {
     sales: HashMap<ProductId, Sale>,
-    /// The epochs that may open the sales that are stopped.
-    fences: HashMap<ProductId, u64>,
+    /// The epochs that may open the sales that are stopped, and how far their rebuilds are.
+    fences: HashMap<ProductId, (u64, RebuildStep)>,
     staged: HashMap<(ProductId, u64), Staged>,
 }
 
@@ -93,6 +95,9 @@ impl EmbeddedGate {
     pub(super) fn sale(&self, product: &ProductId) -> Result<SaleState, GateError> {
         let now = self.clock.now();
         let mut state = self.lock();
+        if let Some((_, step)) = state.fences.get(product) {
+            return Err(GateError::Rebuilding(*step));
+        }
         let sale = state.ready(product)?;
         Ok(SaleState {
             epoch: sale.epoch,
@@ -256,16 +261,30 @@ impl EmbeddedGate {
     pub(super) fn fence(&self, product: &ProductId, epoch: u64) -> Result<Fence, GateError> {
         let mut state = self.lock();
         let opened = state.sales.get(product).map_or(0, |sale| sale.epoch);
-        let fence = state.fences.entry(product.clone()).or_default();
-        let later = opened.max(*fence);
+        let fenced = state.fences.get(product).map_or(0, |(epoch, _)| *epoch);
+        let later = opened.max(fenced);
         if later > epoch {
             return Ok(Fence::Later(later));
         }
-        *fence = epoch;
+        state.fences.insert(product.clone(), (epoch, RebuildStep::PausingWorkers));
         if let Some(sale) = state.sales.get_mut(product) {
             sale.ready = false;
         }
         Ok(Fence::Stopped)
+    }
+
+    #[expect(clippy::unnecessary_wraps, reason = "one signature for both gates")]
+    pub(super) fn note_step(
+        &self,
+        product: &ProductId,
+        epoch: u64,
+        step: RebuildStep,
+    ) -> Result<(), GateError> {
+        let mut state = self.lock();
+        if let Some(fence) = state.fences.get_mut(product).filter(|(fenced, _)| *fenced == epoch) {
+            fence.1 = step;
+        }
+        Ok(())
     }
 
     #[expect(clippy::unnecessary_wraps, reason = "one signature for both gates")]
@@ -303,7 +322,7 @@ impl EmbeddedGate {
         if state.sales.get(product).is_some_and(|sale| sale.ready && sale.epoch == epoch) {
             return Ok(Opening::Open);
         }
-        if state.fences.get(product) != Some(&epoch) {
+        if state.fences.get(product).is_none_or(|(fenced, _)| *fenced != epoch) {
             return Ok(Opening::Stale);
         }
         let Staged { free, buyers } = state.staged.remove(&(product.clone(), epoch)).unwrap_or_default();

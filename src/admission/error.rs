@@ -1,11 +1,16 @@
 //! Why admission gave no decision.
 
+use super::RebuildStep;
+
 /// No decision. Only [`GateError::Unknown`] may have taken effect.
 #[derive(Debug, thiserror::Error)]
 pub enum GateError {
     /// There is no state to admit from: never prepared, lost, or a rebuild is under way. Nothing happened.
     #[error("the sale is not ready: its admission state is being rebuilt")]
     NotReady,
+    /// A rebuild has stopped admission. Nothing happened.
+    #[error("the sale is not ready: rebuilding, {step} of {steps}: {0}", step = .0.number(), steps = RebuildStep::ALL.len())]
+    Rebuilding(RebuildStep),
     /// A key is not what this program writes. Nothing happened; a rebuild mends it.
     #[error("a key holds something foreign: {0}")]
     Foreign(String),

@@ -1,5 +1,5 @@
 #!lua flags=allow-oom
--- Stops admission for a rebuild: the sale is left with nothing but the epoch that may open it.
+-- Stops admission for a rebuild: the sale is left with nothing but the epoch that may open it, and the rebuild's step.
 --
 -- KEYS  1 sale   2 outbox   3 dead
 -- ARGV  1 epoch of the rebuild
@@ -26,7 +26,7 @@ if is(KEYS[1], 'hash') then
   end
 end
 redis.call('DEL', KEYS[1])
-redis.call('HSET', KEYS[1], 'fence', ARGV[1])
+redis.call('HSET', KEYS[1], 'fence', ARGV[1], 'step', 1)
 if not is(KEYS[2], 'stream') then
   redis.call('DEL', KEYS[2])
 end

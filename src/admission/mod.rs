@@ -7,6 +7,7 @@ mod embedded;
 mod error;
 mod keys;
 mod link;
+mod rebuild_step;
 mod redis_gate;
 mod replies;
 
@@ -16,6 +17,7 @@ use crate::domain::{SaleState, Terms, UserId};
 pub use embedded::EmbeddedGate;
 pub use error::GateError;
 pub use keys::Keys;
+pub use rebuild_step::RebuildStep;
 pub use redis_gate::{RedisGate, RedisOptions};
 
 /// The decision about one attempt.
@@ -207,6 +209,16 @@ impl Gate {
     /// Stops admission until [`Gate::open`] with the same epoch: the first step of a rebuild. The outbox is kept.
     pub async fn fence(&self, product: &ProductId, epoch: u64) -> Result<Fence, GateError> {
         on_either!(self, gate => gate.fence(product, epoch))
+    }
+
+    /// Notes how far the rebuild under `epoch` is, if its fence stands: [`GateError::Rebuilding`] tells it.
+    pub async fn note_step(
+        &self,
+        product: &ProductId,
+        epoch: u64,
+        step: RebuildStep,
+    ) -> Result<(), GateError> {
+        on_either!(self, gate => gate.note_step(product, epoch, step))
     }
 
     /// Adds a part of the ledger's snapshot to what [`Gate::open`] will put in place; each part once.

@@ -6,8 +6,8 @@ use deadpool_redis::{Connection, Pool};
 use redis::{AsyncConnectionConfig, Client, Script, streams::StreamRangeReply};
 
 use super::{
-    Admission, Contents, EntryKey, Fence, Found, GateError, Keys, Opening, Reassignment, WithdrawnUnit,
-    link::Link, replies,
+    Admission, Contents, EntryKey, Fence, Found, GateError, Keys, Opening, Reassignment, RebuildStep,
+    WithdrawnUnit, link::Link, replies,
 };
 use crate::dependency::Dependency;
 use crate::domain::{EntryId, OutboxEntry, ProductId, Purchase, PurchaseId, SaleState, Terms, UserId};
@@ -55,6 +55,7 @@ struct Scripts {
     resend: Script,
     configure: Script,
     fence: Script,
+    progress: Script,
     stage: Script,
     open: Script,
 }
@@ -89,6 +90,7 @@ impl RedisGate {
             resend: Script::new(include_str!("resend.lua")),
             configure: Script::new(include_str!("configure.lua")),
             fence: Script::new(include_str!("fence.lua")),
+            progress: Script::new(include_str!("progress.lua")),
             stage: Script::new(include_str!("stage.lua")),
             open: Script::new(include_str!("open.lua")),
         };
@@ -291,6 +293,18 @@ impl RedisGate {
             0 => Fence::Stopped,
             later => Fence::Later(later),
         })
+    }
+
+    pub(super) async fn note_step(
+        &self,
+        product: &ProductId,
+        epoch: u64,
+        step: RebuildStep,
+    ) -> Result<(), GateError> {
+        let mut connection = self.pooled().await?;
+        let mut script = self.0.scripts.progress.prepare_invoke();
+        script.key(self.keys(product).sale).arg(epoch).arg(step.number());
+        Ok(script.invoke_async(&mut connection).await?)
     }
 
     pub(super) async fn unstage(&self, product: &ProductId, epoch: u64) -> Result<(), GateError> {

@@ -2,7 +2,7 @@
 
 use chrono::DateTime;
 
-use super::{Admission, Found, GateError, Reassignment};
+use super::{Admission, Found, GateError, Reassignment, RebuildStep};
 use crate::domain::{EntryId, OutboxEntry, Outcome, ProductId, Purchase, PurchaseId, PurchaseState};
 use crate::domain::{SaleState, Terms, UserId};
 
@@ -103,7 +103,11 @@ pub(super) fn sale(reply: &Reply) -> Result<SaleState, GateError> {
         return Err(GateError::NotReady);
     }
     let mut reader = Reader { rest: reply };
-    let epoch = reader.parsed()?;
+    let first = reader.text()?;
+    if first == "REBUILDING" {
+        return Err(GateError::Rebuilding(RebuildStep::of_number(reader.parsed()?)));
+    }
+    let epoch = first.parse().map_err(|_not_a_number| malformed(&"epoch"))?;
     let total_stock: u32 = reader.parsed()?;
     let next: u32 = reader.parsed()?;
     let opens_at = instant(reader.text()?)?;

@@ -3,12 +3,17 @@
 --
 -- KEYS  1 sale   2 free   3 outbox   4 buyers   5 dead
 -- ARGV  1 run id of the server as its connection knows it
--- Reply {epoch, total, next, opens_ms, closes_ms, paused, #free, #outbox, now_ms}, or {} when not ready
+-- Reply {epoch, total, next, opens_ms, closes_ms, paused, #free, #outbox, now_ms}
+--       {"REBUILDING", step} while a rebuild has stopped the sale, or {} when not ready
 --
 -- Keeps: writes nothing. An error when a part of the state is gone or foreign: buyers + free = next + balance, where
 -- balance counts the units that a settled conflict has put out of place (0 in every sale that never lost data).
 
-local sale = redis.call('HMGET', KEYS[1], 'epoch', 'total', 'next', 'opens_ms', 'closes_ms', 'paused', 'server', 'balance')
+local sale = redis.call('HMGET', KEYS[1], 'epoch', 'total', 'next', 'opens_ms', 'closes_ms', 'paused', 'server', 'balance',
+  'fence', 'step')
+if sale[9] then
+  return {'REBUILDING', sale[10] or '1'}
+end
 if not sale[1] or not sale[2] or not sale[3] or sale[7] ~= ARGV[1] then
   return {}
 end

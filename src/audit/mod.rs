@@ -18,7 +18,8 @@ pub use evidence::{AdmissionState, Evidence};
 pub use gather::{GatherError, Sources};
 pub use history::{Answer, Attempt, Fault, History, Kind, Line, Operation};
 pub use reconcile::{Difference, Kind as DifferenceKind, Repair, differences};
-pub use report::Report;
+pub use report::{Law, Report};
+pub use state::law;
 
 /// The result of an audit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]

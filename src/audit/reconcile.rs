@@ -2,10 +2,14 @@
 
 use std::collections::{HashMap, HashSet};
 
+use chrono::TimeDelta;
 use serde::Serialize;
 
 use super::Evidence;
 use crate::domain::{OutboxEntry, Purchase};
+
+/// A purchase that is on its way for so long has not been taken by anybody: it is sent again after seconds.
+const UNDERWAY_MAX: TimeDelta = TimeDelta::minutes(1);
 
 /// A purchase, or a sale as a whole, of which the stores differ.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -31,6 +35,8 @@ pub enum Kind {
     StaleEntry,
     /// Admitted, and neither in the ledger nor on its way.
     LostOnTheWay,
+    /// In the outbox for more than a minute, and not in the ledger.
+    Undelivered,
     /// In the ledger, and unknown to admission.
     UnknownToAdmission,
     /// Admission and ledger name different purchases or units for a user.
@@ -47,6 +53,9 @@ impl Kind {
             Self::LostOnTheWay => {
                 "its outbox entry was deleted without a commit, by hand or by an older Redis"
             }
+            Self::Undelivered => {
+                "RabbitMQ, the database or every worker is away, or a conflict can't be settled"
+            }
             Self::UnknownToAdmission => "Redis lost it, or it was inserted by hand",
             Self::OtherPurchase => "Redis was rolled back, or a row was changed by hand",
             Self::Units => "Redis was changed by hand",
@@ -61,6 +70,8 @@ pub enum Repair {
     Settle(Box<OutboxEntry>),
     /// Put it into the outbox again; recording it twice is safe.
     SendAgain(Box<Purchase>),
+    /// None is needed: it is sent again by itself until somebody takes it.
+    Wait,
     /// Make admission anew from the ledger, which is the source of truth.
     Rebuild,
 }
@@ -71,6 +82,7 @@ impl Repair {
         match self {
             Self::Settle(_) => "delete the outbox entry",
             Self::SendAgain(_) => "put it into the outbox again",
+            Self::Wait => "none is needed: it is sent again by itself",
             Self::Rebuild => "rebuild admission from the ledger",
         }
     }
@@ -110,6 +122,9 @@ pub fn differences(evidence: &Evidence) -> Vec<Difference> {
             let detail = format!("{} is recorded, and in the outbox as {}", shown(&entry.purchase), entry.id);
             let repair = Repair::Settle(Box::new(entry.clone()));
             found.push(difference(Kind::StaleEntry, &entry.purchase, detail, repair));
+        } else if admission.sale.now - entry.purchase.admitted_at > UNDERWAY_MAX {
+            let detail = format!("{} is in the outbox as {}", shown(&entry.purchase), entry.id);
+            found.push(difference(Kind::Undelivered, &entry.purchase, detail, Repair::Wait));
         }
     }
     let mut units: Vec<_> = admission.winners.iter().map(|winner| winner.unit).collect();

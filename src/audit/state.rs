@@ -46,7 +46,7 @@ fn users(evidence: &Evidence) -> Check {
 }
 
 /// The numbers of the conservation law.
-pub(super) fn law(evidence: &Evidence) -> Law {
+pub fn law(evidence: &Evidence) -> Law {
     let admission = evidence.admission.as_ref();
     // A dead letter of somebody who has no unit takes none: foreign, or of a state that was lost since.
     let has_unit = |dead: &&Purchase| {

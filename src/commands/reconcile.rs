@@ -7,7 +7,7 @@ use clap::Args;
 
 use super::{Overrides, Which, stores};
 use crate::audit::Difference;
-use crate::recovery::{compare, repair};
+use crate::recovery::{Comparison, compare, repair};
 use crate::worker::Stores;
 
 /// Compare Redis, outbox and queue with the ledger, purchase by purchase, and mend what differs
@@ -55,24 +55,30 @@ impl Reconcile {
             );
         };
         let stores = Stores { gate, broker, ledger: sources.ledger };
-        let differences = compare(&stores, &product).await?;
+        let comparison = compare(&stores, &product).await?;
         if self.json {
-            println!("{}", serde_json::to_string_pretty(&differences)?);
+            println!("{}", serde_json::to_string_pretty(&comparison)?);
         } else {
-            print(&differences);
+            print(&comparison);
         }
+        let differences = comparison.differences;
         if !self.fix || differences.is_empty() {
             return Ok(differences.is_empty());
         }
         let repairs = repair(&stores, &product, &differences).await?;
         if !self.json {
-            println!("repairs: {repairs}");
+            println!("repairs: {}", repairs.made);
         }
-        Ok(true)
+        Ok(repairs.left == 0)
     }
 }
 
-fn print(differences: &[Difference]) {
+fn print(comparison: &Comparison) {
+    let Comparison { law, queued, differences } = comparison;
+    println!("{law}");
+    if let Some(queued) = queued {
+        println!("messages in the queue, of all products: {queued}");
+    }
     for Difference { kind, user, detail, repair } in differences {
         println!("{}: {detail}", user.as_deref().unwrap_or("the sale"));
         println!("    cause:  {}", kind.cause());

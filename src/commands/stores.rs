@@ -1,8 +1,9 @@
 //! Connects admission, broker and ledger in one of the two modes.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use anyhow::{Context, bail, ensure};
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use super::data_dir::DataDir;
@@ -178,6 +179,11 @@ pub(super) async fn prepare_ledger(
 
 pub(super) fn worker_options(settings: &Settings) -> WorkerOptions {
     WorkerOptions { batch_items_max: settings.worker.batch_items_max, linger: settings.worker.linger }
+}
+
+/// For purchase attempts of all threads.
+pub(super) fn turns(settings: &Settings) -> Arc<Semaphore> {
+    Arc::new(Semaphore::new(settings.redis.in_flight_max))
 }
 
 /// One attempt: the answer of Redis, and then the confirm.

@@ -48,6 +48,7 @@ impl Web {
             gate: connected.stores.gate.clone(),
             publisher,
             ledger: connected.stores.ledger.clone(),
+            turns: stores::turns(&settings),
             confirm_timeout: settings.broker.confirm_timeout,
             confirm_counts_for: stores::confirm_counts_for(&settings),
             clock: Clock::system(),

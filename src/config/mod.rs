@@ -97,6 +97,8 @@ pub struct Api {
 pub struct Redis {
     /// Shared connections for purchase attempts.
     pub connections: usize,
+    /// Purchase attempts with Redis at a time.
+    pub in_flight_max: usize,
     /// Most connections for the rest.
     pub pool_size: usize,
     /// Longest wait for a connection.
@@ -169,6 +171,7 @@ impl Settings {
             work_health_addr: checks.optional_addr("work.health_addr"),
             redis: Redis {
                 connections: checks.integer("redis.connections", 1..=64),
+                in_flight_max: checks.integer("redis.in_flight_max", 1..=1_000_000),
                 pool_size: checks.integer("redis.pool_size", 1..=1_000),
                 connect_timeout: checks.millis("redis.connect_timeout_ms", 10..=60_000),
                 response_timeout: checks.millis("redis.response_timeout_ms", 10..=60_000),

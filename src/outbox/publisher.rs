@@ -2,14 +2,17 @@
 //!
 //! At low load that is one purchase per message, at high load hundreds, so that the broker's confirm, which costs
 //! a write to its disk, is paid once for all of them.
+//!
+//! What the broker did not confirm is kept, and sent again once it is back. The outbox has it as well, and the sweeper
+//! sends it; but should Redis be lost in that very outage, this process is the last that knows of it.
 
-use std::time::Duration;
+use std::{collections::VecDeque, time::Duration};
 
 use futures_util::future::join_all;
 use tokio::{
     sync::{mpsc, oneshot},
     task::JoinHandle,
-    time::timeout,
+    time::{Instant, sleep_until, timeout},
 };
 
 use crate::broker::{Broker, Message};
@@ -20,6 +23,11 @@ use crate::domain::{Durability, OutboxEntry};
 const GROUP_ITEMS_MAX: usize = 500;
 /// Purchases that may wait to be sent. Beyond it a purchase is left to the sweeper.
 const WAITING_MAX: usize = 65_536;
+/// Unconfirmed purchases that are kept. Beyond it the oldest ones are left to the sweeper alone.
+const KEPT_MAX: usize = 65_536;
+/// Shortest and longest time between two tries at sending what is kept.
+const RETRY_MIN: Duration = Duration::from_millis(500);
+const RETRY_MAX: Duration = Duration::from_secs(5);
 
 /// Sends admitted purchases; clones share one sending task, which ends when the last clone is dropped.
 #[derive(Clone, Debug)]
@@ -40,7 +48,8 @@ impl Publisher {
     pub fn start(broker: Broker) -> (Self, JoinHandle<()>) {
         let (sender, receiver) = mpsc::channel(WAITING_MAX);
         let durability = broker.durability();
-        (Self { sender, durability }, tokio::spawn(send_groups(broker, receiver)))
+        let task = Sending { broker, kept: VecDeque::new(), retry_after: RETRY_MIN };
+        (Self { sender, durability }, tokio::spawn(task.run(receiver)))
     }
 
     /// Sends a purchase and waits for the confirm. `None`: not confirmed in time, or the broker is away; the
@@ -53,28 +62,82 @@ impl Publisher {
     }
 }
 
-async fn send_groups(broker: Broker, mut receiver: mpsc::Receiver<Waiting>) {
-    let mut waiting = Vec::with_capacity(GROUP_ITEMS_MAX);
-    while receiver.recv_many(&mut waiting, GROUP_ITEMS_MAX).await > 0 {
+/// The sending task.
+struct Sending {
+    broker: Broker,
+    /// What was not confirmed, oldest first.
+    kept: VecDeque<OutboxEntry>,
+    retry_after: Duration,
+}
+
+impl Sending {
+    async fn run(mut self, mut handed_in: mpsc::Receiver<Waiting>) {
+        let mut waiting = Vec::with_capacity(GROUP_ITEMS_MAX);
+        let mut retry_at = Instant::now();
+        loop {
+            tokio::select! {
+                number = handed_in.recv_many(&mut waiting, GROUP_ITEMS_MAX) => match number {
+                    0 => return self.send_kept().await,
+                    _ => self.send_group(&mut waiting).await,
+                },
+                () = sleep_until(retry_at), if !self.kept.is_empty() => {
+                    self.send_kept().await;
+                    retry_at = Instant::now() + self.retry_after;
+                }
+            }
+        }
+    }
+
+    async fn send_group(&mut self, waiting: &mut Vec<Waiting>) {
         let (entries, confirms): (Vec<_>, Vec<_>) =
             waiting.drain(..).map(|waiting| (waiting.entry, waiting.confirm)).unzip();
         let ids: Vec<_> = entries.iter().map(|entry| entry.purchase.id).collect();
-        let messages = Message::group(entries);
         crash_point!("publisher-before-publish");
-        let sending = messages.iter().map(async |message| (message, broker.publish(message).await));
-        let mut unconfirmed = std::collections::HashSet::new();
-        for (message, sent) in join_all(sending).await {
-            if let Err(error) = sent {
-                tracing::debug!(%error, items = message.items.len(), "left to the sweeper");
-                unconfirmed.extend(message.items.iter().map(|item| item.purchase.id));
-            }
-        }
+        let unconfirmed = self.send(entries).await;
         crash_point!("publisher-after-confirm");
+        let left: std::collections::HashSet<_> = unconfirmed.iter().map(|entry| entry.purchase.id).collect();
         for (id, confirm) in ids.into_iter().zip(confirms) {
-            if !unconfirmed.contains(&id) {
+            if !left.contains(&id) {
                 // A caller that no longer waits has answered already.
                 let _ = confirm.send(());
             }
         }
+        self.keep(unconfirmed);
+    }
+
+    /// Sends purchases, and returns what was not confirmed.
+    async fn send(&self, entries: Vec<OutboxEntry>) -> Vec<OutboxEntry> {
+        let messages = Message::group(entries);
+        let sending = messages.iter().map(async |message| (message, self.broker.publish(message).await));
+        let mut unconfirmed = Vec::new();
+        for (message, sent) in join_all(sending).await {
+            if let Err(error) = sent {
+                tracing::debug!(%error, items = message.items.len(), "not confirmed");
+                unconfirmed.extend(message.items.iter().map(|item| item.entry(message.epoch)));
+            }
+        }
+        unconfirmed
+    }
+
+    fn keep(&mut self, unconfirmed: Vec<OutboxEntry>) {
+        // Where the admission does not outlive this process, it need not outlive the admission.
+        if self.broker.durability() == Durability::Broker {
+            self.kept.extend(unconfirmed);
+            self.kept.drain(..self.kept.len().saturating_sub(KEPT_MAX));
+        }
+    }
+
+    /// Sends what was kept, until something is not confirmed again.
+    async fn send_kept(&mut self) {
+        while !self.kept.is_empty() {
+            let group: Vec<_> = self.kept.drain(..self.kept.len().min(GROUP_ITEMS_MAX)).collect();
+            let unconfirmed = self.send(group).await;
+            if !unconfirmed.is_empty() {
+                unconfirmed.into_iter().rev().for_each(|entry| self.kept.push_front(entry));
+                self.retry_after = RETRY_MAX.min(self.retry_after * 2);
+                return;
+            }
+        }
+        self.retry_after = RETRY_MIN;
     }
 }

@@ -29,7 +29,7 @@ impl Drift {
         };
         for sale in sales {
             match compare(&stores, &sale.product).await {
-                Ok(differences) => self.note(&sale.product, &differences),
+                Ok(comparison) => self.note(&sale.product, &comparison.differences),
                 Err(error) => tracing::debug!(%error, product = %sale.product, "not compared"),
             }
         }

@@ -9,7 +9,7 @@ mod reconcile;
 use std::{collections::HashMap, time::Duration};
 
 pub use drift::Drift;
-pub use reconcile::{compare, repair};
+pub use reconcile::{Comparison, Repairs, compare, repair};
 use tokio::{task::JoinSet, time::Instant};
 use tokio_util::sync::CancellationToken;
 
@@ -155,7 +155,7 @@ impl Recovery {
                     }
                     None => self.tend(&sale, &state).await,
                 },
-                Err(GateError::NotReady) => {
+                Err(GateError::NotReady | GateError::Rebuilding(_)) => {
                     let new = sale.epoch == 0;
                     let reason = if new { "it is new" } else { "admission has no usable state of it" };
                     broken.push((sale, reason.to_owned()));

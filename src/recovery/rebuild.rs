@@ -7,7 +7,7 @@
 use std::time::Instant;
 
 use super::{Recovery, RecoveryError};
-use crate::admission::{Fence, Gate, Opening};
+use crate::admission::{Fence, Gate, GateError, Opening, RebuildStep};
 use crate::crash_points::crash_point;
 use crate::domain::ProductId;
 use crate::ledger::{Leader, Ledger, LedgerError, LedgerSale};
@@ -83,13 +83,16 @@ impl Recovery {
         crash_point!("rebuild-after-pause");
         // A sale that was never open has nothing on its way.
         if stopped.iter().any(|sale| sale.opened_epoch > 0) && self.stores.gate.outlives_process() {
+            self.note_step(stopped, RebuildStep::WaitingForAnswers).await?;
             tokio::time::sleep(self.options.settle_time).await;
+            self.note_step(stopped, RebuildStep::Draining).await?;
             let products = stopped.iter().map(|sale| (sale.product.clone(), sale.opened_epoch)).collect();
             if !mutant!("rebuild-ignores-queue") {
                 self.drain(&products).await?;
             }
         }
         crash_point!("rebuild-after-drain");
+        self.note_step(stopped, RebuildStep::Loading).await?;
         let mut ended = Ok(());
         for sale in stopped {
             if let Err(error) = self.open(leader, sale).await {
@@ -99,6 +102,14 @@ impl Recovery {
             }
         }
         ended
+    }
+
+    /// Says how far the rebuild is, to whoever asks why these sales are not ready.
+    async fn note_step(&self, stopped: &[Stopped], step: RebuildStep) -> Result<(), GateError> {
+        for Stopped { product, epoch, .. } in stopped {
+            self.stores.gate.note_step(product, *epoch, step).await?;
+        }
+        Ok(())
     }
 
     /// Loads the ledger's snapshot, which is whole only while the workers stand aside, and opens the sale.
@@ -112,6 +123,7 @@ impl Recovery {
         }
         let Loaded { buyers, free } = load(&self.stores.ledger, &self.stores.gate, product, *epoch).await?;
         crash_point!("rebuild-after-stage");
+        self.stores.gate.note_step(product, *epoch, RebuildStep::Opening).await?;
         let revoked = !self.stores.ledger.revocations(product).await?.is_empty();
         let sales = self.stores.ledger.sales().await?;
         let sale = sales.into_iter().find(|sale| sale.product == *product);

@@ -2,57 +2,85 @@
 
 use std::time::Duration;
 
+use serde::Serialize;
+
 use super::RecoveryError;
 use crate::admission::EntryKey;
-use crate::audit::{Difference, GatherError, Repair, Sources, differences};
+use crate::audit::{Difference, GatherError, Law, Repair, Sources, differences, law};
 use crate::domain::ProductId;
 use crate::worker::Stores;
 
 /// Purchases move on while they are compared. What differs twice, this far apart, differs.
 const BETWEEN_LOOKS: Duration = Duration::from_secs(2);
 
-/// The differences of a product that last.
-pub async fn compare(stores: &Stores, product: &ProductId) -> Result<Vec<Difference>, GatherError> {
+/// What the stores say of a product, and where they differ.
+#[derive(Debug, Serialize)]
+pub struct Comparison {
+    /// The conservation law. While the sale runs, its numbers are of slightly different instants.
+    pub law: Law,
+    /// Messages in the queue of purchases, of all products, that no worker holds.
+    pub queued: Option<u32>,
+    /// The differences that last.
+    pub differences: Vec<Difference>,
+}
+
+/// Compares the stores of a product: winners, outbox, queue depth and ledger, both ways.
+pub async fn compare(stores: &Stores, product: &ProductId) -> Result<Comparison, GatherError> {
     let sources = Sources {
         ledger: stores.ledger.clone(),
         gate: Some(stores.gate.clone()),
         broker: Some(stores.broker.clone()),
     };
-    let first = differences(&sources.gather(product).await?);
-    if first.is_empty() {
+    let look = async || {
+        let evidence = sources.gather(product).await?;
+        let (law, queued, differences) = (law(&evidence), evidence.queued, differences(&evidence));
+        Ok::<_, GatherError>(Comparison { law, queued, differences })
+    };
+    let first = look().await?;
+    if first.differences.is_empty() {
         return Ok(first);
     }
     tokio::time::sleep(BETWEEN_LOOKS).await;
-    let mut second = differences(&sources.gather(product).await?);
-    second.retain(|difference| first.contains(difference));
+    let mut second = look().await?;
+    second.differences.retain(|difference| first.differences.contains(difference));
     Ok(second)
 }
 
-/// Mends differences; says how many repairs were made. One rebuild mends everything that only a rebuild can.
+/// What was mended.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Repairs {
+    /// Entries deleted or sent again, and at most one rebuild, which mends everything that only a rebuild can.
+    pub made: usize,
+    /// Differences that end by themselves, once what is away is back.
+    pub left: usize,
+}
+
+/// Mends differences.
 pub async fn repair(
     stores: &Stores,
     product: &ProductId,
     differences: &[Difference],
-) -> Result<usize, RecoveryError> {
-    let mut repairs = 0;
+) -> Result<Repairs, RecoveryError> {
+    let mut repairs = Repairs::default();
     for difference in differences {
         match &difference.repair {
             Repair::Settle(entry) => {
                 let sequence = Some(entry.id.sequence);
                 let key = EntryKey { millis: entry.id.millis, sequence, purchase: entry.purchase.id };
                 stores.gate.settle(product, entry.epoch, &[key]).await?;
-                repairs += 1;
+                repairs.made += 1;
             }
             Repair::SendAgain(purchase) => {
-                repairs += usize::from(stores.gate.send_again(purchase).await?);
+                repairs.made += usize::from(stores.gate.send_again(purchase).await?);
             }
+            Repair::Wait => repairs.left += 1,
             Repair::Rebuild => {}
         }
     }
     if differences.iter().any(|difference| difference.repair == Repair::Rebuild) {
         // No state of an earlier epoch may sell: the leader sees that it is one, and rebuilds.
         stores.ledger.raise_epoch(product, 0).await?;
-        repairs += 1;
+        repairs.made += 1;
     }
     Ok(repairs)
 }

@@ -14,8 +14,15 @@ const UNITS: u32 = 60;
 async fn dies(command: &str, crash: &str) {
     let (services, file) = (Services::new().await, catalogue(UNITS));
     let products = file.path().to_str().expect("path").to_owned();
-    let plain = [("FLASHSALE_PRODUCTS", products.as_str()), ("FLASHSALE_OUTBOX_SWEEP_AFTER_MS", "500")];
-    let doomed = [plain[0], plain[1], ("FLASHSALE_CRASH", crash)];
+    // A sweeper has something to do where messages wait in a worker's hands for longer than it does.
+    let (sweep_after_ms, linger_ms) =
+        if crash.starts_with("sweeper") { ("100", "900") } else { ("500", "5") };
+    let plain = [
+        ("FLASHSALE_PRODUCTS", products.as_str()),
+        ("FLASHSALE_OUTBOX_SWEEP_AFTER_MS", sweep_after_ms),
+        ("FLASHSALE_WORKER_LINGER_MS", linger_ms),
+    ];
+    let doomed = [plain[0], plain[1], plain[2], ("FLASHSALE_CRASH", crash)];
     // The doomed worker leads: it is the first.
     let mut first = services.spawn(&[command], &doomed);
     let sale = Sale::new();
@@ -76,6 +83,9 @@ async fn a_worker_dies_and_redis_is_wiped_at_the_same_time() {
     let mut connection = services.redis().await;
     redis::cmd("FLUSHALL").exec_async(&mut connection).await.expect("FLUSHALL");
     sale.fault("worker-dead-and-redis-wiped", start, true, true);
+    // The next one dies while it brings what the first one held into the ledger.
+    let doomed = [plain[0], ("FLASHSALE_CRASH", "rebuild-in-drain@1")];
+    services.spawn(&["work"], &doomed).ended(SOON).await;
     let fresh = services.spawn(&["work"], &plain);
     let processes = [serve, fresh];
     finished(buyers, &processes).await;
@@ -108,6 +118,8 @@ dies_at! {
     api_after_admission: "serve" at "api-after-admission@2",
     publisher_before_publish: "serve" at "publisher-before-publish@3",
     publisher_after_confirm: "serve" at "publisher-after-confirm@3",
+    sweeper_after_read: "work" at "sweeper-after-read@1",
+    sweeper_after_confirm: "work" at "sweeper-after-confirm@1",
     worker_after_delivery: "work" at "worker-after-delivery@3",
     worker_in_transaction: "work" at "worker-in-transaction@3",
     worker_after_commit: "work" at "worker-after-commit@3",

@@ -61,8 +61,12 @@ pub(crate) fn catalogue(total_stock: u32) -> tempfile::NamedTempFile {
 }
 
 pub(crate) async fn outbox_len(services: &Services) -> i64 {
+    outbox_len_of(services, ID).await
+}
+
+pub(crate) async fn outbox_len_of(services: &Services, product: &str) -> i64 {
     let mut connection = services.redis().await;
-    redis::cmd("XLEN").arg(services.key(ID, "outbox")).query_async(&mut connection).await.expect("XLEN")
+    redis::cmd("XLEN").arg(services.key(product, "outbox")).query_async(&mut connection).await.expect("XLEN")
 }
 
 /// Waits until everything that was admitted is in the ledger, and nothing is on its way.

@@ -6,8 +6,8 @@ use chrono::TimeDelta;
 use flashsale::{
     admission::RedisOptions,
     admission::{
-        Admission, EmbeddedGate, EntryKey, Fence, Found, Gate, GateError, Opening, Reassignment, RedisGate,
-        WithdrawnUnit,
+        Admission, EmbeddedGate, EntryKey, Fence, Found, Gate, GateError, Opening, Reassignment, RebuildStep,
+        RedisGate, WithdrawnUnit,
     },
     clock::Clock,
     dependency::Dependency,
@@ -300,7 +300,15 @@ conformance! {
         assert_eq!(bench.gate.fence(product, 3).await.expect("fence"), Fence::Stopped);
         assert_eq!(bench.gate.fence(product, 2).await.expect("fence"), Fence::Later(3), "a late fence");
         assert_eq!(open(2).await, Opening::Stale, "a late snapshot of an earlier rebuild");
-        assert!(matches!(bench.gate.sale(product).await, Err(GateError::NotReady)));
+        let how_far = async || match bench.gate.sale(product).await {
+            Err(GateError::Rebuilding(step)) => step,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(how_far().await, RebuildStep::PausingWorkers);
+        for (epoch, step) in [(3, RebuildStep::Draining), (2, RebuildStep::Opening)] {
+            bench.gate.note_step(product, epoch, step).await.expect("noted");
+        }
+        assert_eq!(how_far().await, RebuildStep::Draining, "an earlier rebuild has no say");
         assert_eq!(open(3).await, Opening::Open);
         assert_eq!(bench.gate.fence(product, 2).await.expect("fence"), Fence::Later(3));
         assert_eq!(bench.gate.sale(product).await.expect("sale").epoch, 3);

@@ -7,6 +7,7 @@ mod support;
 
 mod api;
 mod audit;
+mod chaos;
 mod config;
 #[cfg(feature = "failpoints")]
 mod crashes;

@@ -18,7 +18,9 @@ async fn reconcile(services: &Services, more: &[&str], products: &str) -> (Optio
     if code == Some(2) {
         return (code, Vec::new());
     }
-    (code, serde_json::from_str(&process.printed()).expect("JSON"))
+    let printed: Value = serde_json::from_str(&process.printed()).expect("JSON");
+    assert!(printed["queued"].is_u64() && printed["law"]["totalStock"] == json!(20), "{printed}");
+    (code, printed["differences"].as_array().expect("a list").clone())
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -81,6 +81,7 @@ const DRIVERS: &[(&str, &[&str])] = &[
             "readiness",
             "audit",
             "request_body",
+            "checkout",
             "shutdown",
             "commands",
             "dependency",

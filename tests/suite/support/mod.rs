@@ -6,6 +6,7 @@ pub(crate) mod proxy;
 pub(crate) mod sale;
 pub(crate) mod servers;
 pub(crate) mod services;
+pub(crate) mod stage;
 
 use std::time::Duration;
 

@@ -12,6 +12,7 @@ use flashsale::{
     clock::Clock,
 };
 use serde_json::Value;
+use tokio::{io::AsyncWriteExt, net::TcpStream};
 
 use super::{SOON, services::Services};
 
@@ -23,6 +24,14 @@ const PATIENCE: Duration = Duration::from_secs(8);
 
 pub(crate) fn now() -> i64 {
     Clock::system().now().timestamp_millis()
+}
+
+/// Purchase attempts, and how many of them were answered SUCCESS with each durability.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Tally {
+    pub(crate) attempts: u32,
+    pub(crate) broker: u32,
+    pub(crate) redis: u32,
 }
 
 /// The history of a sale, and where its API can be reached at the moment.
@@ -53,12 +62,17 @@ impl Sale {
     /// Lets `buyers` buy, each until they have a unit or are told `SOLD_OUT`, and once more. Ends when all of them are
     /// done.
     pub(crate) fn open(&self, buyers: u32) -> tokio::task::JoinSet<()> {
+        self.open_at(buyers, PACE)
+    }
+
+    /// At another pace.
+    pub(crate) fn open_at(&self, buyers: u32, pace: Duration) -> tokio::task::JoinSet<()> {
         let mut lanes = tokio::task::JoinSet::new();
         for lane in 0..16 {
             let sale = self.clone();
             lanes.spawn(async move {
                 // People take their time, so that there is a middle of the sale in which things can happen.
-                let mut pace = tokio::time::interval(PACE);
+                let mut pace = tokio::time::interval(pace);
                 pace.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
                 for number in (lane..buyers).step_by(16) {
                     sale.buyer(&format!("buyer-{number}"), &mut pace).await;
@@ -93,10 +107,32 @@ impl Sale {
         };
         let start = now();
         let (kind, answer) = sent(request).await;
+        self.note(operation, user, start, kind, answer);
+        kind
+    }
+
+    /// An attempt whose sender closes the connection before the answer.
+    pub(crate) async fn walk_away(&self, user: &str) {
+        let api = self.apis.lock().expect("apis").first().cloned().expect("an API");
+        let start = now();
+        let mut stream = TcpStream::connect(api.trim_start_matches("http://")).await.expect("connect");
+        let body = format!("{{\"userId\":\"{user}\"}}");
+        let head = "POST /sale/buy HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n";
+        let request = format!("{head}Content-Length: {}\r\n\r\n{body}", body.len());
+        stream.write_all(request.as_bytes()).await.expect("write");
+        drop(stream);
+        self.note(Operation::Buy, user, start, Kind::Unknown, None);
+    }
+
+    fn note(&self, operation: Operation, user: &str, start: i64, kind: Kind, answer: Option<Answer>) {
         let (user, product) = (user.to_owned(), PRODUCT.to_owned());
         let attempt = Attempt { operation, user, product, start, end: now(), kind, answer };
         self.lines.lock().expect("lines").push(Line::Attempt(attempt));
-        kind
+    }
+
+    /// One attempt beside the others: how much is known of it.
+    pub(crate) async fn attempt_by(&self, user: &str) -> Kind {
+        self.attempt(Operation::Buy, user).await
     }
 
     /// One attempt beside the others: what it was answered.
@@ -141,6 +177,34 @@ impl Sale {
         let mut process = services.spawn(&arguments, &[("FLASHSALE_PRODUCTS", products)]);
         let code = process.ended(SOON * 2).await.code();
         (code, format!("{}\n{}", process.printed(), process.log()))
+    }
+
+    /// Where buyers try at the moment.
+    pub(crate) fn apis(&self) -> Vec<String> {
+        self.apis.lock().expect("apis").clone()
+    }
+
+    /// The faults that took hold.
+    pub(crate) fn faults(&self) -> Vec<String> {
+        let lines = self.lines.lock().expect("lines");
+        let faults = lines.iter().filter_map(|line| match line {
+            Line::Fault(fault) if fault.took_hold => Some(fault.name.clone()),
+            _ => None,
+        });
+        faults.collect()
+    }
+
+    /// The numbers of a sale.
+    pub(crate) fn tally(&self) -> Tally {
+        let mut tally = Tally::default();
+        for line in self.lines.lock().expect("lines").iter() {
+            let Line::Attempt(attempt) = line else { continue };
+            tally.attempts += u32::from(attempt.operation == Operation::Buy);
+            let durability = attempt.answer.as_ref().and_then(|answer| answer.durability.as_deref());
+            tally.broker += u32::from(durability == Some("broker"));
+            tally.redis += u32::from(durability == Some("redis"));
+        }
+        tally
     }
 
     /// How many requests have ended.

@@ -42,12 +42,17 @@ impl Server {
 
     /// Starts it and waits until it answers.
     pub(crate) fn start(&mut self) {
+        self.start_with(&[]);
+    }
+
+    /// With more arguments, this time.
+    pub(crate) fn start_with(&mut self, arguments: &[&str]) {
         let log = || {
             let path = self.dir.path().join(format!("{}.log", self.name));
             Stdio::from(std::fs::File::options().create(true).append(true).open(path).expect("log file"))
         };
         let mut command = (self.command)();
-        command.process_group(0).stdin(Stdio::null()).stdout(log()).stderr(log());
+        command.args(arguments).process_group(0).stdin(Stdio::null()).stdout(log()).stderr(log());
         let child = command.spawn().unwrap_or_else(|error| panic!("{} does not start: {error}", self.name));
         self.child = Some(child);
         let deadline = Instant::now() + START_DEADLINE;
@@ -75,17 +80,29 @@ impl Server {
         rustix::process::kill_process(Pid::from_child(child), signal).expect("signal");
     }
 
-    /// Deletes everything that it has stored. It must not be running.
+    /// Deletes everything that it has stored (which all of them keep in folders). It must not be running.
     pub(crate) fn wipe(&self) {
         assert!(self.child.is_none(), "{} is running", self.name);
         for entry in std::fs::read_dir(self.dir.path()).expect("data").flatten() {
-            let path = entry.path();
-            if path.is_dir() {
-                std::fs::remove_dir_all(path).expect("remove");
-            } else if path.extension().is_none_or(|extension| extension != "log") {
-                std::fs::remove_file(path).expect("remove");
+            if entry.path().is_dir() {
+                std::fs::remove_dir_all(entry.path()).expect("remove");
             }
         }
+    }
+
+    /// Its process id. It must be running.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.as_ref().expect("a running server").id()
+    }
+
+    /// Whether it is running, as far as this test has had to do with it.
+    pub(crate) fn is_running(&self) -> bool {
+        self.child.is_some()
+    }
+
+    /// Where it keeps its data.
+    pub(crate) fn dir(&self) -> &std::path::Path {
+        self.dir.path()
     }
 
     /// Copies what it has stored so far, as a snapshot of its disk would.
@@ -164,20 +181,18 @@ fn answers(port: u16, question: &[u8], expected: &[u8]) -> bool {
 }
 
 pub(crate) fn redis() -> Server {
+    redis_with(&["--appendfsync", "everysec"])
+}
+
+/// With more options; later ones win.
+pub(crate) fn redis_with(options: &'static [&'static str]) -> Server {
     let (dir, port) = (data_dir(), free_port());
     let path = dir.path().to_owned();
     let command = move || {
         let mut command = Command::new("redis-server");
         command.args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", ""]);
-        command.args([
-            "--appendonly",
-            "yes",
-            "--appendfsync",
-            "everysec",
-            "--maxmemory-policy",
-            "noeviction",
-        ]);
-        command.arg("--dir").arg(&path);
+        command.args(["--appendonly", "yes", "--maxmemory-policy", "noeviction"]);
+        command.arg("--dir").arg(&path).args(options);
         command
     };
     Server::launch("redis", dir, port, command, |port| answers(port, b"PING\r\n", b"+PONG"))
@@ -186,7 +201,30 @@ pub(crate) fn redis() -> Server {
 /// RabbitMQ, with the name service of its own that it needs.
 pub(crate) struct Rabbit {
     pub(crate) node: Server,
+    control: Box<dyn Fn() -> Command + Send + Sync>,
     _name_service: Server,
+}
+
+impl Rabbit {
+    /// Runs one of RabbitMQ's own commands for operators.
+    pub(crate) fn control(&self, arguments: &[&str]) {
+        let ended = (self.control)().args(arguments).output().expect("rabbitmqctl");
+        let (out, errors) = (String::from_utf8_lossy(&ended.stdout), String::from_utf8_lossy(&ended.stderr));
+        assert!(ended.status.success(), "rabbitmqctl {arguments:?}: {out}{errors}");
+    }
+
+    /// Whether the node would know a quorum queue again after a power failure. It notes new ones on disk with a
+    /// delay of its own, and one that is killed before that has a queue that never answers.
+    pub(crate) fn remembers(&self, queue: &str) -> bool {
+        let node = format!("flashsale{}@localhost", self.node.port);
+        let names = self.node.dir.path().join(format!("mnesia/{node}/quorum/{node}/names.dets"));
+        let noted = std::fs::read(names).unwrap_or_default();
+        // Other queues' names may go on after it.
+        let ends = |rest: &[u8]| rest.first().is_none_or(|byte| *byte != b'.');
+        let mut places =
+            (0..noted.len()).filter_map(|place| noted.get(place..)?.strip_prefix(queue.as_bytes()));
+        places.any(ends)
+    }
 }
 
 pub(crate) fn rabbitmq() -> Rabbit {
@@ -203,9 +241,9 @@ pub(crate) fn rabbitmq() -> Rabbit {
     std::fs::write(path.join("plugins"), "[].").expect("plugins file");
     std::fs::write(path.join("rabbitmq.conf"), "listeners.tcp.1 = 127.0.0.1:".to_owned() + &port.to_string())
         .expect("configuration");
-    let command = move || {
+    let program = move |name: &str| {
         // The wrapper in /usr/sbin drops the environment.
-        let mut command = Command::new("/usr/lib/rabbitmq/bin/rabbitmq-server");
+        let mut command = Command::new(format!("/usr/lib/rabbitmq/bin/{name}"));
         command
             .env("HOME", &path)
             .env("RABBITMQ_NODENAME", format!("flashsale{port}@localhost"))
@@ -220,8 +258,11 @@ pub(crate) fn rabbitmq() -> Rabbit {
             .env("RABBITMQ_CONF_ENV_FILE", "/dev/null");
         command
     };
+    let controlling = program.clone();
     let ready = |port| answers(port, b"AMQP\x00\x00\x09\x01", b"\x01");
-    Rabbit { node: Server::launch("rabbitmq", dir, port, command, ready), _name_service: name_service }
+    let node = Server::launch("rabbitmq", dir, port, move || program("rabbitmq-server"), ready);
+    let control = Box::new(move || controlling("rabbitmqctl"));
+    Rabbit { node, control, _name_service: name_service }
 }
 
 pub(crate) fn postgres() -> Server {

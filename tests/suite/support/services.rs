@@ -56,6 +56,17 @@ impl Services {
         }
     }
 
+    /// The same place, reached in another way: URLs of database server, Redis and RabbitMQ.
+    pub(crate) fn elsewhere(&self, [database, redis, amqp]: &[String; 3]) -> Self {
+        let (server, _) = database.rsplit_once('/').expect("a database URL");
+        Self {
+            database_url: format!("{server}/{}", self.prefix),
+            redis_url: redis.clone(),
+            amqp_url: amqp.clone(),
+            prefix: self.prefix.clone(),
+        }
+    }
+
     /// Starts one of our processes here, on free ports.
     pub(crate) fn spawn(&self, arguments: &[&str], more: &[(&str, &str)]) -> Flashsale {
         let mut variables = vec![

@@ -1,0 +1,174 @@
+//! How each fault is done and undone, and what shows that it took hold.
+
+use std::{os::unix::process::ExitStatusExt, time::Duration};
+
+use futures_util::future::join_all;
+use lapin::options::QueueDeleteOptions;
+use rustix::process::Signal;
+
+use super::{
+    plan::{Fault, Kind, Target},
+    system::{System, act},
+};
+use crate::support::{
+    SOON, eventually,
+    process::Flashsale,
+    proxy::{Link, Proxy},
+    sale::now,
+    servers::Server,
+    stage::lasts,
+};
+
+impl System<'_> {
+    /// Faults at the same time, each done and undone, and noted.
+    pub(super) async fn suffer(&self, faults: &[Fault]) {
+        self.prepare_for(&faults.iter().map(|fault| fault.kind).collect::<Vec<_>>()).await;
+        join_all(faults.iter().map(async |fault| {
+            let (kind, time) = (fault.kind, fault.time);
+            let start = now();
+            let took_hold = self.strike(kind, time).await;
+            let loses_redis = kind.loses_data() && kind.target() == Target::Redis;
+            self.sale.fault(&format!("{kind:?}"), start, took_hold, loses_redis);
+        }))
+        .await;
+    }
+
+    async fn strike(&self, kind: Kind, time: Duration) -> bool {
+        let ground = self.ground;
+        match kind {
+            Kind::RedisKill => kill(&ground.redis, time, |_| {}).await,
+            Kind::PostgresKill => kill(&ground.postgres, time, |_| {}).await,
+            Kind::RedisWipe => self.wipe_redis(time).await,
+            Kind::RedisRollback => self.roll_redis_back(time).await,
+            Kind::RedisFreeze => {
+                let redis = ground.redis.lock().await;
+                redis.signal(Signal::STOP);
+                lasts(time).await;
+                let frozen = is_stopped(redis.id());
+                redis.signal(Signal::CONT);
+                frozen
+            }
+            Kind::RedisLink(link) => damage(&ground.redis_link, link, time).await,
+            Kind::RabbitLink(link) => damage(&ground.rabbit_link, link, time).await,
+            Kind::PostgresLink(link) => damage(&ground.postgres_link, link, time).await,
+            Kind::ScriptFlush => {
+                let mut connection = self.direct.redis().await;
+                redis::cmd("SCRIPT").arg("FLUSH").exec_async(&mut connection).await.is_ok()
+            }
+            Kind::RabbitKill => self.kill_rabbit(time, false).await,
+            Kind::RabbitWipe => self.kill_rabbit(time, true).await,
+            Kind::QueueDelete => {
+                let queue = format!("{}.purchases", self.direct.prefix);
+                let channel = self.direct.channel().await;
+                channel.queue_delete(queue.into(), QueueDeleteOptions::default()).await.is_ok()
+            }
+            Kind::TableLock => self.lock_table(time).await,
+            Kind::ServeKill | Kind::WorkKill => self.end(kind.target(), Signal::KILL, time).await,
+            Kind::WorkTerminate => self.end(kind.target(), Signal::TERM, time).await,
+            Kind::ServeFreeze | Kind::WorkFreeze => {
+                let processes = self.processes(kind.target()).lock().await;
+                let process = &processes[0];
+                process.signal(Signal::STOP);
+                lasts(time).await;
+                let frozen = is_stopped(process.id());
+                process.signal(Signal::CONT);
+                frozen
+            }
+        }
+    }
+
+    async fn wipe_redis(&self, time: Duration) -> bool {
+        let had = self.direct.keys().await.len();
+        kill(&self.ground.redis, time, |redis| redis.wipe()).await && had > 0
+    }
+
+    async fn roll_redis_back(&self, time: Duration) -> bool {
+        let folder = tempfile::tempdir().expect("dir");
+        let (saved, restored) = (folder.path().to_owned(), folder.path().to_owned());
+        act(&self.ground.redis, move |redis| redis.save_to(&saved)).await;
+        lasts(time).await;
+        kill(&self.ground.redis, time, move |redis| {
+            redis.wipe();
+            redis.restore_from(&restored);
+        })
+        .await
+    }
+
+    /// A node that is killed just after it has made a queue forgets half of it; that is another story (see
+    /// docs/RELIABILITY.md).
+    async fn kill_rabbit(&self, time: Duration, wipe: bool) -> bool {
+        let queue = format!("{}.purchases", self.direct.prefix);
+        let rabbit = self.ground.rabbit.lock().await;
+        eventually("the queue is noted", SOON, async || rabbit.remembers(&queue).then_some(())).await;
+        drop(rabbit);
+        act(&self.ground.rabbit, move |rabbit| {
+            rabbit.node.kill();
+            if wipe {
+                rabbit.node.wipe();
+            }
+        })
+        .await;
+        lasts(time).await;
+        let ended = !self.ground.rabbit.lock().await.node.is_running();
+        act(&self.ground.rabbit, |rabbit| rabbit.node.start()).await;
+        ended
+    }
+
+    async fn lock_table(&self, time: Duration) -> bool {
+        let blocker = self.direct.sql().await;
+        blocker.batch_execute("BEGIN; LOCK TABLE purchases IN ACCESS EXCLUSIVE MODE").await.expect("lock");
+        let waiting = "SELECT count(*) FROM pg_stat_activity
+                       WHERE application_name = 'flashsale work' AND wait_event_type = 'Lock'";
+        eventually("somebody waits for the lock", SOON, async || {
+            (self.direct.count(waiting).await > 0).then_some(())
+        })
+        .await;
+        lasts(time).await;
+        blocker.batch_execute("COMMIT").await.is_ok()
+    }
+
+    /// Ends one process, and starts another one after a while.
+    async fn end(&self, target: Target, signal: Signal, time: Duration) -> bool {
+        let mut process: Flashsale = self.processes(target).lock().await.remove(0);
+        process.signal(signal);
+        let status = process.ended(Duration::from_secs(10)).await;
+        lasts(time).await;
+        let ended =
+            if signal == Signal::KILL { status.signal() == Some(9) } else { status.code() == Some(0) };
+        self.replace(target, process).await;
+        ended
+    }
+}
+
+/// Kills a server, does something to what it has stored, and starts it again.
+async fn kill(
+    server: &std::sync::Arc<tokio::sync::Mutex<Server>>,
+    time: Duration,
+    meanwhile: impl FnOnce(&mut Server) + Send + 'static,
+) -> bool {
+    act(server, move |server| {
+        server.kill();
+        meanwhile(server);
+    })
+    .await;
+    lasts(time).await;
+    let ended = !server.lock().await.is_running();
+    act(server, Server::start).await;
+    ended
+}
+
+/// Damages a link for a while, and at least until it has cost something.
+async fn damage(link: &Proxy, as_wanted: Link, time: Duration) -> bool {
+    let before = link.damage();
+    link.set(as_wanted);
+    lasts(time).await;
+    eventually("the damage takes hold", SOON, async || (link.damage() > before).then_some(())).await;
+    link.set(Link::Pass);
+    link.damage() > before
+}
+
+/// Whether the kernel has stopped a process.
+fn is_stopped(id: u32) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{id}/stat")).unwrap_or_default();
+    stat.rsplit(')').next().is_some_and(|rest| rest.trim_start().starts_with('T'))
+}

@@ -1,0 +1,205 @@
+//! Clients that walk away, come all at once, are slow, or hostile.
+
+use std::time::Duration;
+
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use serde_json::json;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+};
+
+use crate::{
+    distributed::{catalogue, drained},
+    embedded::Embedded,
+    support::{
+        SOON,
+        http::{buy, client, get, raw, ready},
+        process::Flashsale,
+        sale::now,
+        services::Services,
+        stage::Stage,
+    },
+};
+
+/// They send a purchase attempt and close the connection before the answer. Whoever got a unit finds it.
+#[tokio::test(flavor = "multi_thread")]
+async fn disconnect_in_the_middle_of_a_request() {
+    let stage = Stage::open(Services::new().await).await;
+    let start = now();
+    let mut bought = 0;
+    for number in 0..30 {
+        let user = format!("hasty-{number}");
+        stage.sale.walk_away(&user).await;
+        let found = get(&format!("{}/sale/purchase/status?userId={user}", stage.api)).await;
+        bought += u32::from(found.body["hasPurchased"] == json!(true));
+        stage.sale.buy(&user).await;
+    }
+    stage.sale.fault("client-disconnect", start, bought > 0, false);
+    stage.holds().await;
+}
+
+fn resident_kib(process: &Flashsale) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", process.id())).expect("status");
+    let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("VmRSS");
+    resident.trim().trim_end_matches(" kB").parse().expect("a number")
+}
+
+/// All of them are sent within the first second of the sale, whatever the server's pace.
+#[tokio::test(flavor = "multi_thread")]
+async fn come_fifty_thousand_at_once() {
+    const CONNECTIONS: usize = 500;
+    const ATTEMPTS_EACH: usize = 100;
+    const UNITS: usize = 1_000;
+    let limit = getrlimit(Resource::Nofile);
+    setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit }).expect("more files");
+    let (services, file) = (Services::new().await, catalogue(1_000));
+    let products = file.path().to_str().expect("path");
+    // A machine that runs other tests as well may be slow; the attempts must not wait for each other for all that.
+    let variables = [("FLASHSALE_PRODUCTS", products), ("FLASHSALE_REDIS_RESPONSE_TIMEOUT_MS", "5000")];
+    let (_work, serve) = (services.spawn(&["work"], &variables), services.spawn(&["serve"], &variables));
+    let api = serve.api().await;
+    ready(&api).await;
+    let mut waiting = Vec::new();
+    for _ in 0..CONNECTIONS {
+        waiting.push(TcpStream::connect(api.trim_start_matches("http://")).await.expect("connect"));
+    }
+    let opening = std::sync::Arc::new(tokio::sync::Barrier::new(CONNECTIONS));
+    let mut crowd = tokio::task::JoinSet::new();
+    for (connection, stream) in waiting.into_iter().enumerate() {
+        let opening = opening.clone();
+        crowd.spawn(async move {
+            let mut requests = Vec::new();
+            for attempt in 0..ATTEMPTS_EACH {
+                // A third of them try again.
+                let user = format!("{{\"userId\":\"crowd-{connection}-{}\"}}", attempt * 2 / 3);
+                let head = "POST /sale/buy HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n";
+                requests.extend(format!("{head}Content-Length: {}\r\n\r\n{user}", user.len()).into_bytes());
+            }
+            opening.wait().await;
+            let (mut reader, mut writer) = stream.into_split();
+            let sending = async move {
+                writer.write_all(&requests).await.expect("send");
+                writer
+            };
+            let (_writer, answers) = tokio::join!(sending, async {
+                let (mut answers, mut part) = (Vec::new(), [0; 16_384]);
+                while count(&answers, b"HTTP/1.1 ") < ATTEMPTS_EACH || !answers.ends_with(b"}") {
+                    let length = reader.read(&mut part).await.expect("answers");
+                    assert!(length > 0, "the server closed the connection");
+                    answers.extend_from_slice(&part[..length]);
+                }
+                answers
+            });
+            answers
+        });
+    }
+    let (mut won, mut again, mut sold_out, mut most_kib) = (0, 0, 0, 0);
+    while let Some(answers) = crowd.join_next().await {
+        let answers = answers.expect("crowd");
+        assert_eq!(
+            count(&answers, b"HTTP/1.1 200 OK"),
+            ATTEMPTS_EACH,
+            "{}",
+            String::from_utf8_lossy(&answers)
+        );
+        won += count(&answers, b"\"status\":\"SUCCESS\"");
+        again += count(&answers, b"\"status\":\"PURCHASED\"");
+        sold_out += count(&answers, b"\"status\":\"SOLD_OUT\"");
+        most_kib = resident_kib(&serve).max(most_kib);
+    }
+    assert_eq!(won, UNITS);
+    assert!(again > 0, "nobody tried twice");
+    assert_eq!(won + again + sold_out, CONNECTIONS * ATTEMPTS_EACH);
+    // Of a build without optimisation, for tests.
+    assert!(most_kib < 512 * 1024, "{most_kib} KiB");
+    drained(&services, 1_000).await;
+}
+
+fn count(bytes: &[u8], wanted: &[u8]) -> usize {
+    bytes.windows(wanted.len()).filter(|window| *window == wanted).count()
+}
+
+/// Connections that were used properly once, and then send half a head, or a byte of a body, do not keep anybody else
+/// from buying.
+#[tokio::test(flavor = "multi_thread")]
+async fn are_slow_on_kept_alive_connections() {
+    let embedded = Embedded::new();
+    let serve = embedded.spawn(&["serve"], &[]);
+    let api = serve.api().await;
+    ready(&api).await;
+    let mut slow = Vec::new();
+    for number in 0..300 {
+        let mut stream = TcpStream::connect(api.trim_start_matches("http://")).await.expect("connect");
+        stream.write_all(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n").await.expect("write");
+        let mut answer = [0; 15];
+        stream.read_exact(&mut answer).await.expect("answer");
+        assert_eq!(&answer, b"HTTP/1.1 200 OK");
+        let half: &[u8] = if number % 2 == 0 {
+            b"POST /sale/buy HTTP/1.1\r\nHost"
+        } else {
+            b"POST /sale/buy HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 30\r\n\r\n{"
+        };
+        stream.write_all(half).await.expect("write");
+        slow.push(stream);
+    }
+    let client = client();
+    for number in 0..100 {
+        let answer = tokio::time::timeout(SOON / 6, buy(&client, &api, &format!("honest-{number}"))).await;
+        assert_eq!(answer.expect("an answer").body["status"], json!("SUCCESS"));
+    }
+    drop(slow);
+}
+
+/// What no HTTP client sends by mistake: each is refused with 4xx, or the connection is closed, and none buys.
+#[tokio::test(flavor = "multi_thread")]
+async fn break_http_itself() {
+    let embedded = Embedded::new();
+    let serve = embedded.spawn(&["serve"], &[]);
+    let api = serve.api().await;
+    ready(&api).await;
+    let json = "Content-Type: application/json\r\n";
+    let body = "{\"userId\":\"smuggler\"}";
+    let length = body.len();
+    let huge = format!("{{\"userId\":\"{}\"}}", "x".repeat(10_000_000));
+    let attempts = [
+        ("no Host", format!("POST /sale/buy HTTP/1.1\r\n{json}Content-Length: {length}\r\n\r\n{body}")),
+        (
+            "two lengths",
+            format!(
+                "POST /sale/buy HTTP/1.1\r\nHost: x\r\n{json}Content-Length: {length}\r\nContent-Length: 3\r\n\r\n{body}"
+            ),
+        ),
+        (
+            "a length and chunks",
+            format!(
+                "POST /sale/buy HTTP/1.1\r\nHost: x\r\n{json}Content-Length: {length}\r\nTransfer-Encoding: chunked\r\n\r\n{length:x}\r\n{body}\r\n0\r\n\r\n"
+            ),
+        ),
+        (
+            "a NUL in a header",
+            format!("POST /sale/buy HTTP/1.1\r\nHost: x\0\r\n{json}Content-Length: {length}\r\n\r\n{body}"),
+        ),
+        (
+            "a negative length",
+            format!("POST /sale/buy HTTP/1.1\r\nHost: x\r\n{json}Content-Length: -1\r\n\r\n{body}"),
+        ),
+        (
+            "ten megabytes",
+            format!(
+                "POST /sale/buy HTTP/1.1\r\nHost: x\r\n{json}Content-Length: {}\r\n\r\n{huge}",
+                huge.len()
+            ),
+        ),
+        ("no HTTP", "\u{0}\u{1}\u{2} smuggler\r\n\r\n".to_owned()),
+    ];
+    for (what, request) in attempts {
+        let sent = tokio::time::timeout(Duration::from_secs(20), raw(&api, request.as_bytes())).await;
+        let answer = sent.unwrap_or_else(|_| panic!("{what}: the connection stays open"));
+        let refused =
+            answer.is_empty() || answer.starts_with("HTTP/1.1 4") || answer.starts_with("HTTP/1.0 4");
+        assert!(refused, "{what}: {answer}");
+        assert!(!answer.contains("SUCCESS"), "{what}: {answer}");
+    }
+    assert_eq!(get(&format!("{api}/sale/stock")).await.body["stock"], json!(10_000));
+}

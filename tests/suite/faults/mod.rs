@@ -1,0 +1,11 @@
+//! What happens to a sale when something dies, is wiped, rolled back, cut off, stopped or misused in the middle of it.
+//! Each fault is shown to have taken hold, and each sale ends in the audit. `docs/RELIABILITY.md` lists which test is
+//! for which fault.
+
+mod clients;
+mod messages;
+mod outages;
+mod postgresql;
+mod processes;
+mod rabbitmq;
+mod redis;

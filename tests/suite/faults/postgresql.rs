@@ -1,0 +1,144 @@
+//! PostgreSQL dies, refuses, or does not answer. The worker waits, nothing is dead-lettered, the rows are the same.
+
+use std::time::Duration;
+
+use crate::support::{
+    SOON, eventually,
+    http::get,
+    proxy::{Link, Proxy},
+    sale::now,
+    servers::{self, Server},
+    services::Services,
+    stage::{Stage, blocking, lasts, own, port_of, restarted, with_postgres},
+};
+
+impl Stage {
+    /// An outage is no reason for a dead letter.
+    async fn holds_without_dead_letters(self) {
+        assert_eq!(self.services.depth("purchases.dead").await, 0);
+        self.holds().await;
+    }
+
+    /// Waits until a worker waits for a lock of the database.
+    async fn worker_waits_for_a_lock(&self) {
+        let waiting = "SELECT count(*) FROM pg_stat_activity
+                       WHERE application_name = 'flashsale work' AND wait_event_type = 'Lock'";
+        eventually("the worker waits for a lock", SOON, async || {
+            (self.services.count(waiting).await > 0).then_some(())
+        })
+        .await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn is_killed_and_away_for_a_minute() {
+    let postgres = own(servers::postgres).await;
+    let stage = Stage::open(with_postgres(postgres.port).await).await;
+    let start = now();
+    let postgres = blocking(postgres, Server::kill).await;
+    stage.worker_not_ready().await;
+    // So long that the worker leaves the queue meanwhile.
+    lasts(Duration::from_mins(1)).await;
+    assert_eq!(get(&format!("{}/readyz", stage.api)).await.status, 200, "it can still sell");
+    let _postgres = restarted(postgres).await;
+    stage.sale.fault("postgresql-kill", start, true, false);
+    stage.holds_without_dead_letters().await;
+}
+
+/// Among the damages: the reply to COMMIT is lost.
+#[tokio::test(flavor = "multi_thread")]
+async fn has_a_damaged_link() {
+    let proxy = Proxy::to(port_of(&Services::urls().database)).await;
+    let stage = Stage::open(with_postgres(proxy.port).await).await;
+    let commit = Link::CutAnswersWith("COMMIT\0");
+    for link in [commit, Link::CutAnswers, Link::Refuse, Link::Blackhole] {
+        let (start, before) = (now(), proxy.damage());
+        proxy.set(link);
+        if link == commit {
+            eventually("a commit goes unanswered", SOON, async || {
+                (proxy.damage() > before + 2).then_some(())
+            })
+            .await;
+        } else {
+            stage.worker_not_ready().await;
+        }
+        proxy.set(Link::Pass);
+        stage.sale.fault(&format!("postgresql-link-{link:?}"), start, proxy.damage() > before, false);
+    }
+    stage.holds_without_dead_letters().await;
+}
+
+/// A lock is held for longer than the worker waits for it, by one limit or the other.
+async fn holds_a_lock(limits: &[(&str, &str)], code: &str) {
+    let postgres = own(servers::postgres).await;
+    let stage = Stage::open_with(with_postgres(postgres.port).await, limits).await;
+    let (start, blocker) = (now(), stage.services.sql().await);
+    blocker.batch_execute("BEGIN; LOCK TABLE purchases IN SHARE ROW EXCLUSIVE MODE").await.expect("lock");
+    stage.worker_waits_for_a_lock().await;
+    let log = postgres.dir().join("postgres.log");
+    eventually("the worker is refused", SOON, async || {
+        let log = std::fs::read_to_string(&log).expect("log");
+        log.contains(code).then_some(())
+    })
+    .await;
+    blocker.batch_execute("COMMIT").await.expect("unlock");
+    stage.sale.fault("lock-held", start, true, false);
+    stage.holds_without_dead_letters().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn holds_a_lock_for_longer_than_a_worker_waits() {
+    let limits = [("FLASHSALE_LEDGER_LOCK_TIMEOUT_MS", "300")];
+    holds_a_lock(&limits, "canceling statement due to lock timeout").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn lets_a_statement_run_out_of_time() {
+    let limits =
+        [("FLASHSALE_LEDGER_LOCK_TIMEOUT_MS", "5000"), ("FLASHSALE_LEDGER_STATEMENT_TIMEOUT_MS", "300")];
+    holds_a_lock(&limits, "canceling statement due to statement timeout").await;
+}
+
+/// Somebody's transaction waits for the worker's, and the worker's for it. The worker has waited for longer, so that it
+/// is the one that PostgreSQL ends.
+#[tokio::test(flavor = "multi_thread")]
+async fn ends_a_deadlock() {
+    let stage = Stage::open(Services::new().await).await;
+    let (start, other) = (now(), stage.services.sql().await);
+    other.batch_execute("BEGIN; LOCK TABLE purchases IN SHARE ROW EXCLUSIVE MODE").await.expect("lock");
+    stage.worker_waits_for_a_lock().await;
+    other.batch_execute("SELECT FROM products FOR UPDATE").await.expect("the worker gives way");
+    other.batch_execute("COMMIT").await.expect("unlock");
+    let deadlocks = "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()";
+    eventually("a deadlock is counted", SOON, async || {
+        (stage.services.count(deadlocks).await > 0).then_some(())
+    })
+    .await;
+    stage.sale.fault("deadlock", start, true, false);
+    stage.holds_without_dead_letters().await;
+}
+
+/// As a primary that was demoted.
+#[tokio::test(flavor = "multi_thread")]
+async fn becomes_read_only() {
+    let postgres = own(servers::postgres).await;
+    let stage = Stage::open(with_postgres(postgres.port).await).await;
+    let (start, operator) = (now(), stage.services.sql().await);
+    let read_only = async |on: &str| {
+        let change = format!("ALTER SYSTEM SET default_transaction_read_only = {on}");
+        operator.batch_execute("SET transaction_read_only = off").await.expect("an operator may");
+        operator.batch_execute(&change).await.expect("setting");
+        operator.batch_execute("SELECT pg_reload_conf()").await.expect("reload");
+    };
+    read_only("on").await;
+    let log = postgres.dir().join("postgres.log");
+    eventually("the worker is refused", SOON, async || {
+        let log = std::fs::read_to_string(&log).expect("log");
+        log.contains("in a read-only transaction").then_some(())
+    })
+    .await;
+    lasts(Duration::from_secs(5)).await;
+    read_only("off").await;
+    stage.sale.fault("postgresql-read-only", start, true, false);
+    stage.holds_without_dead_letters().await;
+}

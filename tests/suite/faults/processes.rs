@@ -1,0 +1,169 @@
+//! Our own processes are frozen, have a wrong clock, or are told to end, in the middle of a sale. (Where they die:
+//! `crashes.rs`.)
+
+use std::{collections::BTreeSet, time::Duration};
+
+use rustix::process::Signal;
+
+use crate::support::{
+    SOON, eventually,
+    http::{client, ready},
+    sale::now,
+    services::Services,
+    stage::{Stage, lasts},
+};
+
+/// The worker, then the API, is stopped for longer than anybody waits, and goes on where it was.
+#[tokio::test(flavor = "multi_thread")]
+async fn are_stopped_and_continued() {
+    let stage = Stage::open(Services::new().await).await;
+    let second = stage.spawn("serve");
+    let second_api = second.api().await;
+    ready(&second_api).await;
+    stage.sale.at(&[&stage.api, &second_api]);
+    for (name, process) in [("work-stop", &stage.work), ("serve-stop", &stage.serve)] {
+        let start = now();
+        process.signal(Signal::STOP);
+        lasts(Duration::from_secs(4)).await;
+        process.signal(Signal::CONT);
+        stage.sale.fault(name, start, true, false);
+    }
+    stage.holds().await;
+}
+
+/// The backend that holds the leader's lock (`0x666c_6173_6802`; PostgreSQL shows its halves) in this database.
+const LEADER: &str = "FROM pg_locks WHERE locktype = 'advisory' AND granted AND classid = 26220
+    AND objid = 1634953218 AND database = (SELECT oid FROM pg_database WHERE datname = current_database())";
+
+/// The leader is frozen, and its connection to the database ends; another one leads for half a minute; then the first
+/// goes on where it was, as if it still led.
+#[tokio::test(flavor = "multi_thread")]
+async fn lead_two_at_a_time() {
+    // Messages wait in the worker's hands until the sweeper sends them again, in every round.
+    let sweeping = [("FLASHSALE_OUTBOX_SWEEP_AFTER_MS", "100"), ("FLASHSALE_WORKER_LINGER_MS", "900")];
+    let stage = Stage::open_with(Services::new().await, &sweeping).await;
+    let products = ("FLASHSALE_PRODUCTS", stage.products());
+    let second = stage.services.spawn(&["work"], &[sweeping[0], sweeping[1], products]);
+    ready(&second.health().await).await;
+    let leader =
+        async || stage.services.count(&format!("SELECT coalesce(max(pid), 0)::bigint {LEADER}")).await;
+    let first_leader = leader().await;
+    let start = now();
+    stage.work.signal(Signal::STOP);
+    stage.services.count(&format!("SELECT count(pg_terminate_backend(pid)) {LEADER}")).await;
+    eventually("another one leads", SOON, async || {
+        let now_leads = leader().await;
+        (now_leads != 0 && now_leads != first_leader).then_some(())
+    })
+    .await;
+    lasts(Duration::from_secs(30)).await;
+    stage.work.signal(Signal::CONT);
+    second.logs("sent again from the outbox").await;
+    stage.sale.fault("two-leaders", start, stage.work.log().contains("sent again"), false);
+    stage.holds().await;
+}
+
+/// Their clocks are an hour off, one this way and one the other: the sale opens and closes by Redis' clock.
+#[cfg(feature = "failpoints")]
+#[tokio::test(flavor = "multi_thread")]
+async fn have_wrong_clocks() {
+    use chrono::{DateTime, TimeDelta, Utc};
+
+    let services = Services::new().await;
+    let opens_at = DateTime::from_timestamp_millis(now()).expect("time") + TimeDelta::seconds(5);
+    let closes_at = opens_at + TimeDelta::seconds(5);
+    let file = tempfile::NamedTempFile::new().expect("file");
+    let catalogue = format!(
+        "[[products]]\nid = \"p\"\nname = \"P\"\nprice = \"1\"\ncurrency = \"USD\"\ntotal_stock = 10000
+         sale_start = \"{}\"\nsale_end = \"{}\"",
+        opens_at.to_rfc3339(),
+        closes_at.to_rfc3339()
+    );
+    std::fs::write(file.path(), catalogue).expect("write");
+    let products = ("FLASHSALE_PRODUCTS", file.path().to_str().expect("path"));
+    let skewed = |command, skew| services.spawn(&[command], &[products, ("FLASHSALE_CLOCK_SKEW_S", skew)]);
+    let _work = skewed("work", "3600");
+    let (ahead, behind) = (skewed("serve", "3600"), skewed("serve", "-3600"));
+    let apis = [ahead.api().await, behind.api().await];
+    let client = client();
+    let mut outcomes = BTreeSet::new();
+    for api in &apis {
+        ready(api).await;
+    }
+    eventually("the sale has ended", SOON, async || {
+        let mut ended = true;
+        for (number, api) in apis.iter().enumerate() {
+            let user = format!("buyer-{number}-{}", fastrand::u64(..));
+            let answer = crate::support::http::buy(&client, api, &user).await;
+            let outcome = answer.body["status"].as_str().expect("status").to_owned();
+            ended &= outcome == "ENDED";
+            outcomes.insert((number, outcome));
+        }
+        ended.then_some(())
+    })
+    .await;
+    let expected: BTreeSet<_> = ["UPCOMING", "SUCCESS", "ENDED"]
+        .into_iter()
+        .flat_map(|outcome| [(0, outcome.to_owned()), (1, outcome.to_owned())])
+        .collect();
+    assert_eq!(outcomes, expected);
+    eventually("everything is recorded", SOON, async || {
+        (crate::distributed::outbox_len_of(&services, "p").await == 0).then_some(())
+    })
+    .await;
+    let rows = services.sql().await.query("SELECT admitted_at FROM purchases", &[]).await.expect("rows");
+    assert!(!rows.is_empty());
+    for row in rows {
+        let admitted_at: std::time::SystemTime = row.get(0);
+        let admitted_at = DateTime::<Utc>::from(admitted_at);
+        assert!((opens_at..closes_at).contains(&admitted_at), "admitted at {admitted_at}");
+    }
+}
+
+/// The pages are told to end under load; what they promised is in the ledger. (`serve` and `work`:
+/// `distributed::ended_under_load_…`.)
+#[tokio::test(flavor = "multi_thread")]
+async fn pages_end_under_load_and_lose_nothing() {
+    let services = Services::new().await;
+    let _work = services.spawn(&["work"], &[]);
+    let (serve, mut web) = (services.spawn(&["serve"], &[]), services.spawn(&["web"], &[]));
+    let (api, shop) = (serve.api().await, web.shop().await);
+    ready(&api).await;
+    let (sender, mut receiver) = tokio::sync::mpsc::unbounded_channel();
+    for lane in 0..8 {
+        let (client, sender) = (client(), sender.clone());
+        let url = format!("{shop}/products/limited-001/buy");
+        tokio::spawn(async move {
+            for number in 0.. {
+                let user = format!("visitor-{lane}-{number}");
+                let form = client
+                    .post(&url)
+                    .header("content-type", "application/x-www-form-urlencoded")
+                    .body(format!("userId={user}"));
+                let Ok(answer) = form.send().await else { return };
+                if answer.status() == 303 && sender.send(user).is_err() {
+                    return;
+                }
+            }
+        });
+    }
+    drop(sender);
+    let mut promised = Vec::new();
+    for _ in 0..100 {
+        promised.push(receiver.recv().await.expect("a purchase"));
+    }
+    web.signal(Signal::TERM);
+    assert_eq!(web.ended(Duration::from_secs(10)).await.code(), Some(0));
+    while let Some(user) = receiver.recv().await {
+        promised.push(user);
+    }
+    eventually("everything is recorded", SOON, async || {
+        (crate::distributed::outbox_len(&services).await == 0).then_some(())
+    })
+    .await;
+    let rows = services.sql().await.query("SELECT user_id FROM purchases", &[]).await.expect("rows");
+    let rows: BTreeSet<String> = rows.iter().map(|row| row.get(0)).collect();
+    for user in promised {
+        assert!(rows.contains(&user), "{user} is lost");
+    }
+}

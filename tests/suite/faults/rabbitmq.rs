@@ -1,0 +1,147 @@
+//! RabbitMQ dies, loses data, refuses messages, or does not answer.
+
+use std::time::Duration;
+
+use lapin::{
+    options::{ExchangeDeleteOptions, QueueDeclareOptions, QueueDeleteOptions},
+    types::FieldTable,
+};
+
+use crate::support::{
+    SOON, eventually,
+    http::{get, ready},
+    proxy::{Link, Proxy},
+    sale::now,
+    servers::{self, Rabbit},
+    services::Services,
+    stage::{Stage, blocking, lasts, own, port_of, with_rabbitmq},
+};
+
+/// What readiness says while the publishing connection is away.
+const AWAY: &str = "\"name\":\"rabbitmq\",\"ready\":false";
+
+impl Stage {
+    fn queue(&self) -> String {
+        format!("{}.purchases", self.services.prefix)
+    }
+
+    /// Waits until it is noticed that RabbitMQ is away, and sees that the sale goes on.
+    async fn sells_without_rabbitmq(&self, user: &str) {
+        self.readiness("the outage is noticed", |status, body| {
+            assert_eq!(status, 200, "it can still sell: {body}");
+            body.contains(AWAY)
+        })
+        .await;
+        let answer = self.sale.buy(user).await.expect("an answer");
+        assert_eq!(answer.durability.as_deref(), Some("redis"), "nothing was confirmed");
+    }
+}
+
+async fn restarted(rabbit: Rabbit) -> Rabbit {
+    blocking(rabbit, |rabbit| rabbit.node.start()).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn is_killed_and_away_for_a_minute() {
+    let rabbit = own(servers::rabbitmq).await;
+    let stage = Stage::open(with_rabbitmq(rabbit.node.port).await).await;
+    let queue = stage.queue();
+    eventually("the queue is noted", SOON, async || rabbit.remembers(&queue).then_some(())).await;
+    let start = now();
+    let rabbit = blocking(rabbit, |rabbit| rabbit.node.kill()).await;
+    stage.sells_without_rabbitmq("during").await;
+    lasts(Duration::from_mins(1)).await;
+    let _rabbit = restarted(rabbit).await;
+    stage.sale.fault("rabbitmq-kill", start, true, false);
+    stage.holds().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn is_wiped() {
+    let rabbit = own(servers::rabbitmq).await;
+    let stage = Stage::open(with_rabbitmq(rabbit.node.port).await).await;
+    // So that there is something to lose.
+    stage.work.signal(rustix::process::Signal::STOP);
+    eventually("messages wait", SOON, async || {
+        (stage.sale.buy("patient").await.is_some() && stage.sale.answered() > 400).then_some(())
+    })
+    .await;
+    let start = now();
+    let rabbit = blocking(rabbit, |rabbit| {
+        rabbit.node.kill();
+        rabbit.node.wipe();
+    })
+    .await;
+    stage.work.signal(rustix::process::Signal::CONT);
+    stage.sells_without_rabbitmq("during").await;
+    let _rabbit = restarted(rabbit).await;
+    stage.sale.fault("rabbitmq-wipe", start, true, false);
+    stage.holds().await;
+}
+
+/// The queue, then the exchange, is deleted under everybody who uses it.
+#[tokio::test(flavor = "multi_thread")]
+async fn loses_its_queue_and_its_exchange() {
+    let stage = Stage::open(Services::new().await).await;
+    let (name, start) = (stage.queue(), now());
+    let channel = stage.services.channel().await;
+    channel.queue_delete(name.as_str().into(), QueueDeleteOptions::default()).await.expect("delete");
+    stage.sale.fault("queue-deleted", start, true, false);
+    eventually("the queue is there again", SOON, async || {
+        let passive = QueueDeclareOptions { passive: true, ..QueueDeclareOptions::default() };
+        let channel = stage.services.channel().await;
+        channel.queue_declare(name.as_str().into(), passive, FieldTable::default()).await.ok().map(drop)
+    })
+    .await;
+    let start = now();
+    let channel = stage.services.channel().await;
+    channel.exchange_delete(name.as_str().into(), ExchangeDeleteOptions::default()).await.expect("delete");
+    stage.sale.fault("exchange-deleted", start, true, false);
+    stage.holds().await;
+}
+
+/// It blocks publishers, and nobody else: the worker goes on, and nobody reconnects again and again.
+#[tokio::test(flavor = "multi_thread")]
+async fn raises_a_memory_alarm() {
+    let rabbit = own(servers::rabbitmq).await;
+    let stage = Stage::open(with_rabbitmq(rabbit.node.port).await).await;
+    let start = now();
+    let rabbit = blocking(rabbit, |rabbit| rabbit.control(&["set_vm_memory_high_watermark", "0"])).await;
+    stage.readiness("publishers are blocked", |_, body| body.contains("memory or disk alarm")).await;
+    stage.sells_without_rabbitmq("during").await;
+    let consuming = async || {
+        let health = format!("{}/readyz", stage.work.health().await);
+        get(&health).await.body.to_string().contains("\"name\":\"rabbitmq-consumer\",\"ready\":true")
+    };
+    for _ in 0..10 {
+        lasts(Duration::from_secs(1)).await;
+        assert!(consuming().await, "the worker has left the queue");
+    }
+    let rabbit = blocking(rabbit, |rabbit| rabbit.control(&["set_vm_memory_high_watermark", "0.6"])).await;
+    stage.readiness("publishers go on", |_, body| !body.contains(AWAY)).await;
+    stage.sale.fault("rabbitmq-memory-alarm", start, true, false);
+    for process in [&stage.serve, &stage.work] {
+        let log = process.log();
+        let lines = log.lines().filter(|line| line.contains("rabbitmq")).count();
+        assert!(lines <= 8, "{lines} lines about one alarm:\n{log}");
+    }
+    stage.holds().await;
+    drop(rabbit);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn has_a_damaged_link() {
+    let proxy = Proxy::to(port_of(&Services::urls().amqp)).await;
+    let stage = Stage::open(with_rabbitmq(proxy.port).await).await;
+    for link in [Link::CutAnswers, Link::Refuse, Link::Blackhole] {
+        let (start, before) = (now(), proxy.damage());
+        proxy.set(link);
+        let answer = stage.sale.buy(&format!("during-{link:?}")).await.expect("an answer");
+        assert_eq!(answer.durability.as_deref(), Some("redis"), "nothing was confirmed: {link:?}");
+        stage.readiness("the outage is noticed", |_, body| body.contains(AWAY)).await;
+        proxy.set(Link::Pass);
+        ready(&stage.api).await;
+        stage.sale.fault(&format!("rabbitmq-link-{link:?}"), start, proxy.damage() > before, false);
+    }
+    stage.holds().await;
+}
