@@ -61,9 +61,9 @@ async fn dies(command: &str, crash: &str) {
     sale.holds(&services, &products).await;
 }
 
-/// G4: what the broker has confirmed survives the death of the worker that holds it, and the loss of all of Redis.
-#[tokio::test(flavor = "multi_thread")]
-async fn a_worker_dies_and_redis_is_wiped_at_the_same_time() {
+/// G4: what the broker has confirmed survives the death of the worker that holds it, and the loss of all of Redis at the
+/// same time; also if the next leader dies at any step of the rebuild.
+async fn a_worker_dies_redis_is_wiped_and_a_leader_dies(crash: Option<&str>) {
     let redis = tokio::task::spawn_blocking(servers::redis).await.expect("redis");
     let shared = Services::urls();
     let redis_url = format!("redis://127.0.0.1:{}", redis.port);
@@ -83,9 +83,14 @@ async fn a_worker_dies_and_redis_is_wiped_at_the_same_time() {
     let mut connection = services.redis().await;
     redis::cmd("FLUSHALL").exec_async(&mut connection).await.expect("FLUSHALL");
     sale.fault("worker-dead-and-redis-wiped", start, true, true);
-    // The next one dies while it brings what the first one held into the ledger.
-    let doomed = [plain[0], ("FLASHSALE_CRASH", "rebuild-in-drain@1")];
-    services.spawn(&["work"], &doomed).ended(SOON).await;
+    if let Some(crash) = crash {
+        let start = now();
+        let mut leader = services.spawn(&["work"], &[plain[0], ("FLASHSALE_CRASH", crash)]);
+        let status = leader.ended(SOON).await;
+        let aborted = std::os::unix::process::ExitStatusExt::signal(&status) == Some(6);
+        assert!(aborted, "the leader did not abort at {crash}");
+        sale.fault(crash, start, true, false);
+    }
     let fresh = services.spawn(&["work"], &plain);
     let processes = [serve, fresh];
     finished(buyers, &processes).await;
@@ -125,11 +130,29 @@ dies_at! {
     worker_after_commit: "work" at "worker-after-commit@3",
     worker_after_delete: "work" at "worker-after-delete@3",
     worker_before_ack: "work" at "worker-before-ack@3",
-    rebuild_after_epoch: "work" at "rebuild-after-epoch@1",
-    rebuild_after_fence: "work" at "rebuild-after-fence@1",
-    rebuild_after_pause: "work" at "rebuild-after-pause@1",
-    rebuild_after_drain: "work" at "rebuild-after-drain@1",
-    rebuild_after_stage: "work" at "rebuild-after-stage@1",
-    rebuild_before_open: "work" at "rebuild-before-open@1",
-    rebuild_after_open: "work" at "rebuild-after-open@1",
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_dies_and_redis_is_wiped_at_the_same_time() {
+    a_worker_dies_redis_is_wiped_and_a_leader_dies(None).await;
+}
+
+macro_rules! leader_dies_at {
+    ($($name:ident: $crash:literal,)*) => { $(
+        #[tokio::test(flavor = "multi_thread")]
+        async fn $name() {
+            a_worker_dies_redis_is_wiped_and_a_leader_dies(Some($crash)).await;
+        }
+    )* };
+}
+
+leader_dies_at! {
+    rebuild_after_epoch: "rebuild-after-epoch@1",
+    rebuild_after_fence: "rebuild-after-fence@1",
+    rebuild_after_pause: "rebuild-after-pause@1",
+    rebuild_in_drain: "rebuild-in-drain@1",
+    rebuild_after_drain: "rebuild-after-drain@1",
+    rebuild_after_stage: "rebuild-after-stage@1",
+    rebuild_before_open: "rebuild-before-open@1",
+    rebuild_after_open: "rebuild-after-open@1",
 }

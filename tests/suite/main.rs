@@ -22,6 +22,7 @@ mod ledger;
 mod mutants;
 mod reconcile;
 mod recovery;
+mod recovery_times;
 mod restock;
 mod tidy;
 mod worker;

@@ -89,13 +89,15 @@ const DRIVERS: &[(&str, &[&str])] = &[
     ),
 ];
 
-fn sources(folder: &Path, found: &mut Vec<(String, String)>) {
-    for entry in fs::read_dir(folder).expect("src").flatten() {
+/// Every source file under a folder of the package: its path, without the first folder, and its text.
+fn sources_in(folder: &Path, found: &mut Vec<(String, String)>) {
+    for entry in fs::read_dir(folder).expect("a folder").flatten() {
         let path = entry.path();
         if path.is_dir() {
-            sources(&path, found);
+            sources_in(&path, found);
         } else if path.extension().is_some_and(|extension| extension == "rs") {
-            let name = path.strip_prefix(Path::new(env!("CARGO_MANIFEST_DIR")).join("src")).expect("in src");
+            let name = path.strip_prefix(env!("CARGO_MANIFEST_DIR")).expect("in the package");
+            let name: std::path::PathBuf = name.iter().skip(1).collect();
             found.push((name.display().to_string(), fs::read_to_string(&path).expect("source")));
         }
     }
@@ -123,7 +125,7 @@ fn named(source: &str, start: &str) -> BTreeSet<String> {
 #[test]
 fn arrows_between_parts_run_one_way() {
     let mut files = Vec::new();
-    sources(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), &mut files);
+    sources_in(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), &mut files);
     assert!(files.len() > 30, "the sources were not found");
     let mut wrong = Vec::new();
     for (name, source) in &files {
@@ -155,4 +157,33 @@ fn the_check_sees_an_arrow_the_wrong_way() {
     let source = "use crate::ledger::Ledger;\nuse crate::{admission::Gate, broker};\n// crate::web::x\n";
     let expected: BTreeSet<_> = ["ledger", "admission", "broker"].map(str::to_owned).into();
     assert_eq!(named(source, "crate::"), expected);
+}
+
+/// `part::test_name` and `part::the_beginning_of_a_name_…` in documents name tests that exist.
+#[test]
+fn every_test_that_a_document_names_exists() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut tests = Vec::new();
+    for folder in ["src", "tests"] {
+        sources_in(&root.join(folder), &mut tests);
+    }
+    let tests: String = tests.into_iter().map(|(_, source)| source).collect();
+    let (mut named, mut missing) = (0, Vec::new());
+    for document in ["README.md", "docs/ARCHITECTURE.md", "docs/RELIABILITY.md"] {
+        let text = fs::read_to_string(root.join(document)).expect("a document");
+        let quoted = text.split('`').skip(1).step_by(2);
+        for words in quoted.filter(|words| words.contains("::") && !words.contains(['(', ' ', '<'])) {
+            let name = words.rsplit("::").next().expect("a name");
+            let exists = match name.strip_suffix('…') {
+                Some(beginning) => tests.contains(&format!("fn {beginning}")),
+                None => ["fn {}(", "    {}: \""].iter().any(|form| tests.contains(&form.replace("{}", name))),
+            };
+            named += usize::from(!name.is_empty());
+            if !name.is_empty() && !exists {
+                missing.push(format!("{document}: {words}"));
+            }
+        }
+    }
+    assert!(named > 50, "only {named} names were found");
+    assert!(missing.is_empty(), "no such test:\n{}", missing.join("\n"));
 }

@@ -26,16 +26,26 @@ impl System<'_> {
         join_all(faults.iter().map(async |fault| {
             let (kind, time) = (fault.kind, fault.time);
             let start = now();
-            let took_hold = self.strike(kind, time).await;
+            let done = self.strike(kind, time).await;
             let loses_redis = kind.loses_data() && kind.target() == Target::Redis;
-            self.sale.fault(&format!("{kind:?}"), start, took_hold, loses_redis);
+            self.sale.fault(&format!("{:?}", done.unwrap_or(kind)), start, done.is_some(), loses_redis);
         }))
         .await;
     }
 
-    async fn strike(&self, kind: Kind, time: Duration) -> bool {
+    /// Does and undoes a fault. What took hold of it, if anything did.
+    async fn strike(&self, kind: Kind, time: Duration) -> Option<Kind> {
         let ground = self.ground;
-        match kind {
+        let held = match kind {
+            Kind::RedisLink(link) => {
+                return Some(Kind::RedisLink(damage(&ground.redis_link, link, time).await));
+            }
+            Kind::RabbitLink(link) => {
+                return Some(Kind::RabbitLink(damage(&ground.rabbit_link, link, time).await));
+            }
+            Kind::PostgresLink(link) => {
+                return Some(Kind::PostgresLink(damage(&ground.postgres_link, link, time).await));
+            }
             Kind::RedisKill => kill(&ground.redis, time, |_| {}).await,
             Kind::PostgresKill => kill(&ground.postgres, time, |_| {}).await,
             Kind::RedisWipe => self.wipe_redis(time).await,
@@ -48,9 +58,6 @@ impl System<'_> {
                 redis.signal(Signal::CONT);
                 frozen
             }
-            Kind::RedisLink(link) => damage(&ground.redis_link, link, time).await,
-            Kind::RabbitLink(link) => damage(&ground.rabbit_link, link, time).await,
-            Kind::PostgresLink(link) => damage(&ground.postgres_link, link, time).await,
             Kind::ScriptFlush => {
                 let mut connection = self.direct.redis().await;
                 redis::cmd("SCRIPT").arg("FLUSH").exec_async(&mut connection).await.is_ok()
@@ -74,7 +81,8 @@ impl System<'_> {
                 process.signal(Signal::CONT);
                 frozen
             }
-        }
+        };
+        held.then_some(kind)
     }
 
     async fn wipe_redis(&self, time: Duration) -> bool {
@@ -157,14 +165,24 @@ async fn kill(
     ended
 }
 
-/// Damages a link for a while, and at least until it has cost something.
-async fn damage(link: &Proxy, as_wanted: Link, time: Duration) -> bool {
+/// Damages a link for a while, and at least until it has cost something. A damage that waits for certain bytes may wait
+/// in vain, once everything is sold; then any answer is cut. The damage that took hold.
+async fn damage(link: &Proxy, wanted: Link, time: Duration) -> Link {
+    const PATIENCE: Duration = Duration::from_secs(15);
     let before = link.damage();
-    link.set(as_wanted);
+    let costs = async || (link.damage() > before).then_some(());
+    link.set(wanted);
     lasts(time).await;
-    eventually("the damage takes hold", SOON, async || (link.damage() > before).then_some(())).await;
+    let waiting = eventually("the damage takes hold", SOON, costs);
+    let done = if tokio::time::timeout(PATIENCE, waiting).await.is_ok() {
+        wanted
+    } else {
+        link.set(Link::CutAnswers);
+        eventually("the damage takes hold", SOON, costs).await;
+        Link::CutAnswers
+    };
     link.set(Link::Pass);
-    link.damage() > before
+    done
 }
 
 /// Whether the kernel has stopped a process.
