@@ -1,6 +1,7 @@
 //! The JSON API. The whole route table is on this screen; DESIGN terms: every business outcome is 200, everything
 //! else is a problem document.
 
+mod audit;
 mod body;
 mod health;
 mod problem;
@@ -14,6 +15,7 @@ use actix_web::{
     web::{self, ServiceConfig},
 };
 
+pub use audit::audit_routes;
 pub use health::health_routes;
 pub use problem::Problem;
 
@@ -31,7 +33,7 @@ pub struct Api {
 }
 
 /// All routes; they need an [`Api`] and a [`crate::readiness::Readiness`] as app data. `/sale` is the first product
-/// of the catalogue.
+/// of the catalogue. Beside them, where they are switched on: [`audit_routes`].
 pub fn routes(config: &mut ServiceConfig) {
     config
         .configure(health_routes)

@@ -78,7 +78,7 @@ fn every_row_was_attempted(evidence: &Evidence, history: &History) -> Check {
         .filter(|attempt| attempt.kind != Kind::Refused)
         .map(|attempt| &*attempt.user)
         .collect();
-    for row in &evidence.rows {
+    for row in evidence.rows.iter().filter(|row| !evidence.before.contains(&row.id)) {
         check.look(tried.contains(row.user.as_str()), || {
             format!("{} has unit {} and never tried to buy", row.user, row.unit)
         });
@@ -136,7 +136,7 @@ fn never_sold_out_too_early(evidence: &Evidence, history: &History) -> Check {
     let mut times: Vec<_> = first_taken.into_values().collect();
     times.sort_unstable();
     for attempt in history.buys().filter(|attempt| attempt.outcome() == "SOLD_OUT") {
-        let taken_at_most = times.partition_point(|start| *start <= attempt.end);
+        let taken_at_most = evidence.before.len() + times.partition_point(|start| *start <= attempt.end);
         check.look(taken_at_most >= evidence.terms.total_stock as usize, || {
             format!("{} was told SOLD_OUT when at most {taken_at_most} units were taken", attempt.user)
         });

@@ -1,8 +1,10 @@
 //! What the stores hold of one product, read when nothing is on its way any more.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
-use crate::domain::{OutboxEntry, Purchase, SaleState, Terms};
+use chrono::{DateTime, Utc};
+
+use crate::domain::{OutboxEntry, Purchase, PurchaseId, SaleState, Terms};
 
 /// What the stores hold, and what clients saw.
 #[derive(Clone, Debug)]
@@ -11,6 +13,10 @@ pub struct Evidence {
     pub terms: Terms,
     /// Purchases in the ledger.
     pub rows: Vec<Purchase>,
+    /// When each of them was recorded, by the database's clock at the beginning of its transaction.
+    pub confirmed_at: HashMap<PurchaseId, DateTime<Utc>>,
+    /// Those of them that were there before the history began: nobody in it has asked for them.
+    pub before: HashSet<PurchaseId>,
     /// Ids of purchases that were taken back, with the user.
     pub revocations: HashMap<String, String>,
     /// Admission's state; `None`: it can't be read from here.

@@ -1,13 +1,18 @@
 //! Reads what the stores hold of one product, once nothing is on its way any more.
 
-use std::time::Duration;
+use std::{
+    collections::{HashMap, HashSet},
+    time::Duration,
+};
 
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
 use tokio::time::{Instant, sleep};
 
 use super::{AdmissionState, Evidence};
 use crate::admission::{Gate, GateError};
 use crate::broker::{Broker, BrokerError, DeadLetter};
-use crate::domain::{EntryId, OutboxEntry, ProductId, Purchase, Terms};
+use crate::domain::{EntryId, OutboxEntry, ProductId, Purchase, PurchaseId, Terms};
 use crate::ledger::{Ledger, LedgerError};
 
 /// Rows and outbox entries read at a time.
@@ -38,6 +43,20 @@ pub enum GatherError {
         /// Ready in the queue.
         queued: u32,
     },
+}
+
+/// How far a sale is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Counts {
+    /// Units that nobody has.
+    pub remaining: Option<u32>,
+    /// Purchases in the outbox.
+    pub in_flight: Option<u64>,
+    /// Messages in the queue, of all products, that no worker holds.
+    pub queued: Option<u32>,
+    /// Purchases in the ledger.
+    pub rows: u64,
 }
 
 /// The stores of a system; `None` where one can't be read from here (the embedded mode's, from another process).
@@ -109,10 +128,39 @@ impl Sources {
             }
             rows.extend(page);
         }
+        let confirmed_at = self.confirmed_at(product).await?;
         let revocations = self.ledger.revocations(product).await?;
         let revocations =
             revocations.into_iter().map(|(id, user)| (id.to_string(), user.to_string())).collect();
-        Ok(Evidence { terms, rows, revocations, admission, queued, dead })
+        let before = HashSet::new();
+        Ok(Evidence { terms, rows, confirmed_at, before, revocations, admission, queued, dead })
+    }
+
+    async fn confirmed_at(
+        &self,
+        product: &ProductId,
+    ) -> Result<HashMap<PurchaseId, DateTime<Utc>>, GatherError> {
+        let (mut times, mut last) = (HashMap::new(), 0);
+        loop {
+            let page = self.ledger.confirmations(product, last, PAGE).await?;
+            let Some(highest) = page.last() else { return Ok(times) };
+            last = highest.unit;
+            times.extend(page.into_iter().map(|confirmation| (confirmation.id, confirmation.at)));
+        }
+    }
+
+    /// How far a sale is, at little cost: a look that can be repeated while it runs.
+    pub async fn counts(&self, product: &ProductId) -> Result<Counts, GatherError> {
+        let sale = match &self.gate {
+            Some(gate) => Some(gate.sale(product).await?),
+            None => None,
+        };
+        Ok(Counts {
+            remaining: sale.as_ref().map(|sale| sale.remaining),
+            in_flight: sale.as_ref().map(|sale| sale.in_flight),
+            queued: self.queued().await?,
+            rows: self.ledger.count(product).await?,
+        })
     }
 
     async fn dead(&self, product: &ProductId) -> Result<Vec<Purchase>, BrokerError> {

@@ -11,11 +11,12 @@ mod history;
 mod reconcile;
 mod report;
 mod state;
+mod wire;
 
 use serde::Serialize;
 
 pub use evidence::{AdmissionState, Evidence};
-pub use gather::{GatherError, Sources};
+pub use gather::{Counts, GatherError, Sources};
 pub use history::{Answer, Attempt, Fault, History, Kind, Line, Operation};
 pub use reconcile::{Difference, Kind as DifferenceKind, Repair, differences};
 pub use report::{Law, Report};

@@ -14,6 +14,7 @@ mod pause;
 mod reconcile;
 mod serve;
 mod stores;
+mod stress;
 mod web;
 mod work;
 
@@ -84,6 +85,7 @@ enum Command {
     Audit(audit::Audit),
     DeadLetters(dead_letters::DeadLetters),
     Reconcile(reconcile::Reconcile),
+    Stress(Box<stress::Stress>),
     Healthcheck(healthcheck::Healthcheck),
 }
 
@@ -150,6 +152,7 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
             Command::Pause(command) => command.run(&overrides).await?,
             Command::Resume(command) => command.run(&overrides).await?,
             Command::Audit(command) => return Ok(command.run(&overrides).await),
+            Command::Stress(command) => return Ok(command.run(stop).await),
             Command::Reconcile(command) => return Ok(command.run(&overrides).await),
             Command::DeadLetters(command) => command.run(&overrides).await?,
             Command::Healthcheck(command) => command.run().await?,

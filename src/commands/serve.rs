@@ -36,11 +36,19 @@ pub(super) struct Serve {
     /// Where the pages are served in the embedded mode (or FLASHSALE_WEB_ADDR) [default: 127.0.0.1:3000]
     #[arg(long, value_name = "ADDR")]
     web_addr: Option<String>,
+    /// Let clients on this machine read what an audit needs, as `flashsale stress` does; not behind a public proxy
+    #[arg(long)]
+    audit_route: bool,
 }
 
 impl Serve {
     pub(super) async fn run(self, overrides: &Overrides, stop: CancellationToken) -> anyhow::Result<()> {
-        let own = [("api.addr", self.api_addr.as_ref()), ("web.addr", self.web_addr.as_ref())];
+        let audit_route = self.audit_route.then(|| "on".to_owned());
+        let own = [
+            ("api.addr", self.api_addr.as_ref()),
+            ("web.addr", self.web_addr.as_ref()),
+            ("api.audit_route", audit_route.as_ref()),
+        ];
         let settings = overrides.settings(&own)?;
         let connected = stores::connect(&settings, "serve").await?;
         let ledger_state = Dependency::new(connected.stores.ledger.name());
@@ -99,7 +107,11 @@ fn listen_api(settings: &Settings, connected: &Connected, checkout: &Checkout) -
         body_timeout: settings.api.body_timeout,
     });
     let readiness = Data::new(connected.readiness(&settings.catalogue, false));
+    let audited = settings.api.audit_route.then(|| Data::new(connected.sources()));
     listen("API", &options, move |config| {
+        if let Some(sources) = &audited {
+            config.app_data(sources.clone()).configure(api::audit_routes);
+        }
         config.app_data(api.clone()).app_data(readiness.clone()).configure(api::routes);
     })
 }

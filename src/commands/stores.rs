@@ -28,6 +28,12 @@ pub(super) struct Connected {
 }
 
 impl Connected {
+    /// The same stores, as an audit reads them.
+    pub(super) fn sources(&self) -> Sources {
+        let Stores { gate, broker, ledger } = self.stores.clone();
+        Sources { ledger, gate: Some(gate), broker: Some(broker) }
+    }
+
     pub(super) fn readiness(&self, catalogue: &Catalogue, needs_everything: bool) -> Readiness {
         Readiness {
             gate: self.stores.gate.clone(),

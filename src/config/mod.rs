@@ -90,6 +90,8 @@ pub struct Api {
     pub head_timeout: Duration,
     /// For its body.
     pub body_timeout: Duration,
+    /// Whether clients on this machine may read the evidence of an audit.
+    pub audit_route: bool,
 }
 
 /// `[redis]`
@@ -166,6 +168,7 @@ impl Settings {
                 connections_max: checks.integer("api.connections_max", 1..=1_000_000),
                 head_timeout: checks.millis("api.head_timeout_ms", 100..=600_000),
                 body_timeout: checks.millis("api.body_timeout_ms", 100..=600_000),
+                audit_route: checks.one_of("api.audit_route", &["off", "on"]) == "on",
             },
             web_addr: checks.addr("web.addr"),
             work_health_addr: checks.optional_addr("work.health_addr"),

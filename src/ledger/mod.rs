@@ -41,6 +41,17 @@ pub struct Admitted {
     pub purchase: Purchase,
 }
 
+/// When a purchase was recorded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Confirmation {
+    /// Its unit.
+    pub unit: u32,
+    /// The purchase.
+    pub id: PurchaseId,
+    /// By the database's clock, at the beginning of the transaction.
+    pub at: chrono::DateTime<chrono::Utc>,
+}
+
 /// A dead letter that was given up.
 #[derive(Clone, Debug)]
 pub struct Discard {
@@ -198,6 +209,21 @@ impl Ledger {
         limit: u32,
     ) -> Result<Vec<Purchase>, LedgerError> {
         on_either!(self, ledger => ledger.purchases(product, after_unit, limit))
+    }
+
+    /// When purchases were recorded, a page of them as [`Ledger::purchases`].
+    pub async fn confirmations(
+        &self,
+        product: &ProductId,
+        after_unit: u32,
+        limit: u32,
+    ) -> Result<Vec<Confirmation>, LedgerError> {
+        on_either!(self, ledger => ledger.confirmations(product, after_unit, limit))
+    }
+
+    /// How many purchases of a product are recorded.
+    pub async fn count(&self, product: &ProductId) -> Result<u64, LedgerError> {
+        on_either!(self, ledger => ledger.count(product))
     }
 
     /// Raises a product's epoch above its present one and above `found`, and returns it: from now on no older

@@ -78,6 +78,8 @@ impl Run {
         let evidence = Evidence {
             terms,
             rows,
+            confirmed_at: HashMap::new(),
+            before: std::collections::HashSet::new(),
             revocations: HashMap::new(),
             admission: Some(admission),
             queued: Some(0),

@@ -18,7 +18,7 @@ use diesel_async::{
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 use futures_util::{FutureExt, future::BoxFuture};
 
-use super::{Admitted, Discard, LedgerError, LedgerSale, Verdict, Writer, column, number};
+use super::{Admitted, Confirmation, Discard, LedgerError, LedgerSale, Verdict, Writer, column, number};
 use crate::crash_points::crash_point;
 use crate::domain::{Product, ProductId, Purchase, PurchaseId, Revocation, UserId};
 use crate::mutants::mutant;
@@ -324,6 +324,30 @@ impl PostgresLedger {
             .load(&mut self.connection().await?)
             .await?;
         rows.into_iter().map(|row| row.purchase(product)).collect()
+    }
+
+    pub(super) async fn confirmations(
+        &self,
+        product: &ProductId,
+        after_unit: u32,
+        limit: u32,
+    ) -> Result<Vec<Confirmation>, LedgerError> {
+        let rows: Vec<(i32, uuid::Uuid, chrono::DateTime<chrono::Utc>)> = purchases::table
+            .filter(purchases::product_id.eq(product.as_str()))
+            .filter(purchases::unit.gt(column(after_unit)))
+            .order(purchases::unit)
+            .limit(limit.into())
+            .select((purchases::unit, purchases::id, purchases::confirmed_at))
+            .load(&mut self.connection().await?)
+            .await?;
+        let confirmation = |(unit, id, at)| Confirmation { unit: number(unit), id: PurchaseId(id), at };
+        Ok(rows.into_iter().map(confirmation).collect())
+    }
+
+    pub(super) async fn count(&self, product: &ProductId) -> Result<u64, LedgerError> {
+        let rows = purchases::table.filter(purchases::product_id.eq(product.as_str())).count();
+        let number: i64 = rows.get_result(&mut self.connection().await?).await?;
+        Ok(number.unsigned_abs())
     }
 
     pub(super) async fn raise_epoch(&self, product: &ProductId, found: u64) -> Result<u64, LedgerError> {

@@ -13,9 +13,9 @@ use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 use futures_util::{FutureExt, future::BoxFuture};
 use tokio::sync::Mutex;
 
-use super::{Admitted, LedgerError, LedgerSale, Verdict, Writer, purchase_id};
+use super::{Admitted, Confirmation, LedgerError, LedgerSale, Verdict, Writer, purchase_id};
 use crate::domain::{Product, ProductId, Purchase, PurchaseId, Revocation, UserId};
-use rows::{ClassifyRow, CountRow, IdRow, PurchaseRow, RevocationRow, RevokedRow, SaleRow};
+use rows::{ClassifyRow, ConfirmationRow, CountRow, IdRow, PurchaseRow, RevocationRow, RevokedRow, SaleRow};
 
 const MIGRATIONS: EmbeddedMigrations = embed_migrations!("migrations/sqlite");
 
@@ -207,6 +207,32 @@ impl SqliteLedger {
         .load(&mut *self.connection.lock().await)
         .await?;
         rows.into_iter().map(|row| row.purchase(product)).collect()
+    }
+
+    pub(super) async fn confirmations(
+        &self,
+        product: &ProductId,
+        after_unit: u32,
+        limit: u32,
+    ) -> Result<Vec<Confirmation>, LedgerError> {
+        let rows: Vec<ConfirmationRow> = sql_query(
+            "SELECT unit, id, confirmed_at FROM purchases
+             WHERE product_id = ?1 AND unit > ?2 ORDER BY unit LIMIT ?3",
+        )
+        .bind::<sql_types::Text, _>(product.as_str())
+        .bind::<sql_types::BigInt, _>(i64::from(after_unit))
+        .bind::<sql_types::BigInt, _>(i64::from(limit))
+        .load(&mut *self.connection.lock().await)
+        .await?;
+        rows.into_iter().map(ConfirmationRow::confirmation).collect()
+    }
+
+    pub(super) async fn count(&self, product: &ProductId) -> Result<u64, LedgerError> {
+        let row: CountRow = sql_query("SELECT count(*) AS count FROM purchases WHERE product_id = ?1")
+            .bind::<sql_types::Text, _>(product.as_str())
+            .get_result(&mut *self.connection.lock().await)
+            .await?;
+        Ok(row.count.unsigned_abs())
     }
 
     pub(super) async fn raise_epoch(&self, product: &ProductId, found: u64) -> Result<u64, LedgerError> {

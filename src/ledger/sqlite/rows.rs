@@ -4,7 +4,8 @@ use chrono::{DateTime, Utc};
 use diesel::{QueryableByName, sql_types};
 
 use super::{
-    Admitted, LedgerError, LedgerSale, ProductId, Purchase, PurchaseId, Revocation, UserId, purchase_id,
+    Admitted, Confirmation, LedgerError, LedgerSale, ProductId, Purchase, PurchaseId, Revocation, UserId,
+    purchase_id,
 };
 use crate::domain::Terms;
 use crate::ledger::verdict::Obstacles;
@@ -104,6 +105,23 @@ impl PurchaseRow {
             unit: unit(self.unit)?,
             admitted_at: instant(self.admitted_at)?,
         })
+    }
+}
+
+#[derive(QueryableByName)]
+pub(super) struct ConfirmationRow {
+    #[diesel(sql_type = sql_types::BigInt)]
+    unit: i64,
+    #[diesel(sql_type = sql_types::Text)]
+    id: String,
+    #[diesel(sql_type = sql_types::BigInt)]
+    confirmed_at: i64,
+}
+
+impl ConfirmationRow {
+    pub(super) fn confirmation(self) -> Result<Confirmation, LedgerError> {
+        let (unit, at) = (unit(self.unit)?, instant(self.confirmed_at)?);
+        Ok(Confirmation { unit, id: purchase_id(&self.id)?, at })
     }
 }
 

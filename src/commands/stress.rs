@@ -1,0 +1,113 @@
+//! `flashsale stress`
+
+use std::{path::PathBuf, process::ExitCode};
+
+use anyhow::{Context, ensure};
+use clap::Args;
+use tokio_util::sync::CancellationToken;
+use url::Url;
+
+use crate::clock::Clock;
+use crate::stress::{Options, Result as Verdict, SCENARIOS_HELP, Scenario, ScenarioName, run};
+
+/// Put a running system under load, and say whether it holds
+///
+/// A client like any other: it needs nothing but the API's address. Requests are sent on schedule, however slow the
+/// answers are, and their latency counts from when they were due. Ends with 0 (PASS), 1 (FAIL) or 2 (could not tell).
+///
+/// What no client can see (rows in the database, purchases on their way) comes from the API's audit route, which is
+/// off unless `flashsale serve --audit-route` switched it on, and answers only clients on the same machine. Without it the
+/// verdict is never PASS.
+///
+/// It buys: point it at a rehearsal, never at a real drop.
+#[derive(Debug, Args)]
+#[command(after_help = SCENARIOS_HELP, after_long_help = SCENARIOS_HELP)]
+pub(super) struct Stress {
+    /// The scenario
+    #[arg(long, value_name = "NAME", value_enum)]
+    scenario: ScenarioName,
+    /// The API
+    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:3001")]
+    api: Url,
+    /// The pages, for those who look (mixed)
+    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:3000")]
+    web: Url,
+    /// The product; without it, the first of the catalogue
+    #[arg(long, value_name = "ID")]
+    product: Option<String>,
+    /// What every user's id begins with; fresh by default, so that a run can be repeated
+    #[arg(long, value_name = "TEXT")]
+    users_prefix: Option<String>,
+    /// All rates times this
+    #[arg(long, value_name = "FACTOR", default_value_t = 1.0)]
+    scale: f64,
+    /// All times times this
+    #[arg(long, value_name = "FACTOR", default_value_t = 1.0)]
+    duration_scale: f64,
+    /// Attempts of the stampede
+    #[arg(long, value_name = "N", default_value_t = 50_000)]
+    attempts: u64,
+    /// Write a report: one HTML page with charts
+    #[arg(long, value_name = "FILE")]
+    report: Option<PathBuf>,
+    /// Write the result as JSON
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+    /// Write what every client saw, for `flashsale audit --history`
+    #[arg(long, value_name = "FILE")]
+    history: Option<PathBuf>,
+    /// Write goose's own report (not of the stampede, which goose can't do)
+    #[arg(long, value_name = "FILE.html")]
+    goose_report: Option<PathBuf>,
+}
+
+impl Stress {
+    pub(super) async fn run(self, stop: CancellationToken) -> ExitCode {
+        match self.verdict(stop).await {
+            Ok(Verdict::Pass) => ExitCode::SUCCESS,
+            Ok(Verdict::Fail) => ExitCode::from(1),
+            Ok(Verdict::Unknown) => ExitCode::from(2),
+            Err(error) => {
+                eprintln!("flashsale: could not tell: {error:#}");
+                ExitCode::from(2)
+            }
+        }
+    }
+
+    async fn verdict(self, stop: CancellationToken) -> anyhow::Result<Verdict> {
+        let factors = [("--scale", self.scale), ("--duration-scale", self.duration_scale)];
+        for (name, factor) in factors {
+            ensure!((0.001..=1_000.0).contains(&factor), "{name} must be from 0.001 to 1000");
+        }
+        ensure!((1..=10_000_000).contains(&self.attempts), "--attempts must be from 1 to 10000000");
+        for url in [&self.api, &self.web] {
+            ensure!(url.scheme() == "http", "{url}: only http:// can be put under load");
+        }
+        let clock = Clock::system();
+        let fresh = || format!("s{:x}-", clock.now().timestamp_millis());
+        let users_prefix = self.users_prefix.unwrap_or_else(fresh);
+        let printable =
+            users_prefix.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'"' && byte != b'\\');
+        ensure!(
+            printable && users_prefix.len() <= 100,
+            "--users-prefix must be at most 100 printable ASCII characters without spaces, quotes and backslashes"
+        );
+        let command = std::env::args().collect::<Vec<_>>().join(" ");
+        let command = command.rsplit_once('/').map_or(command.clone(), |(_, name)| name.to_owned());
+        let options = Options {
+            scenario: Scenario::of(self.scenario, self.scale, self.duration_scale, self.attempts),
+            api: self.api,
+            web: self.web,
+            product: self.product,
+            users_prefix,
+            report: self.report,
+            json: self.json,
+            history: self.history,
+            goose_report: self.goose_report,
+            command,
+        };
+        let verdict = run(options, &clock, &stop).await.context("stress")?;
+        print!("{verdict}");
+        Ok(verdict.result)
+    }
+}

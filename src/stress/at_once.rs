@@ -1,0 +1,156 @@
+//! Everybody at once: a small open-loop driver beside goose, which can't do it. (A task of goose's per request, with a
+//! general HTTP client in each, would take most of the machine that the server runs on.)
+//!
+//! Every connection is open before the opening. Each request is written when it is due, whether or not earlier ones on
+//! the same connection were answered (HTTP pipelining), and its latency counts from then.
+
+use std::time::{Duration, Instant};
+
+use anyhow::Context;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpStream, tcp::OwnedReadHalf},
+    task::JoinSet,
+};
+
+use super::{
+    arrivals::person,
+    recorder::{Recorder, Sample},
+    target::{PATIENCE, Target},
+    told::{self, Told},
+};
+use crate::audit::{Kind, Operation};
+
+/// Connections: enough that a person's second attempt does not wait for the first on the same one.
+const CONNECTIONS_MAX: u64 = 1_000;
+
+/// Attempts of one connection: who, and when each is due.
+type Mine = Vec<(String, Duration)>;
+
+/// The driver, with all its connections open.
+#[derive(Debug)]
+pub(super) struct Waiting {
+    connections: Vec<(TcpStream, Mine)>,
+}
+
+/// Opens the connections and shares `attempts` between them, evenly over `within`.
+pub(super) async fn gather(
+    target: &Target,
+    attempts: u64,
+    within: Duration,
+    repeat_every: u64,
+) -> anyhow::Result<Waiting> {
+    let host = target.api.host_str().context("the API's URL has no host")?;
+    let port = target.api.port_or_known_default().context("the API's URL has no port")?;
+    let number = attempts.clamp(1, CONNECTIONS_MAX);
+    let mut connections = Vec::new();
+    for connection in 0..number {
+        let stream = TcpStream::connect((host, port)).await;
+        let stream =
+            stream.with_context(|| format!("connection {connection} of {number} to {host}:{port}"))?;
+        stream.set_nodelay(true)?;
+        let mine = (connection..attempts).step_by(usize::try_from(number)?);
+        #[expect(clippy::cast_precision_loss, reason = "far fewer than 2^52")]
+        let due = |attempt: u64| within.mul_f64(attempt as f64 / attempts as f64);
+        let mine = mine.map(|attempt| (target.user(person(attempt, repeat_every)), due(attempt)));
+        connections.push((stream, mine.collect()));
+    }
+    Ok(Waiting { connections })
+}
+
+impl Waiting {
+    /// Sends everything on schedule, and waits for all answers.
+    pub(super) async fn go(self, target: &Target, recorder: &Recorder) {
+        let mut running = JoinSet::new();
+        for (stream, mine) in self.connections {
+            running.spawn(one(stream, mine, target.clone(), recorder.clone()));
+        }
+        running.join_all().await;
+    }
+}
+
+async fn one(stream: TcpStream, mine: Mine, target: Target, recorder: Recorder) {
+    let (mut reader, mut writer) = stream.into_split();
+    let host = target.api.authority().to_owned();
+    let path = target.buy_route().path().to_owned();
+    let (sender, mut on_their_way) = tokio::sync::mpsc::unbounded_channel();
+    let began = recorder.began;
+    let writing = tokio::spawn(async move {
+        for (user, due) in mine {
+            tokio::time::sleep_until((began + due).into()).await;
+            let body = format!("{{\"userId\":\"{user}\"}}");
+            let request = format!(
+                "POST {path} HTTP/1.1\r\nHost: {host}\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+                body.len()
+            );
+            let sent = Instant::now();
+            // Known to the reader first: the answer may be faster than we are.
+            let noted = sender.send((user, due, sent)).is_ok();
+            if !noted || writer.write_all(request.as_bytes()).await.is_err() {
+                break;
+            }
+        }
+        writer
+    });
+    let (mut unread, mut open) = (Vec::new(), true);
+    while let Some((user, due, sent)) = on_their_way.recv().await {
+        let answer = if open { answer(&mut reader, &mut unread).await } else { None };
+        open = answer.is_some();
+        let now = Instant::now();
+        let (told, kind, answer) = match answer {
+            Some((status, body)) => told::of_attempt(status, &body),
+            None => (Told::NoAnswer, Kind::Unknown, None),
+        };
+        let attempt = target.attempt(Operation::Buy, &user, (sent, now), kind, answer);
+        let since = |instant: Instant| instant.saturating_duration_since(began);
+        recorder.note(Sample { due, sent: since(sent), ended: since(now), told, attempt: Some(attempt) });
+    }
+    drop(writing.await);
+}
+
+/// The next answer on a connection. `None`: there is none, and nothing more can be expected.
+async fn answer(reader: &mut OwnedReadHalf, unread: &mut Vec<u8>) -> Option<(u16, Vec<u8>)> {
+    loop {
+        if let Some((status, head, length)) = head(unread)?
+            && unread.len() >= head + length
+        {
+            let mut answer: Vec<u8> = unread.drain(..head + length).collect();
+            return Some((status, answer.split_off(head)));
+        }
+        let read = tokio::time::timeout(PATIENCE, reader.read_buf(unread)).await;
+        if !matches!(read, Ok(Ok(length)) if length > 0) {
+            return None;
+        }
+    }
+}
+
+/// Status, length of the head, and length of the body, once the head is whole. The outer `None`: it is no HTTP.
+#[expect(clippy::option_option, reason = "not yet, and never, are two things")]
+fn head(bytes: &[u8]) -> Option<Option<(u16, usize, usize)>> {
+    let mut headers = [httparse::EMPTY_HEADER; 32];
+    let mut response = httparse::Response::new(&mut headers);
+    match response.parse(bytes) {
+        Ok(httparse::Status::Complete(head)) => {
+            let length = response.headers.iter().find(|one| one.name.eq_ignore_ascii_case("content-length"));
+            let length = std::str::from_utf8(length?.value).ok()?.trim().parse().ok()?;
+            Some(Some((response.code?, head, length)))
+        }
+        Ok(httparse::Status::Partial) => Some(None),
+        Err(_) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn answers_are_told_apart_on_one_connection() {
+        let two =
+            b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}HTTP/1.1 503 X\r\nContent-Length: 0\r\n\r\n";
+        assert_eq!(head(two), Some(Some((200, 38, 2))));
+        assert_eq!(head(&two[40..]), Some(Some((503, 37, 0))));
+        assert_eq!(head(&two[..20]), Some(None));
+        assert_eq!(head(b"SSH-2.0\r\n\r\n"), None);
+    }
+}

@@ -1,0 +1,350 @@
+//! Load scenarios that end in a verdict. A client like any other: HTTP only. What it can't see over the public routes comes
+//! from the API's audit route.
+//!
+//! [`run`] is a run from beginning to end: [`target`] is asked what is for sale, the [`crowd`] (on goose) or everybody
+//! [`at_once`] buys on schedule while [`watch`] looks at the stock, the [`recorder`] notes everything, and then the
+//! [`verdict`] is found and the [`report`] written.
+
+mod arrivals;
+mod at_once;
+mod chart;
+mod crowd;
+mod hostile;
+mod recorder;
+mod report;
+mod scenario;
+mod shape;
+mod target;
+mod told;
+mod verdict;
+mod view;
+mod watch;
+
+use std::{
+    collections::BTreeSet,
+    io::Write,
+    path::PathBuf,
+    time::{Duration, Instant},
+};
+
+use anyhow::Context;
+use futures_util::{StreamExt, stream};
+use serde::Serialize;
+use tokio::{task::JoinHandle, time::sleep};
+use tokio_util::sync::CancellationToken;
+use url::Url;
+
+use crate::audit::{Evidence, History, Kind, Line, Operation};
+use crate::clock::Clock;
+use arrivals::Arrivals;
+use crowd::Errand;
+use recorder::Recorder;
+pub use scenario::{Load, SCENARIOS_HELP, Scenario, ScenarioName, Thresholds};
+pub use shape::{Ramp, Shape};
+use target::Target;
+pub use told::Told;
+pub use verdict::{Result, Verdict};
+
+/// How long purchases may take to be CONFIRMED after the end.
+const CONFIRMED_WITHIN: Duration = Duration::from_mins(1);
+/// Questions about purchases at a time, after the run.
+const QUESTIONS_AT_A_TIME: usize = 32;
+
+const NO_AUDIT: &str =
+    "nothing was audited: the API has no audit route for us; start it with `flashsale serve --audit-route`";
+
+/// What to run, and against whom.
+#[derive(Debug)]
+pub struct Options {
+    /// The load.
+    pub scenario: Scenario,
+    /// The API.
+    pub api: Url,
+    /// The pages.
+    pub web: Url,
+    /// The product; the first one, if none is named.
+    pub product: Option<String>,
+    /// What every user's id begins with.
+    pub users_prefix: String,
+    /// Where to write the report.
+    pub report: Option<PathBuf>,
+    /// Where to write the result as JSON.
+    pub json: Option<PathBuf>,
+    /// Where to write the history.
+    pub history: Option<PathBuf>,
+    /// Where goose is to write its own report.
+    pub goose_report: Option<PathBuf>,
+    /// The command line, for the report.
+    pub command: String,
+}
+
+/// What a run was.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Run {
+    /// The scenario.
+    pub scenario: &'static str,
+    /// What it answers.
+    pub question: &'static str,
+    /// What was bought, and where.
+    pub product: String,
+    /// The API.
+    pub api: String,
+    /// When it began, RFC 3339.
+    pub began_at: String,
+    /// Processor, cores and system of the machine that made the load.
+    pub machine: String,
+    /// This program's version.
+    pub version: &'static str,
+    /// What was run.
+    pub command: String,
+    /// Whether requests were due at given times.
+    pub on_schedule: bool,
+}
+
+/// Runs a scenario to its verdict, and writes what was asked for.
+pub async fn run(options: Options, clock: &Clock, stop: &CancellationToken) -> anyhow::Result<Verdict> {
+    let Options { scenario, api, web, product, users_prefix, .. } = &options;
+    let (target, sale) =
+        Target::find(api.clone(), web.clone(), product.as_deref(), users_prefix.clone(), clock.now()).await?;
+    let audited = target.counts().await?.is_some();
+    let before = if audited { Some(target.evidence().await?) } else { None };
+    eprintln!("{}: {}", scenario.name.as_str(), scenario.question);
+    eprintln!("{} at {}, {} units, {}", sale.product.name, target.api, sale.product.total_stock, sale.status);
+    let run = Run {
+        scenario: scenario.name.as_str(),
+        question: scenario.question,
+        product: format!("{} ({})", sale.product.name, sale.product.id),
+        api: target.api.to_string(),
+        began_at: clock.now().to_rfc3339_opts(chrono::SecondsFormat::Secs, true),
+        machine: machine(),
+        version: env!("CARGO_PKG_VERSION"),
+        command: options.command.clone(),
+        on_schedule: !matches!(scenario.buyers, Load::Clicking { .. }),
+    };
+    let goose_report = options.goose_report.as_ref().map(|path| path.display().to_string());
+    let loading = Box::pin(load(scenario, &target, &sale, clock, goose_report.as_deref(), stop));
+    let (recorder, misuse) = loading.await?;
+
+    let mut lines = recorder.look(|record| verdict::of_load(record, &scenario.thresholds));
+    let mut doubts = if run.on_schedule { recorder.look(verdict::doubts_of_load) } else { Vec::new() };
+    lines.extend(misuse.as_ref().map(verdict::of_misuse));
+    let mut report = None;
+    if let Some(before) = before {
+        let (of_stores, audited) = audit(&target, &recorder, before, &mut doubts).await?;
+        lines.extend(of_stores);
+        report = Some(audited);
+    } else {
+        doubts.push(NO_AUDIT.to_owned());
+    }
+    if stop.is_cancelled() {
+        doubts.push("it was stopped before its end".to_owned());
+    }
+    let verdict = Verdict::new(lines, doubts, report);
+    write(&options, &run, &recorder, &verdict)?;
+    Ok(verdict)
+}
+
+/// Makes the load; what was recorded, and what became of the misuse if there was any.
+async fn load(
+    scenario: &Scenario,
+    target: &Target,
+    sale: &target::Sale,
+    clock: &Clock,
+    goose_report: Option<&str>,
+    stop: &CancellationToken,
+) -> anyhow::Result<(Recorder, Option<hostile::Misuse>)> {
+    let plan = Plan::of(scenario);
+    // Connections are open before the opening, so that everybody can come at once.
+    let waiting = match &scenario.buyers {
+        Load::AtOnce { attempts, within } => {
+            Some(at_once::gather(target, *attempts, *within, scenario.repeat_every).await?)
+        }
+        _ => None,
+    };
+    let opens_in = match (sale.status.as_str(), sale.start_at) {
+        ("UPCOMING", Some(at)) => (at - clock.now()).to_std().unwrap_or_default(),
+        _ => Duration::ZERO,
+    };
+    if !opens_in.is_zero() {
+        eprintln!("waiting {:.0} s for the opening", opens_in.as_secs_f64());
+    }
+    let recorder = Recorder::new(Instant::now() + opens_in.max(plan.gathering))?;
+    let (beside, misusing_stop) = (CancellationToken::new(), CancellationToken::new());
+    let title = scenario.name.as_str().to_owned();
+    let watching = [
+        tokio::spawn(watch::watch(target.clone(), recorder.clone(), beside.clone())),
+        tokio::spawn(view::show(recorder.clone(), plan.length, title, beside.clone())),
+    ];
+    let misusing =
+        scenario.hostile.then(|| tokio::spawn(hostile::misuse(target.clone(), misusing_stop.clone())));
+    let running = async {
+        if let Some(waiting) = waiting {
+            waiting.go(target, &recorder).await;
+            return anyhow::Ok(());
+        }
+        Box::pin(send_crowds(scenario, target, &recorder, &plan, goose_report)).await
+    };
+    tokio::select! {
+        ended = running => ended?,
+        () = stop.cancelled() => {}
+    }
+    misusing_stop.cancel();
+    let misuse = match misusing {
+        Some(misusing) => Some(misusing.await.context("the misuse")??),
+        None => None,
+    };
+    beside.cancel();
+    for one in watching {
+        ended(one).await;
+    }
+    Ok((recorder, misuse))
+}
+
+async fn ended(task: JoinHandle<()>) {
+    if let Err(error) = task.await {
+        tracing::warn!(%error, "a task of the run did not end well");
+    }
+}
+
+/// What follows from a scenario's load.
+struct Plan {
+    /// How long it takes, where that is known.
+    length: Duration,
+    /// Hands for the buyers, and for those who look.
+    buyers: usize,
+    lookers: usize,
+    /// How long it takes until all hands are there.
+    gathering: Duration,
+}
+
+impl Plan {
+    fn of(scenario: &Scenario) -> Self {
+        let (buyers, length) = match &scenario.buyers {
+            Load::Clicking { people, time, .. } => (*people, *time),
+            Load::Arriving(shape) => (crowd::hands_for(shape.peak_per_s()), shape.duration()),
+            Load::AtOnce { within, .. } => (0, *within),
+        };
+        let lookers = scenario.lookers.as_ref().map_or(0, |shape| crowd::hands_for(shape.peak_per_s()));
+        let gathering = crowd::gathering_time(buyers.max(lookers));
+        Self { length, buyers, lookers, gathering }
+    }
+}
+
+async fn send_crowds(
+    scenario: &Scenario,
+    target: &Target,
+    recorder: &Recorder,
+    plan: &Plan,
+    goose_report: Option<&str>,
+) -> anyhow::Result<()> {
+    let errand = match &scenario.buyers {
+        Load::Clicking { pause_max, time, .. } => {
+            Errand::Click { pause_max: *pause_max, until: recorder.began + *time }
+        }
+        Load::Arriving(shape) => Errand::Buy {
+            arrivals: Arrivals::new(recorder.began, shape.clone()),
+            repeat_every: scenario.repeat_every,
+            impatient: scenario.impatient,
+        },
+        Load::AtOnce { .. } => return Ok(()),
+    };
+    let buying = crowd::send(target, recorder, errand, plan.buyers, goose_report);
+    let Some(shape) = &scenario.lookers else { return Box::pin(buying).await };
+    let errand = Errand::Look { arrivals: Arrivals::new(recorder.began, shape.clone()) };
+    let looking = crowd::send(target, recorder, errand, plan.lookers, None);
+    futures_util::future::try_join(Box::pin(buying), Box::pin(looking)).await.map(drop)
+}
+
+/// Waits until nothing is on its way, asks about everybody whose effect matters, and audits.
+async fn audit(
+    target: &Target,
+    recorder: &Recorder,
+    before: Evidence,
+    doubts: &mut Vec<String>,
+) -> anyhow::Result<(Vec<verdict::Line>, crate::audit::Report)> {
+    eprintln!("waiting until everything is recorded, then auditing");
+    let settled = settle(target).await;
+    let users: BTreeSet<String> = recorder.look(|record| {
+        let matters = |attempt: &&crate::audit::Attempt| {
+            attempt.kind == Kind::Unknown || matches!(attempt.outcome(), "SUCCESS" | "PURCHASED")
+        };
+        record.attempts.iter().filter(matters).map(|attempt| attempt.user.clone()).collect()
+    });
+    let asking = users.iter().map(|user| target.ask(recorder, user));
+    let asked: Vec<_> = stream::iter(asking).buffer_unordered(QUESTIONS_AT_A_TIME).collect().await;
+    let silent = asked.iter().filter(|asked| asked.is_err()).count();
+    if silent > 0 {
+        doubts.push(format!("{silent} questions about purchases were not answered"));
+    }
+    let mut evidence = target.evidence().await?;
+    evidence.before = before.rows.iter().map(|row| row.id).collect();
+    let mut attempts = recorder.take_attempts();
+    attempts.sort_by_key(|attempt| attempt.end);
+    let history = History { attempts, faults: Vec::new() };
+    let (lines, report) = verdict::of_stores(&evidence, &history, settled);
+    for attempt in history.attempts {
+        recorder.note_question(attempt);
+    }
+    Ok((lines, report))
+}
+
+/// Whether everything was recorded in time.
+async fn settle(target: &Target) -> bool {
+    let deadline = Instant::now() + CONFIRMED_WITHIN;
+    loop {
+        if let Ok(Some(counts)) = target.counts().await
+            && counts.in_flight.unwrap_or(0) == 0
+            && counts.queued.unwrap_or(0) == 0
+        {
+            return true;
+        }
+        if Instant::now() > deadline {
+            return false;
+        }
+        sleep(Duration::from_millis(250)).await;
+    }
+}
+
+fn write(options: &Options, run: &Run, recorder: &Recorder, verdict: &Verdict) -> anyhow::Result<()> {
+    if let Some(path) = &options.report {
+        let page = recorder.look(|record| report::page(run, record, verdict))?;
+        std::fs::write(path, page).with_context(|| format!("can't write {}", path.display()))?;
+        eprintln!("report: {}", path.display());
+    }
+    if let Some(path) = &options.json {
+        let told: Vec<_> = recorder
+            .look(|record| record.told.iter().map(|(told, number)| (told.as_str(), *number)).collect());
+        let told: serde_json::Map<_, _> =
+            told.into_iter().map(|(told, number)| (told.to_owned(), number.into())).collect();
+        let latency = |percent| recorder.look(|record| record.latencies.value_at_quantile(percent));
+        let latency_us = serde_json::json!({
+            "p50": latency(0.5), "p95": latency(0.95), "p99": latency(0.99),
+        });
+        let all =
+            serde_json::json!({ "run": run, "told": told, "latencyUs": latency_us, "verdict": verdict });
+        let text = serde_json::to_string_pretty(&all)?;
+        std::fs::write(path, text).with_context(|| format!("can't write {}", path.display()))?;
+    }
+    if let Some(path) = &options.history {
+        let file = std::fs::File::create(path).with_context(|| format!("can't write {}", path.display()))?;
+        let mut file = std::io::BufWriter::new(file);
+        for attempt in recorder.take_attempts() {
+            let kept = attempt.operation == Operation::Buy || attempt.kind == Kind::Ok;
+            if kept {
+                writeln!(file, "{}", serde_json::to_string(&Line::Attempt(attempt))?)?;
+            }
+        }
+        file.flush()?;
+    }
+    Ok(())
+}
+
+/// Processor, cores and system, as far as the system tells.
+fn machine() -> String {
+    let cores = std::thread::available_parallelism().map_or(0, std::num::NonZero::get);
+    let cpu = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let model = cpu.lines().find_map(|line| line.strip_prefix("model name")?.split_once(':'));
+    let model = model.map_or("unknown processor", |(_, model)| model.trim());
+    format!("{cores} cores, {model}, {}", std::env::consts::OS)
+}

@@ -1,0 +1,127 @@
+//! The report of a run: one page with everything in it.
+
+use askama::Template;
+
+use super::{
+    Run,
+    chart::{Series, lines, stacked},
+    recorder::{Record, Second},
+    told::Told,
+    verdict::Verdict,
+    view::show_us,
+};
+
+#[derive(Template)]
+#[template(path = "stress_report.html")]
+struct Page<'run> {
+    run: &'run Run,
+    verdict: &'run Verdict,
+    law: String,
+    numbers: Vec<(&'static str, String)>,
+    charts: Vec<Chart>,
+}
+
+struct Chart {
+    title: &'static str,
+    legend: Vec<(&'static str, &'static str)>,
+    svg: String,
+}
+
+/// The page.
+pub(super) fn page(run: &Run, record: &Record, verdict: &Verdict) -> anyhow::Result<String> {
+    let charts = vec![
+        chart("Requests a second", &rate(run, record), |series| {
+            lines("Requests a second", "per second", series)
+        }),
+        chart("What was answered", &outcomes(record), |series| stacked("Answers", "per second", series)),
+        chart("Latency since a request was due", &latency(record), |series| {
+            lines("Latency", "milliseconds", series)
+        }),
+        chart("Stock, and rows in the ledger", &stock(record), |series| {
+            lines("Stock and rows", "units", series)
+        }),
+    ];
+    let law = verdict.audit.as_ref().map(|report| report.law.to_string()).unwrap_or_default();
+    Ok(Page { run, verdict, law, numbers: numbers(record), charts }.render()?)
+}
+
+fn numbers(record: &Record) -> Vec<(&'static str, String)> {
+    let at = |percent| show_us(record.latencies.value_at_quantile(percent));
+    let mut numbers = vec![
+        ("requests", record.ended().to_string()),
+        ("p50", at(0.5)),
+        ("p95", at(0.95)),
+        ("p99", at(0.99)),
+        ("slowest", show_us(record.latencies.max())),
+    ];
+    let told = Told::ALL.iter().filter_map(|told| Some((told.as_str(), record.told.get(told)?.to_string())));
+    numbers.extend(told);
+    numbers
+}
+
+fn chart(title: &'static str, series: &[Series], draw: impl Fn(&[Series]) -> String) -> Chart {
+    let svg = draw(series);
+    Chart { title, legend: series.iter().map(|one| (one.name, one.class)).collect(), svg }
+}
+
+fn each(record: &Record, value: impl Fn(&Second) -> Option<f64>) -> Vec<Option<f64>> {
+    record.seconds.iter().map(value).collect()
+}
+
+#[expect(clippy::cast_precision_loss, reason = "far fewer than 2^52")]
+fn number(value: u64) -> f64 {
+    value as f64
+}
+
+fn rate(run: &Run, record: &Record) -> Vec<Series> {
+    let achieved = each(record, |second| Some(number(second.sent)));
+    let mut series = Vec::new();
+    if run.on_schedule {
+        let target = each(record, |second| Some(number(second.due)));
+        series.push(Series { name: "target", class: "target", values: target });
+    }
+    series.push(Series { name: "achieved", class: "achieved", values: achieved });
+    series
+}
+
+fn outcomes(record: &Record) -> Vec<Series> {
+    let of = |name, class, wanted: fn(Told) -> bool| {
+        let values = each(record, |second| {
+            let told = second.told.iter().filter(|(told, _)| wanted(**told));
+            Some(number(told.map(|(_, number)| number).sum()))
+        });
+        Series { name, class, values }
+    };
+    let all = vec![
+        of("SUCCESS", "success", |told| told == Told::Success),
+        of("PURCHASED", "purchased", |told| told == Told::Purchased),
+        of("SOLD_OUT", "sold-out", |told| told == Told::SoldOut),
+        of("UPCOMING, ENDED, PAUSED", "closed", |told| {
+            matches!(told, Told::Upcoming | Told::Ended | Told::Paused)
+        }),
+        of("seen", "seen", |told| told == Told::Seen),
+        of("given up", "given-up", |told| told == Told::GivenUp),
+        of("failed", "failed", Told::is_failure),
+    ];
+    all.into_iter().filter(|series| series.values.iter().flatten().any(|value| *value > 0.0)).collect()
+}
+
+fn latency(record: &Record) -> Vec<Series> {
+    let of = |name, class, percent| {
+        let values = each(record, |second| {
+            let some = !second.latencies.is_empty();
+            some.then(|| number(second.latencies.value_at_quantile(percent)) / 1_000.0)
+        });
+        Series { name, class, values }
+    };
+    vec![of("p50", "p50", 0.5), of("p95", "p95", 0.95), of("p99", "p99", 0.99)]
+}
+
+fn stock(record: &Record) -> Vec<Series> {
+    #[expect(clippy::cast_precision_loss, reason = "units of a sale")]
+    let stock = each(record, |second| second.stock.map(|stock| stock as f64));
+    vec![
+        Series { name: "stock", class: "stock", values: stock },
+        Series { name: "rows", class: "rows", values: each(record, |second| second.rows.map(number)) },
+    ]
+}

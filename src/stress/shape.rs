@@ -1,0 +1,132 @@
+//! The shape of a load: how many arrive a second, as it changes over time, and when each of them is due.
+
+use std::time::Duration;
+
+/// A straight line to a rate.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Ramp {
+    /// The rate at its end, per second.
+    pub to_per_s: f64,
+    /// How long it takes, in seconds.
+    pub seconds: f64,
+}
+
+/// Ramps, one after the other.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Shape {
+    /// The rate at the beginning, per second.
+    from_per_s: f64,
+    ramps: Vec<Ramp>,
+}
+
+impl Shape {
+    /// From a rate, through pairs of a rate and the seconds until it is reached.
+    pub fn new(from_per_s: f64, ramps: &[(f64, f64)]) -> Self {
+        let ramps = ramps.iter().map(|(to_per_s, seconds)| Ramp { to_per_s: *to_per_s, seconds: *seconds });
+        Self { from_per_s, ramps: ramps.collect() }
+    }
+
+    /// The same with all rates, and all times, multiplied.
+    #[must_use]
+    pub fn scaled(&self, rate: f64, time: f64) -> Self {
+        let scaled = |ramp: &Ramp| Ramp { to_per_s: ramp.to_per_s * rate, seconds: ramp.seconds * time };
+        Self { from_per_s: self.from_per_s * rate, ramps: self.ramps.iter().map(scaled).collect() }
+    }
+
+    /// How long it takes.
+    pub fn duration(&self) -> Duration {
+        Duration::from_secs_f64(self.ramps.iter().map(|ramp| ramp.seconds).sum())
+    }
+
+    /// The highest rate.
+    pub fn peak_per_s(&self) -> f64 {
+        self.ramps.iter().map(|ramp| ramp.to_per_s).fold(self.from_per_s, f64::max)
+    }
+
+    /// How many arrive up to a time: the area under the line.
+    pub fn arrivals_by(&self, seconds: f64) -> f64 {
+        let (mut arrivals, mut began, mut from) = (0.0, 0.0, self.from_per_s);
+        for ramp in &self.ramps {
+            let within = (seconds - began).clamp(0.0, ramp.seconds);
+            arrivals += from * within + (ramp.to_per_s - from) * within * within / (2.0 * ramp.seconds);
+            began += ramp.seconds;
+            from = ramp.to_per_s;
+        }
+        arrivals
+    }
+
+    /// How many arrive in all.
+    pub fn total(&self) -> u64 {
+        whole(self.arrivals_by(self.duration().as_secs_f64()))
+    }
+
+    /// When the `number`-th arrival is due (from 0), after the beginning. `None`: there are not so many.
+    pub fn due(&self, number: u64) -> Option<Duration> {
+        #[expect(clippy::cast_precision_loss, reason = "far fewer than 2^52 arrive")]
+        let mut wanted = number as f64 + 0.5;
+        let (mut began, mut from) = (0.0, self.from_per_s);
+        for ramp in &self.ramps {
+            let within = f64::midpoint(from, ramp.to_per_s) * ramp.seconds;
+            if wanted <= within {
+                return Some(Duration::from_secs_f64(began + crossing(from, ramp, wanted)));
+            }
+            wanted -= within;
+            began += ramp.seconds;
+            from = ramp.to_per_s;
+        }
+        None
+    }
+}
+
+/// The time at which so many have arrived since the beginning of the ramp: where `from * t + slope * t² / 2 = wanted`.
+fn crossing(from: f64, ramp: &Ramp, wanted: f64) -> f64 {
+    let slope = (ramp.to_per_s - from) / ramp.seconds;
+    let root = (from * from + 2.0 * slope * wanted).max(0.0).sqrt();
+    // This form of the solution also holds for a flat line.
+    (2.0 * wanted / (from + root)).min(ramp.seconds)
+}
+
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a count, far below 2^52")]
+fn whole(number: f64) -> u64 {
+    number.round() as u64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn arrivals_are_due_where_the_area_under_the_line_says() {
+        let flat = Shape::new(100.0, &[(100.0, 2.0)]);
+        assert_eq!(flat.total(), 200);
+        assert_eq!(flat.due(0), Some(Duration::from_millis(5)));
+        assert_eq!(flat.due(199), Some(Duration::from_millis(1_995)));
+        assert_eq!(flat.due(200), None);
+        let up_and_down = Shape::new(0.0, &[(1_000.0, 1.0), (0.0, 1.0)]);
+        assert_eq!(up_and_down.total(), 1_000);
+        let middle = up_and_down.due(500).expect("in the middle");
+        assert!((0.999..1.002).contains(&middle.as_secs_f64()), "{middle:?}");
+    }
+
+    #[test]
+    fn arrivals_come_in_order_and_as_many_as_were_announced() {
+        let shape = Shape::new(20.0, &[(100.0, 5.0), (1_500.0, 10.0), (800.0, 15.0), (0.0, 5.0)]);
+        let due: Vec<_> = (0..shape.total()).map_while(|number| shape.due(number)).collect();
+        assert_eq!(due.len() as u64, shape.total());
+        assert!(due.is_sorted());
+        assert!(due.last().is_some_and(|last| *last <= shape.duration()));
+        for second in 0..35_u32 {
+            let arrived = due.iter().filter(|due| due.as_secs_f64() <= f64::from(second)).count();
+            #[expect(clippy::cast_precision_loss, reason = "a small number")]
+            let difference = (arrived as f64 - shape.arrivals_by(f64::from(second))).abs();
+            assert!(difference <= 1.0, "{difference} at second {second}");
+        }
+    }
+
+    #[test]
+    fn scaling_multiplies_rates_and_times() {
+        let shape = Shape::new(10.0, &[(100.0, 5.0)]).scaled(2.0, 0.5);
+        assert_eq!(shape, Shape::new(20.0, &[(200.0, 2.5)]));
+        assert!((shape.peak_per_s() - 200.0).abs() < 1e-9);
+    }
+}
