@@ -1,5 +1,5 @@
 //! Places where a test makes a process die as if its power was cut: `FLASHSALE_CRASH=worker-before-ack@2` aborts at
-//! the second time that this point is passed. Only with the cargo feature `failpoints`, which no release has.
+//! the second time that this point is passed, and `worker-before-ack@2:stop` freezes it there until SIGCONT. Only with the cargo feature `failpoints`, which no release has.
 
 /// A place where a test can make the process die.
 macro_rules! crash_point {
@@ -21,11 +21,23 @@ pub fn arm() -> anyhow::Result<()> {
     use anyhow::Context;
 
     let Ok(wanted) = std::env::var(VARIABLE) else { return Ok(()) };
-    let (name, hit) = wanted.split_once('@').context("FLASHSALE_CRASH must be POINT@HIT")?;
-    let hit: u32 = hit.parse().context("FLASHSALE_CRASH must be POINT@HIT")?;
+    let (name, hit) =
+        wanted.split_once('@').context("FLASHSALE_CRASH must be POINT@HIT or POINT@HIT:stop")?;
+    let (hit, stops) = hit.strip_suffix(":stop").map_or((hit, false), |hit| (hit, true));
+    let hit: u32 = hit.parse().context("the HIT of FLASHSALE_CRASH must be a number")?;
     let (shown, hits) = (name.to_owned(), AtomicU32::new(0));
     let armed = fail::cfg_callback(name, move || {
-        if hits.fetch_add(1, Ordering::Relaxed) + 1 == hit {
+        if hits.fetch_add(1, Ordering::Relaxed) + 1 != hit {
+            return;
+        }
+        if stops {
+            eprintln!("crash point {shown}, hit {hit}: stopped");
+            let stopped =
+                rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::STOP);
+            if let Err(error) = stopped {
+                eprintln!("crash point {shown}: not stopped: {error}");
+            }
+        } else {
             eprintln!("crash point {shown}, hit {hit}: aborting");
             std::process::abort();
         }

@@ -1,8 +1,8 @@
 //! Checks 4 to 10: what clients were told, against the stores.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
-use super::{Attempt, Check, Evidence, History, Kind, Operation};
+use super::{Answer, Attempt, Check, Evidence, History, Kind, Operation};
 use crate::domain::Purchase;
 
 /// Clients and admission are told apart by their clocks.
@@ -47,21 +47,25 @@ fn every_success_is_a_row(
     rows: &HashMap<String, &Purchase>,
 ) -> Check {
     let mut check = Check::new(4, "every SUCCESS is a row with that purchase and unit, or was revoked");
-    let lost = history.redis_was_lost();
+    let last_words = last_words(history);
     for attempt in history.buys().filter(|attempt| attempt.outcome() == "SUCCESS") {
         let answer = attempt.answer.clone().unwrap_or_default();
         let id = answer.purchase_id.unwrap_or_default();
         let durability = answer.durability.unwrap_or_default();
         // After a loss of Redis a purchase that only Redis had may have got another unit, or been revoked.
-        let excused = durability == "redis" && lost;
-        let holds = match rows.get(&id) {
-            Some(row) => row.user.as_str() == attempt.user && (excused || Some(row.unit) == answer.unit),
-            None => excused && evidence.revocations.contains_key(&id),
+        let excused = durability == "redis" && history.redis_was_lost_after(attempt);
+        let holds = if let Some(row) = rows.get(&id) {
+            row.user.as_str() == attempt.user && (excused || Some(row.unit) == answer.unit)
+        } else {
+            let told = last_words.get(&*attempt.user).and_then(|asked| asked.answer.as_ref());
+            excused && evidence.revocations.contains_key(&id) && told.is_some_and(knows_better)
         };
         check.look(holds, || {
             let found = match rows.get(&id) {
                 Some(row) => format!("the ledger has it as unit {} of {}", row.unit, row.user),
-                None if evidence.revocations.contains_key(&id) => "it was revoked".to_owned(),
+                None if evidence.revocations.contains_key(&id) => {
+                    "it was revoked without an excuse, or its buyer is not told why".to_owned()
+                }
                 None => "it is nowhere".to_owned(),
             };
             let unit = answer.unit.unwrap_or_default();
@@ -69,6 +73,18 @@ fn every_success_is_a_row(
         });
     }
     check
+}
+
+/// Of each user, the last answer to a question about their purchase: asked when everything was quiet.
+fn last_words(history: &History) -> HashMap<&str, &Attempt> {
+    let asked = history.attempts.iter();
+    let answered = asked.filter(|attempt| attempt.operation == Operation::Status && attempt.kind == Kind::Ok);
+    answered.map(|attempt| (&*attempt.user, attempt)).collect()
+}
+
+/// Whoever lost a purchase is told that, and why; or has another one.
+fn knows_better(told: &Answer) -> bool {
+    told.has_purchased == Some(true) || (told.state.as_deref() == Some("REVOKED") && told.reason.is_some())
 }
 
 fn every_row_was_attempted(evidence: &Evidence, history: &History) -> Check {
@@ -90,12 +106,7 @@ fn every_row_was_attempted(evidence: &Evidence, history: &History) -> Check {
 fn every_unknown_is_whole(evidence: &Evidence, history: &History) -> Check {
     let mut check = Check::new(6, "an attempt whose outcome is unknown is wholly there or wholly absent");
     let rows: HashMap<_, _> = evidence.rows.iter().map(|row| (row.user.as_str(), row)).collect();
-    let mut last_words: HashMap<&str, &Attempt> = HashMap::new();
-    for attempt in &history.attempts {
-        if attempt.operation == Operation::Status && attempt.kind == Kind::Ok {
-            last_words.insert(&attempt.user, attempt);
-        }
-    }
+    let last_words = last_words(history);
     let unknown: HashSet<_> = history
         .buys()
         .filter(|attempt| attempt.kind == Kind::Unknown)
@@ -188,21 +199,19 @@ fn no_state_goes_back(history: &History) -> Check {
 
 fn always_the_first_purchase(evidence: &Evidence, history: &History) -> Check {
     let mut check = Check::new(10, "PURCHASED always names the user's first purchase");
-    let mut named: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    let mut named: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
     for attempt in history.buys() {
         if let Some(id) = attempt.purchase() {
+            // Only by a loss of Redis can a user have been given another one; this one was revoked then.
+            let excused = history.redis_was_lost_after(attempt) && evidence.revocations.contains_key(id);
             let ids = named.entry(&attempt.user).or_default();
-            if !ids.contains(&id) {
-                ids.push(id);
+            if !excused {
+                ids.insert(id);
             }
         }
     }
-    // Only after a loss of Redis can a user have been given a second one; the other was revoked then.
-    let lost = history.redis_was_lost();
     for (user, ids) in named {
-        let excused = |id: &&&str| lost && evidence.revocations.contains_key(**id);
-        let standing: Vec<_> = ids.iter().filter(|id| !excused(id)).collect();
-        check.look(standing.len() <= 1, || format!("{user} was told of several purchases: {standing:?}"));
+        check.look(ids.len() <= 1, || format!("{user} was told of several purchases: {ids:?}"));
     }
     check
 }

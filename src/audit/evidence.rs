@@ -36,6 +36,8 @@ pub struct AdmissionState {
     pub winners: Vec<Purchase>,
     /// Returned units.
     pub free: Vec<u32>,
+    /// Whether no unit was handed out or returned while all of this was read.
+    pub at_rest: bool,
     /// Purchases on their way.
     pub outbox: Vec<OutboxEntry>,
 }

@@ -176,6 +176,7 @@ impl Sources {
 }
 
 async fn admission(gate: &Gate, product: &ProductId) -> Result<AdmissionState, GateError> {
+    let before = gate.sale(product).await?;
     let contents = gate.contents(product).await?;
     let end = EntryId { millis: u64::MAX, sequence: u64::MAX };
     let mut outbox = Vec::new();
@@ -188,5 +189,6 @@ async fn admission(gate: &Gate, product: &ProductId) -> Result<AdmissionState, G
         outbox.extend(page);
     }
     let sale = gate.sale(product).await?;
-    Ok(AdmissionState { sale, winners: contents.winners, free: contents.free, outbox })
+    let at_rest = (before.next, before.remaining) == (sale.next, sale.remaining);
+    Ok(AdmissionState { sale, winners: contents.winners, free: contents.free, outbox, at_rest })
 }

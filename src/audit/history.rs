@@ -75,6 +75,9 @@ pub struct Answer {
     pub state: Option<String>,
     /// Where it is safe.
     pub durability: Option<String>,
+    /// Why it was taken back.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub reason: Option<String>,
 }
 
 /// Something that was done to the system.
@@ -123,9 +126,10 @@ impl History {
         Ok(history)
     }
 
-    /// Whether Redis lost data that it had answered with.
-    pub fn redis_was_lost(&self) -> bool {
-        self.faults.iter().any(|fault| fault.took_hold && fault.loses_redis)
+    /// Whether Redis lost data that it had answered with, after this attempt.
+    pub fn redis_was_lost_after(&self, attempt: &Attempt) -> bool {
+        let lost = |fault: &Fault| fault.took_hold && fault.loses_redis && attempt.start <= fault.end;
+        self.faults.iter().any(lost)
     }
 
     /// The purchase attempts.

@@ -3,32 +3,48 @@
 use std::collections::{HashMap, HashSet};
 
 use chrono::TimeDelta;
-use serde::Serialize;
+use serde::{Serialize, ser::SerializeStruct};
 
-use super::Evidence;
+use super::{AdmissionState, Evidence};
 use crate::domain::{OutboxEntry, Purchase};
 
 /// A purchase that is on its way for so long has not been taken by anybody: it is sent again after seconds.
 const UNDERWAY_MAX: TimeDelta = TimeDelta::minutes(1);
 
 /// A purchase, or a sale as a whole, of which the stores differ.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Difference {
     /// What differs.
     pub kind: Kind,
     /// Whose purchase it is.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub user: Option<String>,
     /// What each store says, for a person.
     pub detail: String,
     /// What mends it.
-    #[serde(skip)]
     pub repair: Repair,
 }
 
+impl Difference {
+    /// Whether the other one, found at another time, is about the same thing.
+    pub fn is_same(&self, other: &Self) -> bool {
+        (self.kind, &self.user) == (other.kind, &other.user)
+    }
+}
+
+impl Serialize for Difference {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut object = serializer.serialize_struct("Difference", 5)?;
+        object.serialize_field("kind", &self.kind)?;
+        object.serialize_field("user", &self.user)?;
+        object.serialize_field("detail", &self.detail)?;
+        object.serialize_field("cause", self.kind.cause())?;
+        object.serialize_field("repair", self.repair.describe())?;
+        object.end()
+    }
+}
+
 /// Kinds of difference, each with its cause.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Kind {
     /// In the ledger and still in the outbox.
@@ -54,7 +70,7 @@ impl Kind {
                 "its outbox entry was deleted without a commit, by hand or by an older Redis"
             }
             Self::Undelivered => {
-                "RabbitMQ, the database or every worker is away, or a conflict can't be settled"
+                "every worker is away, or the queue holds it back, or a conflict can't be settled"
             }
             Self::UnknownToAdmission => "Redis lost it, or it was inserted by hand",
             Self::OtherPurchase => "Redis was rolled back, or a row was changed by hand",
@@ -127,15 +143,28 @@ pub fn differences(evidence: &Evidence) -> Vec<Difference> {
             found.push(difference(Kind::Undelivered, &entry.purchase, detail, Repair::Wait));
         }
     }
+    found.extend(units(admission));
+    found
+}
+
+/// The units of winners and the free ones must be exactly those that were handed out. While more are handed out, only a
+/// unit that two have is wrong for certain.
+fn units(admission: &AdmissionState) -> Option<Difference> {
     let mut units: Vec<_> = admission.winners.iter().map(|winner| winner.unit).collect();
     units.extend(&admission.free);
     units.sort_unstable();
-    if !units.iter().copied().eq(1..=admission.sale.next) {
-        let (winners, free, next) = (admission.winners.len(), admission.free.len(), admission.sale.next);
-        let detail = format!("{winners} winners and {free} free units are not exactly 1..={next}");
-        found.push(Difference { kind: Kind::Units, user: None, detail, repair: Repair::Rebuild });
-    }
-    found
+    let twice =
+        units.windows(2).find_map(|pair| (pair.first() == pair.last()).then(|| pair.first().copied())?);
+    let next = admission.sale.next;
+    let detail = match twice {
+        Some(unit) => format!("unit {unit} is given out twice"),
+        None if admission.at_rest && !units.iter().copied().eq(1..=next) => {
+            let (winners, free) = (admission.winners.len(), admission.free.len());
+            format!("{winners} winners and {free} free units are not exactly 1..={next}")
+        }
+        None => return None,
+    };
+    Some(Difference { kind: Kind::Units, user: None, detail, repair: Repair::Rebuild })
 }
 
 fn difference(kind: Kind, purchase: &Purchase, detail: String, repair: Repair) -> Difference {

@@ -49,9 +49,9 @@ fn users(evidence: &Evidence) -> Check {
 pub fn law(evidence: &Evidence) -> Law {
     let admission = evidence.admission.as_ref();
     // A dead letter of somebody who has no unit takes none: foreign, or of a state that was lost since.
-    let has_unit = |dead: &&Purchase| {
-        admission.is_none_or(|admission| admission.winners.iter().any(|winner| winner.id == dead.id))
-    };
+    let winners: Option<HashSet<_>> =
+        admission.map(|admission| admission.winners.iter().map(|winner| winner.id).collect());
+    let has_unit = |dead: &&Purchase| winners.as_ref().is_none_or(|winners| winners.contains(&dead.id));
     Law {
         total_stock: evidence.terms.total_stock,
         remaining: admission.map(|admission| admission.sale.remaining),

@@ -44,6 +44,7 @@ struct Admission {
     remaining: u32,
     in_flight: u64,
     now: i64,
+    at_rest: bool,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -101,12 +102,13 @@ impl Evidence {
             closes_at: millis(terms.closes_at),
             paused: terms.paused,
             queued: self.queued,
-            admission: admission.map(|AdmissionState { sale, .. }| Admission {
+            admission: admission.map(|AdmissionState { sale, at_rest, .. }| Admission {
                 epoch: sale.epoch,
                 next: sale.next,
                 remaining: sale.remaining,
                 in_flight: sale.in_flight,
                 now: sale.now.timestamp_millis(),
+                at_rest: *at_rest,
             }),
         });
         let rows = self.rows.iter().map(|row| {
@@ -164,10 +166,10 @@ impl Evidence {
             paused: sale.paused,
         };
         let state = |of: Admission| {
-            let Admission { epoch, next, remaining, in_flight, now } = of;
+            let Admission { epoch, next, remaining, in_flight, now, at_rest } = of;
             let terms = terms.clone();
             let sale = SaleState { epoch, terms, next, remaining, in_flight, now: instant(now)? };
-            anyhow::Ok(AdmissionState { sale, winners, free, outbox })
+            anyhow::Ok(AdmissionState { sale, winners, free, at_rest, outbox })
         };
         let admission = sale.admission.map(state).transpose()?;
         let (queued, before) = (sale.queued, std::collections::HashSet::new());

@@ -6,11 +6,12 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use lapin::{
     Acker, Channel, Connection,
-    options::{BasicAckOptions, BasicGetOptions},
+    options::{BasicAckOptions, BasicGetOptions, QueueDeclareOptions},
+    protocol::{AMQPErrorKind, AMQPSoftError},
     types::{AMQPValue, FieldTable, ShortString},
 };
 use serde::Serialize;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 use uuid::Uuid;
 
 use super::{
@@ -96,8 +97,8 @@ impl DeadLetter {
 /// The dead letters, held.
 pub struct DeadLetters {
     connection: Connection,
-    /// Letters are held for as long as it is open.
-    _channel: Channel,
+    /// Letters are held, and nobody else looks at them, for as long as these are open.
+    _channels: [Channel; 2],
     publisher: RabbitPublisher,
     held: Vec<(DeadLetter, Acker)>,
 }
@@ -121,6 +122,7 @@ impl DeadLetters {
             Ok((connection, channel))
         })
         .await?;
+        let alone = alone(&connection, options).await?;
         let queue = ShortString::from(options.topology.dead.as_str());
         let mut held = Vec::new();
         while held.len() < HELD_MAX {
@@ -131,7 +133,7 @@ impl DeadLetters {
             let Some(message) = got else { break };
             held.push((letter(&message.delivery), message.delivery.acker));
         }
-        Ok(Self { connection, _channel: channel, publisher: publisher.clone(), held })
+        Ok(Self { connection, _channels: [channel, alone], publisher: publisher.clone(), held })
     }
 
     /// What is held.
@@ -170,6 +172,34 @@ impl DeadLetters {
             tracing::debug!("the connection to the dead letters did not close in order");
         }
     }
+}
+
+/// Makes sure that nobody else holds letters at the same time: each would see only a part of them. An exclusive queue,
+/// which ends with its connection, is the lock; whoever has it has it for moments.
+async fn alone(connection: &Connection, options: &RabbitOptions) -> Result<Channel, BrokerError> {
+    let name = ShortString::from(format!("{}.lock", options.topology.dead));
+    let exclusive =
+        QueueDeclareOptions { exclusive: true, auto_delete: true, ..QueueDeclareOptions::default() };
+    let deadline = Instant::now() + options.connect_timeout;
+    loop {
+        // A refusal closes the channel.
+        let channel = connection.create_channel().await?;
+        match channel.queue_declare(name.clone(), exclusive, FieldTable::default()).await {
+            Ok(_) => return Ok(channel),
+            Err(error) if is_locked(&error) => {
+                if Instant::now() > deadline {
+                    return Err(BrokerError::LettersInUse);
+                }
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+fn is_locked(error: &lapin::Error) -> bool {
+    let lapin::ErrorKind::ProtocolError(error) = error.kind() else { return false };
+    matches!(error.kind(), AMQPErrorKind::Soft(AMQPSoftError::RESOURCELOCKED))
 }
 
 async fn settle(acker: Acker) -> Result<(), BrokerError> {

@@ -38,6 +38,9 @@ pub enum BrokerError {
         "its URL can't be read: amqp://user:password@host:port/vhost, and only AMQP's own query parameters"
     )]
     InvalidUrl,
+    /// Somebody else holds the dead letters.
+    #[error("somebody else is looking at the dead letters; try again shortly")]
+    LettersInUse,
     /// The driver's error.
     #[error("RabbitMQ failed")]
     Driver(#[from] lapin::Error),

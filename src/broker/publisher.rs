@@ -19,6 +19,7 @@ use tokio::{sync::Notify, task::JoinSet, time::timeout};
 
 use super::{BrokerError, DeadReason, Past, RabbitOptions, Topology, dead_letters};
 use crate::clock::Clock;
+use crate::crash_points::crash_point;
 use crate::dependency::{Backoff, Dependency};
 
 /// How often a connection that nobody uses is looked at.
@@ -133,6 +134,7 @@ async fn send(
     // Mandatory: a message that no queue takes comes back instead of vanishing.
     let options = BasicPublishOptions { mandatory: true, ..BasicPublishOptions::default() };
     let confirm = channel.basic_publish(exchange, routing_key.into(), options, body, properties).await?;
+    crash_point!("broker-after-publish");
     match confirm.await? {
         Confirmation::Ack(None) => Ok(()),
         Confirmation::Ack(Some(_returned)) => Err(BrokerError::Unconfirmed("no queue took the message")),

@@ -69,12 +69,6 @@ pub struct Discard {
     pub reason: String,
 }
 
-impl Admitted {
-    /// An epoch that is never too old: for what the latest open state of a product admitted, while that product's
-    /// admission is stopped.
-    pub const ANY_EPOCH: u64 = u64::MAX;
-}
-
 /// In whose name a batch is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Writer {

@@ -76,13 +76,14 @@ impl Sending {
         let mut retry_at = Instant::now();
         loop {
             tokio::select! {
+                // Those who wait for an answer come first.
+                biased;
                 number = handed_in.recv_many(&mut waiting, GROUP_ITEMS_MAX) => match number {
-                    0 => return self.send_kept().await,
+                    0 => return self.end().await,
                     _ => self.send_group(&mut waiting).await,
                 },
                 () = sleep_until(retry_at), if !self.kept.is_empty() => {
-                    self.send_kept().await;
-                    retry_at = Instant::now() + self.retry_after;
+                    retry_at = Instant::now() + self.send_kept().await;
                 }
             }
         }
@@ -123,21 +124,41 @@ impl Sending {
         // Where the admission does not outlive this process, it need not outlive the admission.
         if self.broker.durability() == Durability::Broker {
             self.kept.extend(unconfirmed);
-            self.kept.drain(..self.kept.len().saturating_sub(KEPT_MAX));
+            let over = self.kept.len().saturating_sub(KEPT_MAX);
+            if over > 0 {
+                tracing::warn!(
+                    over,
+                    "more purchases than are kept are not confirmed: the outbox alone has these"
+                );
+                self.kept.drain(..over);
+            }
         }
     }
 
-    /// Sends what was kept, until something is not confirmed again.
-    async fn send_kept(&mut self) {
+    /// Sends one group of what was kept. How long to wait before the next one.
+    async fn send_kept(&mut self) -> Duration {
+        let group: Vec<_> = self.kept.drain(..self.kept.len().min(GROUP_ITEMS_MAX)).collect();
+        let unconfirmed = self.send(group).await;
+        if unconfirmed.is_empty() {
+            self.retry_after = RETRY_MIN;
+            return Duration::ZERO;
+        }
+        unconfirmed.into_iter().rev().for_each(|entry| self.kept.push_front(entry));
+        let wait = self.retry_after;
+        self.retry_after = RETRY_MAX.min(wait * 2);
+        wait
+    }
+
+    /// Sends what was kept, as far as that is possible, before the process ends.
+    async fn end(mut self) {
         while !self.kept.is_empty() {
-            let group: Vec<_> = self.kept.drain(..self.kept.len().min(GROUP_ITEMS_MAX)).collect();
-            let unconfirmed = self.send(group).await;
-            if !unconfirmed.is_empty() {
-                unconfirmed.into_iter().rev().for_each(|entry| self.kept.push_front(entry));
-                self.retry_after = RETRY_MAX.min(self.retry_after * 2);
-                return;
+            if !self.send_kept().await.is_zero() {
+                let left = self.kept.len();
+                return tracing::warn!(
+                    left,
+                    "purchases that RabbitMQ has not confirmed are left to the outbox"
+                );
             }
         }
-        self.retry_after = RETRY_MIN;
     }
 }

@@ -113,11 +113,11 @@ impl Sweeper {
                 let page = self.gate.outbox(product, marks.swept[level], due, PAGE).await?;
                 let reached = page.last().map_or(due, |entry| entry.id);
                 swept += page.len();
-                crash_point!("sweeper-after-read");
                 for message in Message::group(page) {
+                    crash_point!("sweeper-after-read");
                     self.broker.publish(&message).await?;
+                    crash_point!("sweeper-after-confirm");
                 }
-                crash_point!("sweeper-after-confirm");
                 for mark in &mut marks.swept[..=level] {
                     *mark = reached.max(*mark);
                 }

@@ -10,7 +10,7 @@ use super::{Recovery, RecoveryError};
 use crate::broker::{Acknowledge, Consumer, Delivery, Message, Past};
 use crate::crash_points::crash_point;
 use crate::domain::{EntryId, ProductId};
-use crate::worker::{Batch, Mode};
+use crate::worker::{Batch, Mode, RebuildEpochs};
 
 /// How long to wait for the workers to leave the queue. They look four times a second; one that has lost the
 /// database leaves as soon as it has it back, and one whose host is gone when its heartbeats have been missed.
@@ -29,7 +29,10 @@ const STALLS_AFTER: Duration = Duration::from_secs(30);
 impl Recovery {
     /// Ends when the queue and the outboxes of these products hold nothing that is not in the ledger. The workers
     /// must have been told to stand aside.
-    pub(super) async fn drain(&self, stopped: &HashMap<ProductId, u64>) -> Result<(), RecoveryError> {
+    pub(super) async fn drain(
+        &self,
+        stopped: &HashMap<ProductId, RebuildEpochs>,
+    ) -> Result<(), RecoveryError> {
         let mode = Mode::Rebuilding(stopped.clone());
         let mut queue = self.stores.broker.drain().await?;
         let drained = self.drain_queue(&mut queue, &mode).await;

@@ -1,24 +1,32 @@
 //! What the scheduled comparison found, for the readiness answer and the log.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::BTreeMap,
     sync::{Arc, Mutex, PoisonError},
 };
 
 use super::compare;
-use crate::audit::Difference;
+use crate::audit::{Difference, DifferenceKind};
 use crate::domain::ProductId;
 use crate::worker::Stores;
 
 /// The differences that the last comparison found, by product; clones share them.
 #[derive(Clone, Debug, Default)]
-pub struct Drift(Arc<Mutex<BTreeMap<ProductId, usize>>>);
+pub struct Drift(Arc<Mutex<BTreeMap<ProductId, Kinds>>>);
+
+/// How many differences of each kind.
+type Kinds = BTreeMap<DifferenceKind, usize>;
 
 impl Drift {
     /// Products whose stores differ, and in how many places.
     pub fn products(&self) -> Vec<(ProductId, usize)> {
         let found = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        found.iter().map(|(product, number)| (product.clone(), *number)).collect()
+        found.iter().map(|(product, kinds)| (product.clone(), kinds.values().sum())).collect()
+    }
+
+    /// Forgets everything: another process leads, and compares, from now on.
+    pub(super) fn forget(&self) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 
     /// Compares every product. Each change is logged once.
@@ -36,21 +44,21 @@ impl Drift {
     }
 
     fn note(&self, product: &ProductId, differences: &[Difference]) {
+        let mut kinds = Kinds::new();
+        for difference in differences {
+            *kinds.entry(difference.kind).or_default() += 1;
+        }
         let mut found = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let (before, now) = (found.get(product).copied().unwrap_or(0), differences.len());
-        if now == before {
+        if found.get(product).unwrap_or(&Kinds::new()) == &kinds {
             return;
         }
-        if now == 0 {
+        if kinds.is_empty() {
             found.remove(product);
             tracing::info!(%product, "admission and ledger agree again");
             return;
         }
-        found.insert(product.clone(), now);
-        let mut kinds: HashMap<_, usize> = HashMap::new();
-        for difference in differences {
-            *kinds.entry(difference.kind).or_default() += 1;
-        }
-        tracing::warn!(%product, ?kinds, "admission and ledger differ in {now} places: run `flashsale reconcile`");
+        let number = differences.len();
+        tracing::warn!(%product, ?kinds, "admission and ledger differ in {number} places: run `flashsale reconcile`");
+        found.insert(product.clone(), kinds);
     }
 }

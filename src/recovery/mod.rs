@@ -100,7 +100,12 @@ impl Recovery {
         let mut leader = None;
         loop {
             let round = async {
+                let led = leader.is_some();
                 leader = self.round_as(leader.take()).await;
+                if led && leader.is_none() {
+                    self.comparing.abort_all();
+                    self.drift.forget();
+                }
                 tokio::time::sleep(ROUND_INTERVAL).await;
             };
             tokio::select! {

@@ -12,6 +12,7 @@ use crate::crash_points::crash_point;
 use crate::domain::ProductId;
 use crate::ledger::{Leader, Ledger, LedgerError, LedgerSale};
 use crate::mutants::mutant;
+use crate::worker::RebuildEpochs;
 
 /// Rows read and staged at a time.
 const PAGE: u32 = 2_000;
@@ -86,7 +87,8 @@ impl Recovery {
             self.note_step(stopped, RebuildStep::WaitingForAnswers).await?;
             tokio::time::sleep(self.options.settle_time).await;
             self.note_step(stopped, RebuildStep::Draining).await?;
-            let products = stopped.iter().map(|sale| (sale.product.clone(), sale.opened_epoch)).collect();
+            let epochs = |sale: &Stopped| RebuildEpochs { opened: sale.opened_epoch, rebuild: sale.epoch };
+            let products = stopped.iter().map(|sale| (sale.product.clone(), epochs(sale))).collect();
             if !mutant!("rebuild-ignores-queue") {
                 self.drain(&products).await?;
             }

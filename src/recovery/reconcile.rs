@@ -42,7 +42,7 @@ pub async fn compare(stores: &Stores, product: &ProductId) -> Result<Comparison,
     }
     tokio::time::sleep(BETWEEN_LOOKS).await;
     let mut second = look().await?;
-    second.differences.retain(|difference| first.differences.contains(difference));
+    second.differences.retain(|found| first.differences.iter().any(|before| before.is_same(found)));
     Ok(second)
 }
 

@@ -1,9 +1,9 @@
 //! Load scenarios that end in a verdict. A client like any other: HTTP only. What it can't see over the public routes comes
 //! from the API's audit route.
 //!
-//! [`run`] is a run from beginning to end: [`target`] is asked what is for sale, the [`crowd`] (on goose) or everybody
-//! [`at_once`] buys on schedule while [`watch`] looks at the stock, the [`recorder`] notes everything, and then the
-//! [`verdict`] is found and the [`report`] written.
+//! [`run`] is a run from beginning to end: `target` is asked what is for sale, the `crowd` (on goose) or everybody
+//! `at_once` buys on schedule while `watch` looks at the stock, the `recorder` notes everything, and then the
+//! `verdict` is found and the `report` written.
 
 mod arrivals;
 mod at_once;

@@ -72,14 +72,20 @@ pub(super) async fn settle(
                 let reason =
                     "Stored data was lost, and when it was restored no unit was left for this purchase.";
                 if !revoke(stores, &entry.purchase, reason).await? {
-                    verdict = persist_one(stores, &entry, mode).await?;
+                    verdict = match persist_one(stores, &entry, mode).await {
+                        Err(LedgerError::Refused(why)) => return Ok(dead(DeadReasonClass::Refused, why)),
+                        verdict => verdict?,
+                    };
                     continue;
                 }
                 return withdraw(stores, &entry.purchase, None, true).await;
             }
         };
         tracing::warn!(purchase = %entry.purchase.id, unit = entry.purchase.unit, "given a unit anew");
-        verdict = persist_one(stores, &entry, mode).await?;
+        verdict = match persist_one(stores, &entry, mode).await {
+            Err(LedgerError::Refused(why)) => return Ok(dead(DeadReasonClass::Refused, why)),
+            verdict => verdict?,
+        };
     }
     Err(StepError::KeepsLosing(entry.purchase.id))
 }

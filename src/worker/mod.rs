@@ -15,7 +15,7 @@ use crate::admission::Gate;
 use crate::broker::{Broker, Consumer, Delivery};
 use crate::dependency::{Backoff, Dependency};
 use crate::domain::ProductId;
-use crate::ledger::{Admitted, Ledger, LedgerError, Writer};
+use crate::ledger::{Ledger, LedgerError, Writer};
 use crate::mutants::mutant;
 pub use batch::{Batch, StepError};
 
@@ -41,10 +41,18 @@ pub struct Stores {
 pub enum Mode {
     /// A worker's, while everything is selling.
     Working,
-    /// A rebuild's, which has made the workers stand aside, and stopped the admission of these products. With each
-    /// the latest epoch that was open: what it admitted can be recorded as it is, because nothing was handed out
-    /// anew since.
-    Rebuilding(HashMap<ProductId, u64>),
+    /// A rebuild's, which has made the workers stand aside, and stopped the admission of these products.
+    Rebuilding(HashMap<ProductId, RebuildEpochs>),
+}
+
+/// The epochs of a product that is being rebuilt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RebuildEpochs {
+    /// The latest one that was open: what it admitted can be recorded as it is, because nothing was handed out anew
+    /// since.
+    pub opened: u64,
+    /// The rebuild's own. What is recorded in its name is refused once another rebuild has begun.
+    pub rebuild: u64,
 }
 
 impl Mode {
@@ -55,10 +63,11 @@ impl Mode {
     /// The epoch to compare with the ledger's.
     fn epoch_of(&self, product: &ProductId, epoch: u64) -> u64 {
         match self {
-            Self::Rebuilding(stopped) if stopped.get(product).is_some_and(|opened| epoch >= *opened) => {
-                Admitted::ANY_EPOCH
-            }
-            _ => epoch,
+            Self::Rebuilding(stopped) => match stopped.get(product) {
+                Some(RebuildEpochs { opened, rebuild }) if epoch >= *opened => *rebuild,
+                _ => epoch,
+            },
+            Self::Working => epoch,
         }
     }
 
@@ -230,5 +239,21 @@ async fn pause(backoff: &mut Backoff, stop: &CancellationToken) {
     tokio::select! {
         () = backoff.wait() => {}
         () = stop.cancelled() => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rebuild_records_in_its_own_name_what_the_latest_open_epoch_admitted() {
+        let product = |id: &str| ProductId::parse(id).unwrap();
+        let stopped = HashMap::from([(product("a"), RebuildEpochs { opened: 3, rebuild: 5 })]);
+        let mode = Mode::Rebuilding(stopped);
+        assert_eq!(mode.epoch_of(&product("a"), 3), 5);
+        assert_eq!(mode.epoch_of(&product("a"), 2), 2, "its units may have been handed out anew");
+        assert_eq!(mode.epoch_of(&product("b"), 3), 3, "another product, which sells");
+        assert_eq!(Mode::Working.epoch_of(&product("a"), 3), 3);
     }
 }

@@ -52,6 +52,7 @@ fn told(status: &str, purchase: &Purchase, state: &str) -> Answer {
         state: Some(state.to_owned()),
         durability: (status == "SUCCESS").then(|| "broker".to_owned()),
         has_purchased: None,
+        reason: None,
     }
 }
 
@@ -66,7 +67,13 @@ impl Run {
             Terms { total_stock: 3, opens_at: Some(at(1_000)), closes_at: Some(at(9_000)), paused: false };
         let sale =
             SaleState { epoch: 1, terms: terms.clone(), next: 3, remaining: 0, in_flight: 0, now: at(5_000) };
-        let admission = AdmissionState { sale, winners: rows.clone(), free: Vec::new(), outbox: Vec::new() };
+        let admission = AdmissionState {
+            at_rest: true,
+            sale,
+            winners: rows.clone(),
+            free: Vec::new(),
+            outbox: Vec::new(),
+        };
         let mut attempts = Vec::new();
         for row in &rows {
             let user = row.user.as_str();
@@ -197,7 +204,8 @@ fn each_wrong_is_found_by_its_check() {
 
 #[test]
 fn after_a_loss_of_redis_a_redis_success_must_be_kept_or_revoked() {
-    let lost = Fault { name: "redis-wipe".to_owned(), start: 1, end: 2, took_hold: true, loses_redis: true };
+    let lost =
+        Fault { name: "redis-wipe".to_owned(), start: 1, end: 2_000, took_hold: true, loses_redis: true };
     let mut run = Run::good();
     run.history.faults.push(lost);
     run.success().durability = Some("redis".to_owned());
@@ -208,7 +216,12 @@ fn after_a_loss_of_redis_a_redis_success_must_be_kept_or_revoked() {
     run.history.attempts.push(attempt(Operation::Buy, "d", 1_001, success));
     assert_eq!(run.violated(), [4], "silently gone");
     run.evidence.revocations.insert(gone.id.to_string(), "d".to_owned());
+    assert_eq!(run.violated(), [4], "its buyer was not told");
+    let told_why = Answer { reason: Some("why".to_owned()), ..told("", &gone, "REVOKED") };
+    run.ask("d", 5_000, told_why);
     assert_eq!(run.violated(), [0_u8; 0]);
+    run.history.faults[0].end = 900;
+    assert_eq!(run.violated(), [4], "Redis was lost before it had answered that");
     run.history.faults.clear();
     assert_eq!(run.violated(), [4], "Redis was not lost, so there is no excuse");
 }

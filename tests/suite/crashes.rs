@@ -1,11 +1,16 @@
 //! Each process dies at each point of a purchase's way, as if its power was cut; another one takes over. What was
 //! answered stands, and nothing is sold twice.
 
-use std::sync::Arc;
-
 use crate::{
     distributed::catalogue,
-    support::{SOON, http::ready, process::Flashsale, sale::Sale, sale::now, servers, services::Services},
+    support::{
+        SOON,
+        http::ready,
+        process::Flashsale,
+        sale::{Buyers, Sale, now},
+        servers,
+        services::Services,
+    },
 };
 
 const UNITS: u32 = 60;
@@ -16,7 +21,7 @@ async fn dies(command: &str, crash: &str) {
     let products = file.path().to_str().expect("path").to_owned();
     // A sweeper has something to do where messages wait in a worker's hands for longer than it does.
     let (sweep_after_ms, linger_ms) =
-        if crash.starts_with("sweeper") { ("100", "900") } else { ("500", "5") };
+        if command == "work" && crash.starts_with(['s', 'b']) { ("100", "900") } else { ("500", "5") };
     let plain = [
         ("FLASHSALE_PRODUCTS", products.as_str()),
         ("FLASHSALE_OUTBOX_SWEEP_AFTER_MS", sweep_after_ms),
@@ -57,7 +62,7 @@ async fn dies(command: &str, crash: &str) {
         sale.at(&[&api]);
     }
     others.push(fresh);
-    finished(buyers, &others).await;
+    finished(&sale, buyers, &others).await;
     sale.holds(&services, &products).await;
 }
 
@@ -93,20 +98,16 @@ async fn a_worker_dies_redis_is_wiped_and_a_leader_dies(crash: Option<&str>) {
     }
     let fresh = services.spawn(&["work"], &plain);
     let processes = [serve, fresh];
-    finished(buyers, &processes).await;
+    finished(&sale, buyers, &processes).await;
     sale.holds(&services, &products).await;
 }
 
 /// Waits for the buyers.
-async fn finished(mut buyers: tokio::task::JoinSet<()>, processes: &[Flashsale]) {
-    let all = async {
-        while let Some(ended) = buyers.join_next().await {
-            ended.expect("buyer");
-        }
-    };
-    let waited = tokio::time::timeout(SOON * 2, all).await;
-    let logs = Arc::new(processes.iter().map(Flashsale::log).collect::<Vec<_>>().join("\n---\n"));
-    assert!(waited.is_ok(), "the buyers are not done\n{logs}");
+async fn finished(sale: &Sale, mut buyers: Buyers, processes: &[Flashsale]) {
+    sale.release();
+    let done = buyers.done(SOON * 2).await;
+    let logs = processes.iter().map(Flashsale::log).collect::<Vec<_>>().join("\n---\n");
+    assert!(done, "the buyers are not done\n{logs}");
 }
 
 macro_rules! dies_at {
@@ -123,6 +124,8 @@ dies_at! {
     api_after_admission: "serve" at "api-after-admission@2",
     publisher_before_publish: "serve" at "publisher-before-publish@3",
     publisher_after_confirm: "serve" at "publisher-after-confirm@3",
+    publisher_after_publish: "serve" at "broker-after-publish@3",
+    sweeper_after_publish: "work" at "broker-after-publish@1",
     sweeper_after_read: "work" at "sweeper-after-read@1",
     sweeper_after_confirm: "work" at "sweeper-after-confirm@1",
     worker_after_delivery: "work" at "worker-after-delivery@3",

@@ -97,6 +97,26 @@ async fn a_letter_is_looked_at_sent_again_and_recorded_once_its_cause_is_mended(
     assert_eq!(services.count(record).await, 1);
 }
 
+/// One that was admitted by an earlier state meets the table's refusal only after it was given a unit again.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_refused_only_after_a_new_unit_was_found_is_a_dead_letter_too() {
+    let services = Services::new().await;
+    let work = services.spawn(&["work"], &[]);
+    let serve = services.spawn(&["serve"], &[]);
+    ready(&serve.api().await).await;
+    ready(&work.health().await).await;
+    services
+        .sql()
+        .await
+        .batch_execute("ALTER TABLE purchases ADD CONSTRAINT no_cursed CHECK (user_id <> 'cursed')")
+        .await
+        .expect("constraint");
+    services.publish(&message(0, "limited-001", &[item("cursed", 1), item("neighbour", 2)])).await;
+    assert_eq!(letters_are(&services, 1).await[0]["reason"], json!("refused"));
+    let row = "SELECT count(*) FROM purchases WHERE user_id = 'neighbour'";
+    eventually("the neighbour", SOON, async || (services.count(row).await == 1).then_some(())).await;
+}
+
 /// A purchase that was answered SUCCESS, and that its table then refuses: it stays pending while it is a dead letter,
 /// and when it is given up its unit is sold again, once, and the buyer is told why.
 #[tokio::test(flavor = "multi_thread")]

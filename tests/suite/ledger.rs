@@ -200,7 +200,12 @@ conformance! {
         let expected = [Verdict::Recorded, Verdict::OldEpoch, Verdict::UnitTaken];
         assert_eq!(persist(batch).await, expected);
         assert_eq!(persist(admitted(2, &[purchase("a", 2)])).await, [Verdict::Recorded]);
-        assert_eq!(persist(admitted(Admitted::ANY_EPOCH, &[purchase("c", 3)])).await, [Verdict::Recorded]);
+        let by_rebuild = async |epoch, user, unit| {
+            let one = admitted(epoch, &[purchase(user, unit)]);
+            bench.ledger.persist(one, Writer::Rebuild).await.expect("verdicts")
+        };
+        assert_eq!(by_rebuild(1, "c", 3).await, [Verdict::OldEpoch], "a later rebuild has begun");
+        assert_eq!(by_rebuild(2, "c", 3).await, [Verdict::Recorded]);
     }
 
     async fn epoch_and_pause_outlive_a_new_catalogue(bench: &Bench) {

@@ -8,7 +8,7 @@ use crate::{
         http::ready,
         process::Flashsale,
         proxy::{Link, Proxy},
-        sale::{Sale, now},
+        sale::Sale,
         servers,
         services::Services,
     },
@@ -120,10 +120,10 @@ impl Trial {
                 self.proxy.set(Link::Pass);
             }
         }
+        sale.release();
         // Some of these mistakes never let a sale end.
-        let all = async { while buyers.join_next().await.is_some() {} };
-        let _ = tokio::time::timeout(SOON / 4, all).await;
-        buyers.abort_all();
+        let _ = buyers.done(SOON / 4).await;
+        drop(buyers);
         let report = sale.audit(&self.services, self.products.path().to_str().expect("path"), 5).await;
         drop((work, serves, fresh));
         report
@@ -133,9 +133,7 @@ impl Trial {
 /// The audit must be violated with the mistake; that it holds without it is what the other tests show.
 async fn is_found(mutant: &'static str, trouble: Trouble, check: u8) {
     let trial = Trial::new(mutant).await;
-    let start = now();
     let (code, report) = trial.audited(&trouble).await;
-    assert!(now() > start);
     assert_eq!(code, Some(1), "{mutant} was not found:\n{report}");
     let line = report.lines().find(|line| line.trim_start().starts_with(&format!("{check} ")));
     assert!(line.is_some_and(|line| line.contains("VIOLATED")), "not by check {check}:\n{report}");

@@ -67,6 +67,7 @@ async fn every_kind_of_difference_is_found_and_mended() {
     assert_eq!(of("stranger"), [json!("unknown-to-admission")]);
     assert_eq!(of("buyer-4"), [json!("stale-entry")]);
     assert_eq!(found.len(), 4, "{found:?}");
+    assert!(found.iter().all(|one| one["cause"].is_string() && one["repair"].is_string()), "{found:?}");
     // The worker finds it by itself.
     work.logs("admission and ledger differ in").await;
     let drift = eventually("drift", SOON, async || {
@@ -88,4 +89,42 @@ async fn every_kind_of_difference_is_found_and_mended() {
         let again = buy(&client, &api, user).await.body;
         assert_eq!((&again["status"], &again["unit"]), (&json!("PURCHASED"), &json!(unit)), "{user}");
     }
+}
+
+/// What nobody takes is named once it is a minute old, and left to the sweeper; a unit that two have is mended by a rebuild.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_waits_and_what_is_given_twice_is_found() {
+    let (services, file) = (Services::new().await, catalogue(20));
+    let products = file.path().to_str().expect("path");
+    let variables = [("FLASHSALE_PRODUCTS", products)];
+    let (work, serve) = (services.spawn(&["work"], &variables), services.spawn(&["serve"], &variables));
+    let api = serve.api().await;
+    ready(&api).await;
+    let client = client();
+    for number in 1..=3 {
+        assert_eq!(buy(&client, &api, &format!("buyer-{number}")).await.body["unit"], json!(number));
+    }
+    drained(&services, 3).await;
+    work.kill();
+    // Two minutes old, in a stream whose entries are all younger.
+    let mut redis = services.redis().await;
+    let key = |name| services.key("limited-001", name);
+    let (outbox, buyers, sale) = (key("outbox"), key("buyers"), key("sale"));
+    redis::cmd("DEL").arg(&outbox).exec_async(&mut redis).await.expect("DEL");
+    let old = format!("{}-0", crate::support::sale::now() - 120_000);
+    let id = "0193a000-0000-7000-8000-000000000004".to_owned();
+    let entry = [("user", "waiting"), ("unit", "4"), ("id", id.as_str()), ("epoch", "1")];
+    redis::cmd("XADD").arg(&outbox).arg(&old).arg(&entry).exec_async(&mut redis).await.expect("XADD");
+    let winner = format!("4 {id} {old}");
+    redis::cmd("HSET").arg(&buyers).arg("waiting").arg(winner).exec_async(&mut redis).await.expect("HSET");
+    redis::cmd("HSET").arg(&sale).arg("next").arg(4).exec_async(&mut redis).await.expect("HSET");
+    let (code, found) = reconcile(&services, &["--fix"], products).await;
+    assert_eq!((code, found.len()), (Some(1), 1), "{found:?}");
+    assert_eq!((&found[0]["kind"], &found[0]["user"]), (&json!("undelivered"), &json!("waiting")));
+
+    let twice = format!("2 {id} {old}");
+    redis::cmd("HSET").arg(&buyers).arg("waiting").arg(twice).exec_async(&mut redis).await.expect("HSET");
+    let (_, found) = reconcile(&services, &[], products).await;
+    let units = found.iter().find(|one| one["kind"] == json!("units")).expect("units");
+    assert_eq!(units["detail"], json!("unit 2 is given out twice"));
 }

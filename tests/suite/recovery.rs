@@ -13,7 +13,10 @@ use crate::{
         SOON, eventually,
         http::{Answer, buy, buy_at, client, get, ready, try_send},
         process::Flashsale,
+        proxy::{Link, Proxy},
+        servers,
         services::Services,
+        stage::{own, port_of},
     },
 };
 
@@ -149,6 +152,32 @@ async fn without_its_buyers_a_sale_is_not_sold_from() {
     }
     assert_eq!(buy(&client, api, "buyer-4").await.body["unit"], json!(4));
     drained(services, 4).await;
+}
+
+/// Whoever asks why nothing is sold is told how far the rebuild is; here it can't drain, because RabbitMQ does not answer.
+#[tokio::test(flavor = "multi_thread")]
+async fn readiness_tells_how_far_a_rebuild_is() {
+    let redis = own(servers::redis).await;
+    let shared = Services::urls();
+    let link = Proxy::to(port_of(&shared.amqp)).await;
+    let amqp = format!("amqp://guest:guest@127.0.0.1:{}", link.port);
+    let redis_url = format!("redis://127.0.0.1:{}", redis.port);
+    let services = Services::on(&shared.database, &redis_url, &amqp).await;
+    let (work, serve) = (services.spawn(&["work"], &[]), services.spawn(&["serve"], &[]));
+    let api = serve.api().await;
+    ready(&api).await;
+    ready(&work.health().await).await;
+    link.set(Link::Blackhole);
+    redis::cmd("FLUSHALL").exec_async(&mut services.redis().await).await.expect("FLUSHALL");
+    for step in ["rebuilding, 2 of 5", "rebuilding, 3 of 5: what is on its way is recorded"] {
+        eventually(step, SOON, async || {
+            let answer = get(&format!("{api}/readyz")).await;
+            (answer.status == 503 && answer.body.to_string().contains(step)).then_some(())
+        })
+        .await;
+    }
+    link.set(Link::Pass);
+    ready(&api).await;
 }
 
 /// A full Redis refuses attempts up front, without a trace, and what is settled makes room again.

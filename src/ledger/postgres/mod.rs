@@ -204,7 +204,7 @@ impl PostgresLedger {
                 if writer == Writer::Worker && !leader::share_workers_lock(connection).await? {
                     return Err(LedgerError::RebuildUnderWay);
                 }
-                share_products(connection, &batch).await?;
+                share_products(connection, &batch, writer).await?;
                 let inserted = insert(connection, &batch).await?;
                 crash_point!("worker-in-transaction");
                 if inserted.len() == batch.len() || mutant!("nothing-done-is-success") {
@@ -402,11 +402,21 @@ impl PostgresLedger {
 }
 
 /// Keeps the products of a batch as they are until the transaction ends: neither is their stock lowered meanwhile,
-/// nor one of these purchases revoked. In one order, so that nobody waits in a circle.
-async fn share_products(connection: &mut AsyncPgConnection, batch: &[Admitted]) -> Result<(), LedgerError> {
+/// nor one of these purchases revoked. In one order, so that nobody waits in a circle. A rebuild, which no lock keeps
+/// from going on after it has lost the lead, keeps their epochs as they are, too: either another rebuild has begun
+/// before, and this one's epoch is too old, or the other one waits for it.
+async fn share_products(
+    connection: &mut AsyncPgConnection,
+    batch: &[Admitted],
+    writer: Writer,
+) -> Result<(), LedgerError> {
     let ids: std::collections::BTreeSet<_> =
         batch.iter().map(|item| item.purchase.product.as_str()).collect();
-    sql_query("SELECT FROM products WHERE id = ANY($1) ORDER BY id FOR KEY SHARE")
+    let lock = match writer {
+        Writer::Worker => "FOR KEY SHARE",
+        Writer::Rebuild => "FOR SHARE",
+    };
+    sql_query(format!("SELECT FROM products WHERE id = ANY($1) ORDER BY id {lock}"))
         .bind::<sql_types::Array<sql_types::Text>, _>(ids.into_iter().collect::<Vec<_>>())
         .execute(connection)
         .await?;

@@ -6,9 +6,9 @@ mod plan;
 mod strike;
 mod system;
 
-use std::collections::VecDeque;
+use std::panic::AssertUnwindSafe;
 
-use futures_util::future::join_all;
+use futures_util::{FutureExt, future::join_all};
 use tokio::sync::Mutex;
 
 use crate::support::{SOON, sale::Tally};
@@ -34,19 +34,26 @@ struct Outcome {
 #[tokio::test(flavor = "multi_thread")]
 async fn any_mixture_of_faults_holds() {
     let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
-    let seeds: VecDeque<u64> = match (number("CHAOS_RUNS"), number("CHAOS_SEED")) {
+    let seeds: Vec<u64> = match (number("CHAOS_RUNS"), number("CHAOS_SEED")) {
         (Some(runs), Some(seed)) => (0..runs).map(|run| seed.wrapping_add(run)).collect(),
         _ => SEEDS.into(),
     };
     println!("{}", Outcome::HEAD);
-    let seeds = Mutex::new(seeds);
+    let seeds = Mutex::new(seeds.into_iter().enumerate());
     let lanes = (0..LANES).map(async |_| {
         let ground = Ground::start().await;
         let mut broken = Vec::new();
         loop {
-            let Some(seed) = seeds.lock().await.pop_front() else { return broken };
-            let outcome = run(&ground, seed).await;
-            println!("{outcome}");
+            let Some((number, seed)) = seeds.lock().await.next() else { return broken };
+            // A run that can't go on is a result too, and must not end the others.
+            let outcome = match AssertUnwindSafe(run(&ground, seed)).catch_unwind().await {
+                Ok(outcome) => outcome,
+                Err(panic) => {
+                    ground.heal().await;
+                    Outcome::stuck(seed, panic.downcast_ref::<String>().map_or("", String::as_str))
+                }
+            };
+            println!("| {} {outcome}", number + 1);
             let Outcome { seed, verdict, report, .. } = outcome;
             broken.extend(report.map(|report| format!("seed {seed} is {verdict}:\n{report}")));
         }
@@ -59,18 +66,18 @@ async fn any_mixture_of_faults_holds() {
 async fn run(ground: &Ground, seed: u64) -> Outcome {
     let plan = Plan::of(seed);
     let system = System::open(ground).await;
-    let buyers = system.start_selling();
+    let mut buyers = system.start_selling();
     for step in &plan.steps {
         match step {
             Step::Quiet(time) => crate::support::stage::lasts(*time).await,
             Step::Faults(faults) => system.suffer(faults).await,
         }
     }
-    let all = async { buyers.join_all().await };
-    let waited = tokio::time::timeout(SOON * 2, all).await;
-    let (code, report) = match waited {
-        Ok(_) => system.audit().await,
-        Err(_) => (None, "the buyers are not done".to_owned()),
+    system.sale.release();
+    let (code, report) = if buyers.done(SOON * 2).await {
+        system.audit().await
+    } else {
+        (Some(1), "the buyers are not done: the sale has not gone on".to_owned())
     };
     let verdict = match code {
         Some(0) => "holds",
@@ -83,8 +90,14 @@ async fn run(ground: &Ground, seed: u64) -> Outcome {
 }
 
 impl Outcome {
-    const HEAD: &str = "| seed | attempts | SUCCESS: broker | redis | rows | verdict | faults that took hold |\n\
-                        |---|---|---|---|---|---|---|";
+    /// Of a run that did not come to its audit.
+    fn stuck(seed: u64, why: &str) -> Self {
+        let report = Some(why.to_owned());
+        Self { seed, faults: Vec::new(), tally: Tally::default(), rows: 0, verdict: "STUCK", report }
+    }
+
+    const HEAD: &str = "| run | seed | attempts | SUCCESS: broker | redis | rows | verdict | faults that took hold |\n\
+                        |---|---|---|---|---|---|---|---|";
 }
 
 impl std::fmt::Display for Outcome {

@@ -3,6 +3,11 @@
 use std::time::Duration;
 
 use crate::support::proxy::Link;
+use Kind::{
+    PostgresKill, PostgresLink, QueueDelete, RabbitKill, RabbitLink, RabbitWipe, RedisFreeze, RedisKill,
+    RedisLink, RedisRollback, RedisWipe, ScriptFlush, ServeFreeze, ServeKill, TableLock, WorkFreeze,
+    WorkKill, WorkTerminate,
+};
 
 /// One fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,13 +42,10 @@ pub(super) enum Target {
     Work,
 }
 
-use Kind::{
-    PostgresKill, PostgresLink, QueueDelete, RabbitKill, RabbitLink, RabbitWipe, RedisFreeze, RedisKill,
-    RedisLink, RedisRollback, RedisWipe, ScriptFlush, ServeFreeze, ServeKill, TableLock, WorkFreeze,
-    WorkKill, WorkTerminate,
-};
+/// What a slow link adds to every chunk of bytes.
+const SLOW: Duration = Duration::from_millis(150);
 
-const KINDS: [Kind; 26] = [
+const KINDS: [Kind; 34] = [
     RedisKill,
     RedisWipe,
     RedisRollback,
@@ -52,6 +54,9 @@ const KINDS: [Kind; 26] = [
     RedisLink(Link::Strand),
     RedisLink(Link::Refuse),
     RedisLink(Link::CutAnswers),
+    RedisLink(Link::Reset),
+    RedisLink(Link::Delay(SLOW)),
+    RedisLink(Link::CutAnswersAfter(2_000)),
     ScriptFlush,
     RabbitKill,
     RabbitWipe,
@@ -59,10 +64,15 @@ const KINDS: [Kind; 26] = [
     RabbitLink(Link::Blackhole),
     RabbitLink(Link::Refuse),
     RabbitLink(Link::CutAnswers),
+    RabbitLink(Link::Reset),
+    RabbitLink(Link::Delay(SLOW)),
     PostgresKill,
     PostgresLink(Link::Blackhole),
     PostgresLink(Link::Refuse),
     PostgresLink(Link::CutAnswers),
+    PostgresLink(Link::Reset),
+    PostgresLink(Link::Delay(SLOW)),
+    PostgresLink(Link::CutAnswersAfter(2_000)),
     PostgresLink(Link::CutAnswersWith("COMMIT\0")),
     TableLock,
     ServeKill,
@@ -118,7 +128,7 @@ pub(super) struct Plan {
     pub(super) steps: Vec<Step>,
 }
 
-/// Steps of a run. A quarter of them is quiet.
+/// Steps of a run. A quarter of them, and of the time, is quiet.
 const STEPS: usize = 8;
 
 impl Plan {
@@ -135,7 +145,7 @@ impl Plan {
 
 fn step(random: &mut fastrand::Rng) -> Step {
     if random.u8(..4) == 0 {
-        return Step::Quiet(Duration::from_millis(random.u64(1_000..3_000)));
+        return Step::Quiet(Duration::from_millis(random.u64(3_000..7_000)));
     }
     let fault = |random: &mut fastrand::Rng| Fault {
         kind: KINDS[random.usize(..KINDS.len())],

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::support::{
     SOON, eventually,
-    process::Flashsale,
+    process::{Flashsale, is_stopped},
     proxy::{Link, Proxy},
     sale::now,
     servers::Server,
@@ -117,7 +117,7 @@ impl System<'_> {
         })
         .await;
         lasts(time).await;
-        let ended = !self.ground.rabbit.lock().await.node.is_running();
+        let ended = !answers(self.ground.rabbit.lock().await.node.port).await;
         act(&self.ground.rabbit, |rabbit| rabbit.node.start()).await;
         ended
     }
@@ -160,7 +160,7 @@ async fn kill(
     })
     .await;
     lasts(time).await;
-    let ended = !server.lock().await.is_running();
+    let ended = !answers(server.lock().await.port).await;
     act(server, Server::start).await;
     ended
 }
@@ -185,8 +185,7 @@ async fn damage(link: &Proxy, wanted: Link, time: Duration) -> Link {
     done
 }
 
-/// Whether the kernel has stopped a process.
-fn is_stopped(id: u32) -> bool {
-    let stat = std::fs::read_to_string(format!("/proc/{id}/stat")).unwrap_or_default();
-    stat.rsplit(')').next().is_some_and(|rest| rest.trim_start().starts_with('T'))
+/// Whether anything listens at a port.
+async fn answers(port: u16) -> bool {
+    tokio::net::TcpStream::connect(("127.0.0.1", port)).await.is_ok()
 }

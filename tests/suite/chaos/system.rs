@@ -2,10 +2,8 @@
 
 use std::{sync::Arc, time::Duration};
 
-use tokio::{
-    sync::{Mutex, OwnedMutexGuard},
-    task::JoinSet,
-};
+use rustix::process::Signal;
+use tokio::sync::{Mutex, OwnedMutexGuard};
 
 use super::plan::{Kind, Target, not_survived};
 use crate::{
@@ -14,16 +12,15 @@ use crate::{
         SOON, eventually,
         http::{ready, try_send},
         process::Flashsale,
-        proxy::Proxy,
-        sale::Sale,
+        proxy::{Link, Proxy},
+        sale::{Buyers, Sale},
         servers::{self, Rabbit, Server},
         services::Services,
     },
 };
 
 const UNITS: u32 = 800;
-/// Slowly, so that there is something left to sell while the faults happen.
-const PACE: Duration = Duration::from_millis(150);
+const PACE: Duration = Duration::from_millis(100);
 
 /// Servers of a lane's own; every run gets a place of its own on them.
 pub(super) struct Ground {
@@ -50,6 +47,25 @@ impl Ground {
             postgres: Arc::new(Mutex::new(postgres)),
             direct,
         }
+    }
+}
+
+impl Ground {
+    /// Puts everything right that a run has left broken.
+    pub(super) async fn heal(&self) {
+        for link in [&self.redis_link, &self.rabbit_link, &self.postgres_link] {
+            link.set(Link::Pass);
+        }
+        let restart = |server: &mut Server| {
+            if server.is_running() {
+                server.signal(Signal::CONT);
+            } else {
+                server.start();
+            }
+        };
+        act(&self.redis, restart).await;
+        act(&self.postgres, restart).await;
+        act(&self.rabbit, move |rabbit| restart(&mut rabbit.node)).await;
     }
 }
 
@@ -122,7 +138,7 @@ impl<'ground> System<'ground> {
         self.linked.spawn(&[command], &variables)
     }
 
-    pub(super) fn start_selling(&self) -> JoinSet<()> {
+    pub(super) fn start_selling(&self) -> Buyers {
         self.sale.open_at(UNITS + 60, PACE)
     }
 

@@ -60,7 +60,9 @@ async fn come_five_times_and_shuffled_across_epochs() {
     assert!(messages.len() > 50, "{} messages", messages.len());
 
     let mut copies: Vec<_> = messages.iter().flat_map(|message| std::iter::repeat_n(message, 5)).collect();
-    fastrand::shuffle(&mut copies);
+    let seed = fastrand::u64(..);
+    eprintln!("shuffled by seed {seed}");
+    fastrand::Rng::with_seed(seed).shuffle(&mut copies);
     for message in copies {
         services.publish(message).await;
     }

@@ -6,6 +6,7 @@ mod clients;
 mod messages;
 mod outages;
 mod postgresql;
+#[cfg(feature = "failpoints")]
 mod processes;
 mod rabbitmq;
 mod redis;

@@ -54,7 +54,13 @@ async fn are_logged_once_when_they_begin_and_once_when_they_end() {
         let log = process.log();
         let during: Vec<_> = log.lines().skip(before).collect();
         let times = |text: &str| during.iter().filter(|line| line.contains(text)).count();
-        for service in ["redis", "rabbitmq"] {
+        let consumes = process.id() == work.id();
+        let all: &[_] = if consumes {
+            &["redis", "rabbitmq", "rabbitmq-consumer", "postgresql"]
+        } else {
+            &["redis", "rabbitmq"]
+        };
+        for service in all {
             assert_eq!(times(&format!("lost {service}: ")), 1, "{service}:\n{log}");
             assert_eq!(times(&format!("{service} is up, after")), 1, "{service}:\n{log}");
         }

@@ -22,7 +22,8 @@ impl Stage {
     /// Waits until a worker waits for a lock of the database.
     async fn worker_waits_for_a_lock(&self) {
         let waiting = "SELECT count(*) FROM pg_stat_activity
-                       WHERE application_name = 'flashsale work' AND wait_event_type = 'Lock'";
+                       WHERE application_name = 'flashsale work' AND wait_event_type = 'Lock'
+                         AND wait_event <> 'advisory' AND datname = current_database()";
         eventually("the worker waits for a lock", SOON, async || {
             (self.services.count(waiting).await > 0).then_some(())
         })
@@ -71,7 +72,7 @@ async fn has_a_damaged_link() {
 /// A lock is held for longer than the worker waits for it, by one limit or the other.
 async fn holds_a_lock(limits: &[(&str, &str)], code: &str) {
     let postgres = own(servers::postgres).await;
-    let stage = Stage::open_with(with_postgres(postgres.port).await, limits).await;
+    let stage = Stage::open_with(with_postgres(postgres.port).await, limits, &[]).await;
     let (start, blocker) = (now(), stage.services.sql().await);
     blocker.batch_execute("BEGIN; LOCK TABLE purchases IN SHARE ROW EXCLUSIVE MODE").await.expect("lock");
     stage.worker_waits_for_a_lock().await;
@@ -99,12 +100,13 @@ async fn lets_a_statement_run_out_of_time() {
     holds_a_lock(&limits, "canceling statement due to statement timeout").await;
 }
 
-/// Somebody's transaction waits for the worker's, and the worker's for it. The worker has waited for longer, so that it
-/// is the one that PostgreSQL ends.
+/// Somebody's transaction waits for the worker's, and the worker's for it, until PostgreSQL ends the worker's.
 #[tokio::test(flavor = "multi_thread")]
 async fn ends_a_deadlock() {
     let stage = Stage::open(Services::new().await).await;
     let (start, other) = (now(), stage.services.sql().await);
+    // This one never looks for a deadlock, so that it is not the one that is ended.
+    other.batch_execute("SET deadlock_timeout = '1h'").await.expect("setting");
     other.batch_execute("BEGIN; LOCK TABLE purchases IN SHARE ROW EXCLUSIVE MODE").await.expect("lock");
     stage.worker_waits_for_a_lock().await;
     other.batch_execute("SELECT FROM products FOR UPDATE").await.expect("the worker gives way");

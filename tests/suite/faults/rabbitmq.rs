@@ -62,10 +62,8 @@ async fn is_wiped() {
     let stage = Stage::open(with_rabbitmq(rabbit.node.port).await).await;
     // So that there is something to lose.
     stage.work.signal(rustix::process::Signal::STOP);
-    eventually("messages wait", SOON, async || {
-        (stage.sale.buy("patient").await.is_some() && stage.sale.answered() > 400).then_some(())
-    })
-    .await;
+    eventually("messages wait", SOON, async || (stage.services.depth("purchases").await > 0).then_some(()))
+        .await;
     let start = now();
     let rabbit = blocking(rabbit, |rabbit| {
         rabbit.node.kill();
@@ -96,6 +94,11 @@ async fn loses_its_queue_and_its_exchange() {
     let start = now();
     let channel = stage.services.channel().await;
     channel.exchange_delete(name.as_str().into(), ExchangeDeleteOptions::default()).await.expect("delete");
+    let lost = stage.serve.log().matches("lost rabbitmq").count();
+    eventually("a publish fails", SOON, async || {
+        (stage.serve.log().matches("lost rabbitmq").count() > lost).then_some(())
+    })
+    .await;
     stage.sale.fault("exchange-deleted", start, true, false);
     stage.holds().await;
 }

@@ -89,7 +89,7 @@ async fn is_rolled_back() {
     let (saved, restored) = (before.path().to_owned(), before.path().to_owned());
     let redis = blocking(redis, move |redis| redis.save_to(&saved)).await;
     stage.sold(UNITS / 2).await;
-    let start = now();
+    let (start, epoch) = (now(), epoch(&stage).await);
     let redis = blocking(redis, move |redis| {
         redis.kill();
         redis.wipe();
@@ -97,7 +97,7 @@ async fn is_rolled_back() {
     })
     .await;
     let _redis = restarted(redis).await;
-    is_rebuilt(&stage, 1).await;
+    is_rebuilt(&stage, epoch).await;
     stage.sale.fault("redis-rollback", start, true, true);
     stage.holds().await;
 }
@@ -125,13 +125,13 @@ async fn is_failed_over_to_a_lagging_replica() {
     .await;
     to_replica.set(Link::Blackhole);
     stage.sold(UNITS / 2).await;
-    let start = now();
+    let (start, epoch) = (now(), epoch(&stage).await);
     assert!(behind(&mut at_primary, &mut at_replica).await > 10_000, "the replica does not lag");
     blocking(primary, Server::kill).await;
     stage.not_ready().await;
     command(&mut at_replica, &["REPLICAOF", "NO", "ONE"]).await;
     to_clients.lead_to(replica.port);
-    is_rebuilt(&stage, 1).await;
+    is_rebuilt(&stage, epoch).await;
     stage.sale.fault("redis-failover", start, true, true);
     stage.holds().await;
 }
@@ -276,12 +276,13 @@ async fn position(connection: &mut MultiplexedConnection, name: &str) -> i64 {
     line.map_or(0, |number| number.trim().parse().expect("a number"))
 }
 
+async fn epoch(stage: &Stage) -> i64 {
+    stage.services.count("SELECT epoch FROM products").await
+}
+
 /// Waits until the epoch is above this one.
 async fn is_rebuilt(stage: &Stage, epoch: i64) {
-    eventually("a rebuild", SOON, async || {
-        (stage.services.count("SELECT epoch FROM products").await > epoch).then_some(())
-    })
-    .await;
+    eventually("a rebuild", SOON, async || (self::epoch(stage).await > epoch).then_some(())).await;
 }
 
 /// Waits until an attempt is refused without effect.

@@ -109,6 +109,12 @@ impl Flashsale {
     }
 }
 
+/// Whether the kernel has stopped a process (SIGSTOP).
+pub(crate) fn is_stopped(id: u32) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{id}/stat")).unwrap_or_default();
+    stat.rsplit(')').next().is_some_and(|rest| rest.trim_start().starts_with('T'))
+}
+
 impl Drop for Flashsale {
     fn drop(&mut self) {
         let _ = self.child.kill();

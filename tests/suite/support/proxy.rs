@@ -1,8 +1,11 @@
 //! A TCP link that a test can damage: between our processes and one server.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU16, AtomicU64, Ordering},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU16, AtomicU64, Ordering},
+    },
+    time::Duration,
 };
 
 use tokio::{
@@ -26,13 +29,20 @@ pub(crate) enum Link {
     CutAnswers,
     /// As [`Link::CutAnswers`], for answers with this text in them.
     CutAnswersWith(&'static str),
+    /// As [`Link::CutAnswers`], after so many bytes of answers on a connection.
+    CutAnswersAfter(usize),
+    /// Resets every connection, and every new one at once.
+    Reset,
+    /// Passes everything on, this much later.
+    Delay(Duration),
 }
 
 /// A proxy on a port of its own. Connections end with it.
 pub(crate) struct Proxy {
     pub(crate) port: u16,
     target: Arc<AtomicU16>,
-    link: watch::Sender<Link>,
+    /// What it does, and the how many-th setting that is.
+    link: watch::Sender<(u64, Link)>,
     damage: Arc<AtomicU64>,
     accepting: tokio::task::JoinHandle<()>,
 }
@@ -42,15 +52,15 @@ impl Proxy {
     pub(crate) async fn to(port: u16) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("bind");
         let own_port = listener.local_addr().expect("address").port();
-        let (link, changes) = watch::channel(Link::Pass);
+        let (link, changes) = watch::channel((0, Link::Pass));
         let (target, damage) = (Arc::new(AtomicU16::new(port)), Arc::new(AtomicU64::new(0)));
         let (leads_to, damaged) = (target.clone(), damage.clone());
         let accepting = tokio::spawn(async move {
             let mut connections = tokio::task::JoinSet::new();
             while let Ok((client, _)) = listener.accept().await {
-                let opened_under = *changes.borrow();
+                let (opened_at, _) = *changes.borrow();
                 let port = leads_to.load(Ordering::Relaxed);
-                let wire = Wire { link: changes.clone(), opened_under, damage: damaged.clone() };
+                let wire = Wire { link: changes.clone(), opened_at, damage: damaged.clone() };
                 connections.spawn(connection(client, port, wire));
             }
         });
@@ -59,7 +69,7 @@ impl Proxy {
 
     /// Damages or heals the link.
     pub(crate) fn set(&self, link: Link) {
-        self.link.send_replace(link);
+        self.link.send_modify(|(setting, now)| (*setting, *now) = (*setting + 1, link));
     }
 
     /// Leads new connections to another port.
@@ -82,8 +92,9 @@ impl Drop for Proxy {
 /// The link, as one connection sees it.
 #[derive(Clone)]
 struct Wire {
-    link: watch::Receiver<Link>,
-    opened_under: Link,
+    link: watch::Receiver<(u64, Link)>,
+    /// The setting under which it was opened.
+    opened_at: u64,
     damage: Arc<AtomicU64>,
 }
 
@@ -92,49 +103,67 @@ impl Wire {
         self.damage.fetch_add(1, Ordering::Relaxed);
     }
 
-    fn withholds(link: Link, opened_under: Link) -> bool {
-        link == Link::Blackhole || (link == Link::Strand && opened_under != Link::Strand)
+    fn link(&self) -> Link {
+        self.link.borrow().1
     }
 
     /// Waits while bytes are withheld. False: the proxy has ended.
     async fn passes(&mut self) -> bool {
-        let (now, opened_under) = (*self.link.borrow(), self.opened_under);
-        if Self::withholds(now, opened_under) {
+        let opened_at = self.opened_at;
+        let withholds = |(setting, link): (u64, Link)| {
+            link == Link::Blackhole || (link == Link::Strand && opened_at < setting)
+        };
+        let now = *self.link.borrow();
+        if let Link::Delay(time) = now.1 {
+            self.damaged();
+            tokio::time::sleep(time).await;
+        }
+        if withholds(now) {
             self.damaged();
         }
-        self.link.wait_for(|link| !Self::withholds(*link, opened_under)).await.is_ok()
+        self.link.wait_for(|now| !withholds(*now)).await.is_ok()
     }
 
-    fn cuts(&self, answer: &[u8]) -> bool {
-        match *self.link.borrow() {
+    /// Whether the connection ends instead of passing an answer on, after so many bytes of them.
+    fn cuts(&self, before: usize, answer: &[u8]) -> bool {
+        match self.link() {
             Link::CutAnswers => true,
             Link::CutAnswersWith(text) => answer.windows(text.len()).any(|window| window == text.as_bytes()),
+            Link::CutAnswersAfter(bytes) => before + answer.len() > bytes,
             _ => false,
         }
     }
 }
 
 async fn connection(client: TcpStream, port: u16, wire: Wire) {
-    let mut refusing = wire.link.clone();
+    let mut ending = wire.link.clone();
     let Ok(server) = TcpStream::connect(("127.0.0.1", port)).await else { return };
+    let reset = socket2::SockRef::from(&client).try_clone().expect("socket");
     let ((from_client, to_client), (from_server, to_server)) = (client.into_split(), server.into_split());
     tokio::select! {
         () = forward(from_client, to_server, wire.clone(), false) => {}
         () = forward(from_server, to_client, wire.clone(), true) => {}
-        _ = refusing.wait_for(|link| *link == Link::Refuse) => wire.damaged(),
+        _ = ending.wait_for(|(_, link)| matches!(link, Link::Refuse | Link::Reset)) => {
+            if wire.link() == Link::Reset {
+                // Closing then sends RST instead of FIN.
+                let _ = reset.set_linger(Some(Duration::ZERO));
+            }
+            wire.damaged();
+        }
     }
 }
 
 async fn forward(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, mut wire: Wire, answers: bool) {
-    let mut bytes = [0; 16_384];
+    let (mut bytes, mut passed) = ([0; 16_384], 0);
     loop {
         let length = match from.read(&mut bytes).await {
             Ok(length) if length > 0 => length,
             _ => return,
         };
-        if answers && wire.cuts(&bytes[..length]) {
+        if answers && wire.cuts(passed, &bytes[..length]) {
             return wire.damaged();
         }
+        passed += length;
         if !wire.passes().await || to.write_all(&bytes[..length]).await.is_err() {
             return;
         }

@@ -12,18 +12,40 @@ use flashsale::{
     clock::Clock,
 };
 use serde_json::Value;
-use tokio::{io::AsyncWriteExt, net::TcpStream};
+use tokio::{io::AsyncWriteExt, net::TcpStream, sync::watch, task::JoinSet};
 
-use super::{SOON, services::Services};
+use super::{SOON, eventually, services::Services};
+use crate::distributed::outbox_len;
 
 pub(crate) const PRODUCT: &str = "limited-001";
-/// Between two attempts of one of the sixteen who try at a time.
+/// Between two attempts of one of those who try at a time.
 const PACE: Duration = Duration::from_millis(60);
+/// How many try at a time.
+const LANES: u32 = 16;
+/// Turns of one of them between two buyers who come before they are let.
+const TURNS_HELD_BACK: u32 = 80;
 /// Longer than the API ever takes to answer by itself.
 const PATIENCE: Duration = Duration::from_secs(8);
 
 pub(crate) fn now() -> i64 {
     Clock::system().now().timestamp_millis()
+}
+
+/// Everybody who buys.
+pub(crate) struct Buyers {
+    lanes: JoinSet<()>,
+}
+
+impl Buyers {
+    /// Waits until all of them are done. False: they are not, after a long time.
+    pub(crate) async fn done(&mut self, deadline: Duration) -> bool {
+        let all = async {
+            while let Some(ended) = self.lanes.join_next().await {
+                ended.expect("buyer");
+            }
+        };
+        tokio::time::timeout(deadline, all).await.is_ok()
+    }
 }
 
 /// Purchase attempts, and how many of them were answered SUCCESS with each durability.
@@ -40,12 +62,14 @@ pub(crate) struct Sale {
     apis: Arc<Mutex<Vec<String>>>,
     lines: Arc<Mutex<Vec<Line>>>,
     client: reqwest::Client,
+    released: watch::Sender<bool>,
 }
 
 impl Sale {
     pub(crate) fn new() -> Self {
         let builder = reqwest::Client::builder().timeout(PATIENCE).pool_max_idle_per_host(0);
-        Self { apis: Arc::default(), lines: Arc::default(), client: builder.build().expect("client") }
+        let client = builder.build().expect("client");
+        Self { apis: Arc::default(), lines: Arc::default(), client, released: watch::Sender::new(false) }
     }
 
     /// The API processes that buyers try from now on.
@@ -59,27 +83,48 @@ impl Sale {
         self.lines.lock().expect("lines").push(Line::Fault(fault));
     }
 
-    /// Lets `buyers` buy, each until they have a unit or are told `SOLD_OUT`, and once more. Ends when all of them are
-    /// done.
-    pub(crate) fn open(&self, buyers: u32) -> tokio::task::JoinSet<()> {
+    /// Lets `buyers` buy, each until they have a unit or are told `SOLD_OUT`, and once more. Half of them hold back until
+    /// [`Sale::release`], and come one by one before that: so there is something to sell for as long as a fault lasts.
+    pub(crate) fn open(&self, buyers: u32) -> Buyers {
         self.open_at(buyers, PACE)
     }
 
     /// At another pace.
-    pub(crate) fn open_at(&self, buyers: u32, pace: Duration) -> tokio::task::JoinSet<()> {
-        let mut lanes = tokio::task::JoinSet::new();
-        for lane in 0..16 {
+    pub(crate) fn open_at(&self, buyers: u32, pace: Duration) -> Buyers {
+        let mut lanes = JoinSet::new();
+        for lane in 0..LANES {
             let sale = self.clone();
             lanes.spawn(async move {
                 // People take their time, so that there is a middle of the sale in which things can happen.
                 let mut pace = tokio::time::interval(pace);
                 pace.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-                for number in (lane..buyers).step_by(16) {
+                for number in (lane..buyers).step_by(LANES as usize) {
+                    if number >= buyers / 2 {
+                        sale.hold_back(lane, &mut pace).await;
+                    }
                     sale.buyer(&format!("buyer-{number}"), &mut pace).await;
                 }
             });
         }
-        lanes
+        Buyers { lanes }
+    }
+
+    /// Lets everybody come who holds back.
+    pub(crate) fn release(&self) {
+        self.released.send_replace(true);
+    }
+
+    /// Meanwhile those who have come try again.
+    async fn hold_back(&self, lane: u32, pace: &mut tokio::time::Interval) {
+        for turn in 0..TURNS_HELD_BACK {
+            if *self.released.borrow() {
+                return;
+            }
+            pace.tick().await;
+            if turn % 8 == 0 {
+                self.attempt(Operation::Buy, &format!("buyer-{lane}")).await;
+            }
+        }
     }
 
     async fn buyer(&self, user: &str, pace: &mut tokio::time::Interval) {
@@ -153,6 +198,15 @@ impl Sale {
         products: &str,
         wait: u32,
     ) -> (Option<i32>, String) {
+        // A system that is wrong may never fall silent; the audit says so then.
+        let quiet = async {
+            let idle = async || {
+                let empty = outbox_len(services).await == 0 && services.depth("purchases").await == 0;
+                empty.then_some(())
+            };
+            eventually("nothing is on its way", SOON * 2, idle).await;
+        };
+        let _ = tokio::time::timeout(Duration::from_secs(wait.into()), quiet).await;
         let mut users = std::collections::BTreeSet::new();
         for line in self.lines.lock().expect("lines").iter() {
             if let Line::Attempt(Attempt { user, kind: Kind::Ok | Kind::Unknown, .. }) = line {

@@ -2,13 +2,11 @@
 
 use std::time::Duration;
 
-use tokio::task::JoinSet;
-
 use super::{
     SOON, eventually,
     http::{client, ready, try_send},
     process::Flashsale,
-    sale::Sale,
+    sale::{Buyers, Sale},
     servers::Server,
     services::Services,
 };
@@ -23,24 +21,27 @@ pub(crate) struct Stage {
     pub(crate) api: String,
     pub(crate) work: Flashsale,
     pub(crate) serve: Flashsale,
-    buyers: JoinSet<()>,
+    buyers: Buyers,
     products: tempfile::NamedTempFile,
 }
 
 impl Stage {
     /// Opens a sale, and waits until a good part is sold.
     pub(crate) async fn open(services: Services) -> Self {
-        Self::open_with(services, &[]).await
+        Self::open_with(services, &[], &[]).await
     }
 
-    /// With these variables for both processes.
-    pub(crate) async fn open_with(services: Services, more: &[(&str, &str)]) -> Self {
+    /// With these variables for each of the two processes.
+    pub(crate) async fn open_with(
+        services: Services,
+        for_work: &[(&str, &str)],
+        for_serve: &[(&str, &str)],
+    ) -> Self {
         let products = catalogue(UNITS);
         let path = products.path().to_str().expect("path").to_owned();
-        let variables =
-            [&[("FLASHSALE_PRODUCTS", path.as_str()), ("FLASHSALE_OUTBOX_SWEEP_AFTER_MS", "1000")], more]
-                .concat();
-        let (work, serve) = (services.spawn(&["work"], &variables), services.spawn(&["serve"], &variables));
+        let both = [("FLASHSALE_PRODUCTS", path.as_str()), ("FLASHSALE_OUTBOX_SWEEP_AFTER_MS", "1000")];
+        let spawn = |command, more: &[_]| services.spawn(&[command], &[&both[..], more].concat());
+        let (work, serve) = (spawn("work", for_work), spawn("serve", for_serve));
         let api = serve.api().await;
         ready(&api).await;
         ready(&work.health().await).await;
@@ -90,13 +91,9 @@ impl Stage {
 
     /// Waits for the buyers, and audits.
     pub(crate) async fn holds(mut self) {
-        let all = async {
-            while let Some(ended) = self.buyers.join_next().await {
-                ended.expect("buyer");
-            }
-        };
-        let waited = tokio::time::timeout(SOON * 2, all).await;
-        assert!(waited.is_ok(), "the buyers are not done\n{}\n---\n{}", self.serve.log(), self.work.log());
+        self.sale.release();
+        let done = self.buyers.done(SOON * 2).await;
+        assert!(done, "the buyers are not done\n{}\n---\n{}", self.serve.log(), self.work.log());
         self.sale.holds(&self.services, self.products()).await;
     }
 }
