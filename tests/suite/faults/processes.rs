@@ -45,7 +45,9 @@ const LEADER: &str = "FROM pg_locks WHERE locktype = 'advisory' AND granted AND 
 async fn lead_two_at_a_time() {
     // Messages wait in the worker's hands until the sweeper sends them again, in every round.
     let sweeping = [("FLASHSALE_OUTBOX_SWEEP_AFTER_MS", "100"), ("FLASHSALE_WORKER_LINGER_MS", "900")];
-    let frozen = [&sweeping[..], &[("FLASHSALE_CRASH", "sweeper-after-read@8:stop")]].concat();
+    // RabbitMQ would end the connection of one that is silent for two heartbeats.
+    let patient = ("FLASHSALE_BROKER_HEARTBEAT_S", "60");
+    let frozen = [&sweeping[..], &[patient, ("FLASHSALE_CRASH", "sweeper-after-read@8:stop")]].concat();
     let stage = Stage::open_with(Services::new().await, &frozen, &[]).await;
     let products = ("FLASHSALE_PRODUCTS", stage.products());
     let second = stage.services.spawn(&["work"], &[sweeping[0], sweeping[1], products]);
