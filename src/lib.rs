@@ -40,6 +40,7 @@ pub mod config;
 pub mod crash_points;
 pub mod dependency;
 mod mutants;
+pub mod open_files;
 pub mod readiness;
 pub mod request_body;
 pub mod server;

@@ -2,7 +2,7 @@
 
 mod unread;
 
-use std::{net::SocketAddr, sync::Once, time::Duration};
+use std::{net::SocketAddr, time::Duration};
 
 use actix_web::{
     App, HttpServer,
@@ -11,8 +11,8 @@ use actix_web::{
     web::ServiceConfig,
 };
 use anyhow::Context;
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
+use crate::open_files::allow_open_files;
 use crate::shutdown::REQUESTS_DEADLINE_S;
 
 /// Connections that wait in the kernel's queue while a stampede is accepted.
@@ -45,36 +45,15 @@ impl std::fmt::Debug for Listening {
     }
 }
 
-/// Lets this process have so many open connections, as far as the system allows.
-fn allow_connections(connections_max: usize) {
-    // For files, the services, and what the runtime needs.
-    let wanted = u64::try_from(connections_max).unwrap_or(u64::MAX).saturating_add(256);
-    let limit = getrlimit(Resource::Nofile);
-    if limit.current.is_none_or(|current| current >= wanted) {
-        return;
-    }
-    let raised =
-        Rlimit { current: limit.maximum.map_or(Some(wanted), |most| Some(wanted.min(most))), ..limit };
-    if let Err(error) = setrlimit(Resource::Nofile, raised) {
-        tracing::warn!(%error, "the limit of open files can't be raised");
-    }
-    if let Some(current) = raised.current.filter(|current| *current < wanted) {
-        static TOLD: Once = Once::new();
-        TOLD.call_once(|| {
-            tracing::info!(
-                "at most {current} connections at a time, by the system's limit of open files (ulimit -Hn)"
-            );
-        });
-    }
-}
-
 /// Binds and starts a server whose `name` shows in logs.
 pub fn listen(
     name: &'static str,
     options: &ServerOptions,
     routes: impl Fn(&mut ServiceConfig) + Clone + Send + 'static,
 ) -> anyhow::Result<Listening> {
-    allow_connections(options.connections_max);
+    // For files, the services, and what the runtime needs.
+    let wanted = u64::try_from(options.connections_max).unwrap_or(u64::MAX).saturating_add(256);
+    allow_open_files(wanted);
     let workers = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let server =
         HttpServer::new(move || App::new().wrap(from_fn(unread::end_with_unread)).configure(&routes))

@@ -1,15 +1,15 @@
 //! Everybody at once: a small open-loop driver beside goose, which can't do it. (A task of goose's per request, with a
 //! general HTTP client in each, would take most of the machine that the server runs on.)
 //!
-//! Every connection is open before the opening. Each request is written when it is due, whether or not earlier ones on
-//! the same connection were answered (HTTP pipelining), and its latency counts from then.
+//! Every connection is open before the opening. Each request is written when it is due, or once the one before it on its
+//! connection is answered, and its latency counts from when it was due in either case.
 
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    net::{TcpStream, tcp::OwnedReadHalf},
+    net::TcpStream,
     task::JoinSet,
 };
 
@@ -20,9 +20,10 @@ use super::{
     told::{self, Told},
 };
 use crate::audit::{Kind, Operation};
+use crate::open_files::allow_open_files;
 
-/// Connections: enough that a person's second attempt does not wait for the first on the same one.
-const CONNECTIONS_MAX: u64 = 1_000;
+/// Most connections: so many requests are under way at a time.
+const CONNECTIONS_MAX: u64 = 5_000;
 
 /// Attempts of one connection: who, and when each is due.
 type Mine = Vec<(String, Duration)>;
@@ -43,6 +44,7 @@ pub(super) async fn gather(
     let host = target.api.host_str().context("the API's URL has no host")?;
     let port = target.api.port_or_known_default().context("the API's URL has no port")?;
     let number = attempts.clamp(1, CONNECTIONS_MAX);
+    allow_open_files(number.saturating_add(512));
     let mut connections = Vec::new();
     for connection in 0..number {
         let stream = TcpStream::connect((host, port)).await;
@@ -70,46 +72,45 @@ impl Waiting {
 }
 
 async fn one(stream: TcpStream, mine: Mine, target: Target, recorder: Recorder) {
-    let (mut reader, mut writer) = stream.into_split();
     let host = target.api.authority().to_owned();
     let path = target.buy_route().path().to_owned();
-    let (sender, mut on_their_way) = tokio::sync::mpsc::unbounded_channel();
-    let began = recorder.began;
-    let writing = tokio::spawn(async move {
-        for (user, due) in mine {
-            tokio::time::sleep_until((began + due).into()).await;
-            let body = format!("{{\"userId\":\"{user}\"}}");
-            let request = format!(
-                "POST {path} HTTP/1.1\r\nHost: {host}\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
-                body.len()
-            );
-            let sent = Instant::now();
-            // Known to the reader first: the answer may be faster than we are.
-            let noted = sender.send((user, due, sent)).is_ok();
-            if !noted || writer.write_all(request.as_bytes()).await.is_err() {
-                break;
-            }
-        }
-        writer
-    });
-    let (mut unread, mut open) = (Vec::new(), true);
-    while let Some((user, due, sent)) = on_their_way.recv().await {
-        let answer = if open { answer(&mut reader, &mut unread).await } else { None };
-        open = answer.is_some();
-        let now = Instant::now();
-        let (told, kind, answer) = match answer {
+    let (mut stream, mut unread) = (Some(stream), Vec::new());
+    for (user, due) in mine {
+        tokio::time::sleep_until((recorder.began + due).into()).await;
+        let body = format!("{{\"userId\":\"{user}\"}}");
+        let head = format!("POST {path} HTTP/1.1\r\nHost: {host}\r\nContent-Type: application/json\r\n");
+        let request = format!("{head}Content-Length: {}\r\n\r\n{body}", body.len());
+        let sent = Instant::now();
+        let (told, kind, answer) = match exchange(&mut stream, &mut unread, &request).await {
             Some((status, body)) => told::of_attempt(status, &body),
             None => (Told::NoAnswer, Kind::Unknown, None),
         };
+        let now = Instant::now();
         let attempt = target.attempt(Operation::Buy, &user, (sent, now), kind, answer);
-        let since = |instant: Instant| instant.saturating_duration_since(began);
+        let since = |instant: Instant| instant.saturating_duration_since(recorder.began);
         recorder.note(Sample { due, sent: since(sent), ended: since(now), told, attempt: Some(attempt) });
     }
-    drop(writing.await);
+}
+
+/// Sends a request, and reads its answer. A connection that fails is not used again.
+async fn exchange(
+    stream: &mut Option<TcpStream>,
+    unread: &mut Vec<u8>,
+    request: &str,
+) -> Option<(u16, Vec<u8>)> {
+    let open = stream.as_mut()?;
+    let answer = match open.write_all(request.as_bytes()).await {
+        Ok(()) => answer(open, unread).await,
+        Err(_) => None,
+    };
+    if answer.is_none() {
+        *stream = None;
+    }
+    answer
 }
 
 /// The next answer on a connection. `None`: there is none, and nothing more can be expected.
-async fn answer(reader: &mut OwnedReadHalf, unread: &mut Vec<u8>) -> Option<(u16, Vec<u8>)> {
+async fn answer(reader: &mut TcpStream, unread: &mut Vec<u8>) -> Option<(u16, Vec<u8>)> {
     loop {
         if let Some((status, head, length)) = head(unread)?
             && unread.len() >= head + length

@@ -121,7 +121,6 @@ fn configuration(target: &Target, users: usize, report: Option<&str>) -> GooseCo
     configuration.no_print_metrics = true;
     configuration.no_error_summary = true;
     configuration.no_telnet = true;
-    configuration.no_websocket = true;
     configuration.report_file = report.map(str::to_owned).into_iter().collect();
     configuration
 }

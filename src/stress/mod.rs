@@ -127,7 +127,14 @@ pub async fn run(options: Options, clock: &Clock, stop: &CancellationToken) -> a
     let (recorder, misuse) = loading.await?;
 
     let mut lines = recorder.look(|record| verdict::of_load(record, &scenario.thresholds));
-    let mut doubts = if run.on_schedule { recorder.look(verdict::doubts_of_load) } else { Vec::new() };
+    let mut doubts = Vec::new();
+    if run.on_schedule {
+        let (line, doubt) = recorder.look(verdict::of_schedule);
+        lines.push(line);
+        // Everybody at once is more than can be served at once: being late is part of the question.
+        let may_be_late = matches!(scenario.buyers, Load::AtOnce { .. });
+        doubts.extend(doubt.filter(|_| !may_be_late));
+    }
     lines.extend(misuse.as_ref().map(verdict::of_misuse));
     let mut report = None;
     if let Some(before) = before {

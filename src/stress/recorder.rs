@@ -78,8 +78,8 @@ pub(super) struct Recorder {
 impl Recorder {
     /// A run that begins at `began`, possibly in the future.
     pub(super) fn new(began: Instant) -> anyhow::Result<Self> {
-        // Latencies are told apart to two digits.
-        let latencies = Histogram::new(2)?;
+        // Latencies are told apart to two digits, up to two minutes; a longer one counts as two minutes.
+        let latencies = Histogram::new_with_bounds(1, 120_000_000, 2)?;
         let record = Record {
             seconds: Vec::new(),
             told: BTreeMap::new(),

@@ -116,17 +116,18 @@ pub(super) fn of_load(record: &Record, thresholds: &Thresholds) -> Vec<Line> {
     lines
 }
 
-/// Why the load may not have been what it was to be.
-pub(super) fn doubts_of_load(record: &Record) -> Vec<String> {
-    let (ended, late) = (record.ended(), record.late);
-    if share(late, ended) > 0.05 {
-        let percent = share(late, ended) * 100.0;
-        return vec![format!(
-            "{percent:.1} % of the requests were sent more than {} ms late: this machine, or the server, can't keep the schedule",
-            LATE.as_millis()
-        )];
-    }
-    Vec::new()
+/// Whether requests were sent when they were due, and the doubt that follows if not: the load was not what it was to be.
+pub(super) fn of_schedule(record: &Record) -> (Line, Option<String>) {
+    let late = share(record.late, record.ended()) * 100.0;
+    let limit = LATE.as_millis();
+    let found = format!("{:.1} %", 100.0 - late);
+    let doubt = format!(
+        "{late:.1} % of the requests were sent more than {limit} ms late: this machine, or the server, can't keep the schedule"
+    );
+    (
+        line(format!("sent within {limit} ms of when they were due"), found, None),
+        (late > 5.0).then_some(doubt),
+    )
 }
 
 /// The line about somebody who misused the API.

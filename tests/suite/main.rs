@@ -24,5 +24,6 @@ mod reconcile;
 mod recovery;
 mod recovery_times;
 mod restock;
+mod stress;
 mod tidy;
 mod worker;
