@@ -28,5 +28,9 @@ async fn main() -> std::io::Result<()> {
     // As many threads as the product's own server, and its backlog.
     let workers = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let server = HttpServer::new(|| App::new().route("/", web::post().to(answer)));
-    server.workers(workers).backlog(8192).bind(address)?.run().await
+    let server = server.workers(workers).backlog(8192).bind(address)?;
+    for address in server.addrs() {
+        eprintln!("listening on http://{address}/");
+    }
+    server.run().await
 }

@@ -1,0 +1,90 @@
+//! The benchmark: this system against a route that does nothing, side by side in one run. Use `scripts/bench`.
+//!
+//! Loads are made by wrk and redis-benchmark. Every case is repeated, in turn with the others, and shown as the ratio to
+//! the do-nothing route of the same turn: median, least and most. Writes a table to the terminal, and into
+//! docs/PERFORMANCE.md between its two marks.
+
+#![allow(clippy::expect_used, clippy::indexing_slicing, reason = "a tool fails by panicking")]
+
+mod measure;
+mod system;
+
+use std::time::Duration;
+
+use measure::{
+    Table, admission_alone, bytes_per_buyer, delay_under_half_load, resident_mib, rows_per_second, wrk,
+};
+use system::{GONE, System, WON, example, url};
+
+fn main() {
+    let quick = std::env::args().any(|argument| argument == "--quick");
+    let (turns, time) = if quick { (2, Duration::from_secs(2)) } else { (5, Duration::from_secs(8)) };
+    let mut table = Table::default();
+    let noop = example("noop_route", &["127.0.0.1:0"]);
+    let system = System::distributed();
+    let embedded = System::embedded();
+    let (api, alone) = (system.api.clone(), embedded.api.clone());
+    let buy = |api: &str, product: &str| format!("{api}/products/{product}/buy");
+    for turn in 0..turns {
+        eprintln!("turn {} of {turns}", turn + 1);
+        let fresh = format!("t{turn}-");
+        // Everybody of the first five hundred has one, after this.
+        wrk("buy", &buy(&api, WON), Duration::from_millis(500), "same-", 500);
+        let limit = wrk("buy", &url(&noop), time, &fresh, 0);
+        table.note("(a) a route that does nothing, JSON in and out", limit, None, limit);
+        for (name, target, load) in [
+            ("(b) buy, won, durability broker", Some(0.30), wrk("buy", &buy(&api, WON), time, &fresh, 0)),
+            ("(c) buy, sold out", Some(0.75), wrk("buy", &buy(&api, GONE), time, &fresh, 0)),
+            ("(d) buy, repeated", Some(0.5), wrk("buy", &buy(&api, WON), time, "same-", 500)),
+            ("(e) status", Some(0.8), wrk("get", &format!("{api}/products/{WON}"), time, "", 0)),
+            ("(e) stock", Some(0.8), wrk("get", &format!("{api}/products/{WON}/stock"), time, "", 0)),
+            (
+                "(j) buy, won, embedded (durability database)",
+                None,
+                wrk("buy", &buy(&alone, WON), time, &fresh, 0),
+            ),
+        ] {
+            table.note(name, load, target, limit);
+        }
+        System::drained();
+    }
+    for (buyers, name) in [(1_000, "1,000"), (1_000_000, "1,000,000")] {
+        let (won, sold_out) = admission_alone(buyers, quick);
+        table.fact(
+            &format!("(f) the admission script alone, won, {name} buyers"),
+            &format!("{won:.0} a second"),
+            "",
+        );
+        table.fact(
+            &format!("(f) the admission script alone, sold out, {name} buyers"),
+            &format!("{sold_out:.0} a second"),
+            "flat from 1,000 to 1,000,000",
+        );
+    }
+    let (delay_p50, delay_p99) = delay_under_half_load(&system, table.median("(b)") / 2.0, quick);
+    table.fact(
+        "(h) from admission to the row's transaction, half load",
+        &format!("p50 {delay_p50:.0} ms, p99 {delay_p99:.0} ms"),
+        "p99 < 250 ms",
+    );
+    let connections = measure::idle_connections(&api, 1_000);
+    let mib = resident_mib(&system.serve);
+    table.fact("(i) memory of serve, with 1,000 connections", &format!("{mib:.0} MiB"), "< 64 MiB");
+    drop(connections);
+    table.fact("(i) memory of work", &format!("{:.0} MiB", resident_mib(&system.work)), "");
+    table.fact(
+        "(i) Redis, for each buyer, outbox drained",
+        &format!("{:.0} bytes", bytes_per_buyer()),
+        "≤ 200",
+    );
+    let (rows, seconds) = rows_per_second(system, quick);
+    table.fact(
+        &format!("(g) rows from a full queue ({rows} waiting)"),
+        &format!("{:.0} a second", f64::from(rows) / seconds),
+        "≥ 60,000",
+    );
+    table.show();
+    if !quick {
+        table.write("docs/PERFORMANCE.md");
+    }
+}
