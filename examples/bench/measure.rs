@@ -14,7 +14,7 @@ use redis::Commands;
 use crate::system::{PREFIX, Process, System, WON, flashsale, in_flight, redis, until};
 
 /// Connections of wrk: enough to keep two cores busy, few enough that it does not need one of its own.
-const CONNECTIONS: &str = "64";
+const CONNECTIONS: &str = "128";
 
 /// Puts a URL under load: requests per second. `buy` sends users that begin with `prefix`: fresh ones, or `repeats` of
 /// them in turn.

@@ -130,6 +130,15 @@ impl System {
         String::from_utf8_lossy(&ended.stdout).into_owned()
     }
 
+    /// Measures something while no worker takes messages, as if it had a machine of its own.
+    pub(crate) fn without_worker<T>(&mut self, measure: impl FnOnce() -> T) -> T {
+        let _ = self.work.child.kill();
+        let _ = self.work.child.wait();
+        let measured = measure();
+        self.work = flashsale(&["work"], true, Some("health listening on "));
+        measured
+    }
+
     /// Waits until nothing is on its way.
     pub(crate) fn drained() {
         until("everything is recorded", || in_flight() == 0);

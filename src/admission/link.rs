@@ -35,7 +35,17 @@ pub(super) struct Live {
 #[derive(Clone)]
 pub(super) struct Link {
     slots: Arc<[Arc<Slot>]>,
+    /// Used while none of these is connected.
+    fallback: Option<Arc<Link>>,
+    server: Arc<Server>,
     _supervisors: Arc<JoinSet<()>>,
+}
+
+/// What connections are made to, and how.
+struct Server {
+    client: Client,
+    config: AsyncConnectionConfig,
+    dependency: Dependency,
 }
 
 #[derive(Default)]
@@ -66,17 +76,26 @@ impl Use<'_> {
 impl Link {
     /// Starts `connections` supervisors, which connect in the background.
     pub(super) fn start(
-        client: &Client,
+        client: Client,
         connections: usize,
-        config: &AsyncConnectionConfig,
-        dependency: &Dependency,
+        config: AsyncConnectionConfig,
+        dependency: Dependency,
     ) -> Self {
+        Self::to(Arc::new(Server { client, config, dependency }), connections, None)
+    }
+
+    /// A connection of its own for the runtime that calls this.
+    pub(super) fn on_this_thread(&self) -> Self {
+        Self::to(self.server.clone(), 1, Some(Arc::new(self.clone())))
+    }
+
+    fn to(server: Arc<Server>, connections: usize, fallback: Option<Arc<Self>>) -> Self {
         let slots: Arc<[Arc<Slot>]> = (0..connections.max(1)).map(|_| Arc::new(Slot::default())).collect();
         let mut supervisors = JoinSet::new();
         for slot in slots.iter() {
-            supervisors.spawn(supervise(slot.clone(), client.clone(), config.clone(), dependency.clone()));
+            supervisors.spawn(supervise(slot.clone(), server.clone()));
         }
-        Self { slots, _supervisors: Arc::new(supervisors) }
+        Self { slots, fallback, server, _supervisors: Arc::new(supervisors) }
     }
 
     /// The connection of this thread, or another one while it is away. Each thread has its own, at random, so that
@@ -88,7 +107,11 @@ impl Link {
         let first = TURN.with(|turn| turn % self.slots.len());
         let (before, from) = self.slots.split_at(first);
         let connected = from.iter().chain(before).find_map(|slot| Some(Use { live: slot.live()?, slot }));
-        connected.ok_or_else(|| GateError::Unavailable("not connected".to_owned()))
+        match (connected, &self.fallback) {
+            (Some(connected), _) => Ok(connected),
+            (None, Some(fallback)) => fallback.get(),
+            (None, None) => Err(GateError::Unavailable("not connected".to_owned())),
+        }
     }
 }
 
@@ -98,10 +121,11 @@ impl Slot {
     }
 }
 
-async fn supervise(slot: Arc<Slot>, client: Client, config: AsyncConnectionConfig, dependency: Dependency) {
+async fn supervise(slot: Arc<Slot>, server: Arc<Server>) {
+    let Server { client, config, dependency } = &*server;
     let mut backoff = Backoff::default();
     for generation in 1.. {
-        match connect(&client, &config, generation).await {
+        match connect(client, config, generation).await {
             Ok(live) => {
                 set(&slot, Some(live.clone()));
                 dependency.up();

@@ -8,6 +8,7 @@ mod error;
 mod keys;
 mod link;
 mod rebuild_step;
+mod recent;
 mod redis_gate;
 mod replies;
 
@@ -18,6 +19,7 @@ pub use embedded::EmbeddedGate;
 pub use error::GateError;
 pub use keys::Keys;
 pub use rebuild_step::RebuildStep;
+pub use recent::RecentSales;
 pub use redis_gate::{RedisGate, RedisOptions};
 
 /// The decision about one attempt.
@@ -249,6 +251,15 @@ impl Gate {
         revoked: bool,
     ) -> Result<Opening, GateError> {
         on_either!(self, gate => gate.open(product, epoch, terms, next, revoked))
+    }
+
+    /// The same gate, for use by the thread that calls this.
+    #[must_use]
+    pub fn on_this_thread(&self) -> Self {
+        match self {
+            Self::Redis(gate) => Self::Redis(gate.on_this_thread()),
+            Self::Embedded(gate) => Self::Embedded(gate.clone()),
+        }
     }
 
     /// Whether an admission outlives this process, so that SUCCESS may be answered before the broker has it.

@@ -33,12 +33,14 @@ pub struct RedisOptions {
 
 /// The gate in Redis; clones share its connections.
 #[derive(Clone)]
-pub struct RedisGate(Arc<Inner>);
-
-struct Inner {
-    prefix: String,
+pub struct RedisGate {
     /// For attempts and look-ups: no check-out.
     link: Link,
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    prefix: String,
     /// For everything that is not hot.
     pool: Pool,
     scripts: Scripts,
@@ -67,7 +69,7 @@ impl RedisGate {
         let config = AsyncConnectionConfig::new()
             .set_connection_timeout(Some(options.connect_timeout))
             .set_response_timeout(Some(options.response_timeout));
-        let link = Link::start(&client, options.connections, &config, dependency);
+        let link = Link::start(client, options.connections, config.clone(), dependency.clone());
         let manager = deadpool_redis::Manager::new_with_config(options.url.expose(), config)?;
         let pool = Pool::builder(manager)
             .max_size(options.pool_size)
@@ -94,7 +96,14 @@ impl RedisGate {
             stage: Script::new(include_str!("stage.lua")),
             open: Script::new(include_str!("open.lua")),
         };
-        Ok(Self(Arc::new(Inner { prefix: options.prefix.clone(), link, pool, scripts })))
+        let shared = Arc::new(Shared { prefix: options.prefix.clone(), pool, scripts });
+        Ok(Self { link, shared })
+    }
+
+    /// The same gate, with a connection of its own that is served by the thread (more exactly, the runtime) that calls
+    /// this: an attempt from there makes no other thread wake up.
+    pub(super) fn on_this_thread(&self) -> Self {
+        Self { link: self.link.on_this_thread(), shared: self.shared.clone() }
     }
 
     fn keys(&self, product: &ProductId) -> Keys {
@@ -102,11 +111,11 @@ impl RedisGate {
     }
 
     fn keys_of(&self, product: &ProductId, epoch: u64) -> Keys {
-        Keys::new(&self.0.prefix, product, epoch)
+        Keys::new(&self.shared.prefix, product, epoch)
     }
 
     async fn pooled(&self) -> Result<Connection, GateError> {
-        Ok(self.0.pool.get().await?)
+        Ok(self.shared.pool.get().await?)
     }
 
     pub(super) async fn admit(
@@ -116,11 +125,11 @@ impl RedisGate {
         id: PurchaseId,
     ) -> Result<Admission, GateError> {
         let keys = self.keys(product);
-        let mut in_use = self.0.link.get()?;
+        let mut in_use = self.link.get()?;
         if mutant!("check-then-decrement") {
             return check_then_decrement(&keys, &mut in_use.live.connection, product, user, id).await;
         }
-        let mut script = self.0.scripts.admit.prepare_invoke();
+        let mut script = self.shared.scripts.admit.prepare_invoke();
         script.key(&keys.sale).key(&keys.free).key(&keys.buyers).key(&keys.outbox).key(&keys.dead);
         script.arg(user.as_str()).arg(id.to_string()).arg(&*in_use.live.server);
         let reply = script.invoke_async(&mut in_use.live.connection).await;
@@ -133,8 +142,8 @@ impl RedisGate {
 
     pub(super) async fn sale(&self, product: &ProductId) -> Result<SaleState, GateError> {
         let keys = self.keys(product);
-        let mut in_use = self.0.link.get()?;
-        let mut script = self.0.scripts.sale.prepare_invoke();
+        let mut in_use = self.link.get()?;
+        let mut script = self.shared.scripts.sale.prepare_invoke();
         script.key(&keys.sale).key(&keys.free).key(&keys.outbox).key(&keys.buyers).key(&keys.dead);
         script.arg(&*in_use.live.server);
         let reply = script.invoke_async(&mut in_use.live.connection).await;
@@ -143,8 +152,8 @@ impl RedisGate {
 
     pub(super) async fn find(&self, product: &ProductId, user: &UserId) -> Result<Found, GateError> {
         let keys = self.keys(product);
-        let mut in_use = self.0.link.get()?;
-        let mut script = self.0.scripts.find.prepare_invoke();
+        let mut in_use = self.link.get()?;
+        let mut script = self.shared.scripts.find.prepare_invoke();
         script.key(&keys.sale).key(&keys.buyers).key(&keys.outbox).key(&keys.dead);
         script.arg(user.as_str()).arg(&*in_use.live.server);
         let reply = script.invoke_async(&mut in_use.live.connection).await;
@@ -209,7 +218,7 @@ impl RedisGate {
         let keys = self.keys(product);
         let mut connection = self.pooled().await?;
         for entries in entries.chunks(ENTRIES_MAX) {
-            let mut script = self.0.scripts.settle.prepare_invoke();
+            let mut script = self.shared.scripts.settle.prepare_invoke();
             script.key(&keys.sale).key(&keys.outbox).key(&keys.dead).arg(epoch).arg(u8::from(dead));
             for entry in entries {
                 let id = match entry.sequence {
@@ -231,7 +240,7 @@ impl RedisGate {
     ) -> Result<(), GateError> {
         let keys = self.keys(&withdrawn.product);
         let mut connection = self.pooled().await?;
-        let mut script = self.0.scripts.withdraw.prepare_invoke();
+        let mut script = self.shared.scripts.withdraw.prepare_invoke();
         script.key(&keys.sale).key(&keys.free).key(&keys.buyers).key(&keys.outbox).key(&keys.dead);
         script.arg(withdrawn.user.as_str()).arg(withdrawn.id.to_string());
         script.arg(stands.map(winner).unwrap_or_default()).arg(u8::from(unit == WithdrawnUnit::Returns));
@@ -244,8 +253,8 @@ impl RedisGate {
         may_keep: bool,
     ) -> Result<Reassignment, GateError> {
         let keys = self.keys(&purchase.product);
-        let mut in_use = self.0.link.get()?;
-        let mut script = self.0.scripts.reassign.prepare_invoke();
+        let mut in_use = self.link.get()?;
+        let mut script = self.shared.scripts.reassign.prepare_invoke();
         script.key(&keys.sale).key(&keys.free).key(&keys.buyers).key(&keys.outbox);
         script.arg(purchase.user.as_str()).arg(purchase.id.to_string()).arg(purchase.unit);
         script.arg(u8::from(!may_keep)).arg(&*in_use.live.server);
@@ -257,7 +266,7 @@ impl RedisGate {
     pub(super) async fn adopt(&self, owner: &Purchase) -> Result<(), GateError> {
         let keys = self.keys(&owner.product);
         let mut connection = self.pooled().await?;
-        let mut script = self.0.scripts.adopt.prepare_invoke();
+        let mut script = self.shared.scripts.adopt.prepare_invoke();
         script.key(&keys.sale).key(&keys.free).key(&keys.buyers);
         Ok(script.arg(owner.user.as_str()).arg(winner(owner)).invoke_async(&mut connection).await?)
     }
@@ -265,7 +274,7 @@ impl RedisGate {
     pub(super) async fn send_again(&self, purchase: &Purchase) -> Result<bool, GateError> {
         let keys = self.keys(&purchase.product);
         let mut connection = self.pooled().await?;
-        let mut script = self.0.scripts.resend.prepare_invoke();
+        let mut script = self.shared.scripts.resend.prepare_invoke();
         script.key(&keys.sale).key(&keys.buyers).key(&keys.outbox);
         script.arg(purchase.user.as_str()).arg(purchase.id.to_string());
         Ok(script.invoke_async(&mut connection).await?)
@@ -278,7 +287,7 @@ impl RedisGate {
         terms: &Terms,
     ) -> Result<bool, GateError> {
         let mut connection = self.pooled().await?;
-        let mut script = self.0.scripts.configure.prepare_invoke();
+        let mut script = self.shared.scripts.configure.prepare_invoke();
         script.key(self.keys(product).sale).arg(epoch).arg(terms.total_stock);
         script.arg(millis(terms.opens_at)).arg(millis(terms.closes_at)).arg(u8::from(terms.paused));
         Ok(script.invoke_async(&mut connection).await?)
@@ -287,7 +296,7 @@ impl RedisGate {
     pub(super) async fn fence(&self, product: &ProductId, epoch: u64) -> Result<Fence, GateError> {
         let keys = self.keys(product);
         let mut connection = self.pooled().await?;
-        let mut script = self.0.scripts.fence.prepare_invoke();
+        let mut script = self.shared.scripts.fence.prepare_invoke();
         script.key(keys.sale).key(keys.outbox).key(keys.dead).arg(epoch);
         Ok(match script.invoke_async(&mut connection).await? {
             0 => Fence::Stopped,
@@ -302,7 +311,7 @@ impl RedisGate {
         step: RebuildStep,
     ) -> Result<(), GateError> {
         let mut connection = self.pooled().await?;
-        let mut script = self.0.scripts.progress.prepare_invoke();
+        let mut script = self.shared.scripts.progress.prepare_invoke();
         script.key(self.keys(product).sale).arg(epoch).arg(step.number());
         Ok(script.invoke_async(&mut connection).await?)
     }
@@ -323,7 +332,7 @@ impl RedisGate {
     ) -> Result<(), GateError> {
         let keys = self.keys_of(product, epoch);
         let mut connection = self.pooled().await?;
-        let mut script = self.0.scripts.stage.prepare_invoke();
+        let mut script = self.shared.scripts.stage.prepare_invoke();
         script.key(&keys.staged_free).key(&keys.staged_buyers).arg(free.len()).arg(free);
         for purchase in purchases {
             script.arg(purchase.user.as_str()).arg(winner(purchase));
@@ -340,9 +349,9 @@ impl RedisGate {
         revoked: bool,
     ) -> Result<Opening, GateError> {
         let keys = self.keys_of(product, epoch);
-        let server = self.0.link.get()?.live.server;
+        let server = self.link.get()?.live.server;
         let mut connection = self.pooled().await?;
-        let mut script = self.0.scripts.open.prepare_invoke();
+        let mut script = self.shared.scripts.open.prepare_invoke();
         script.key(&keys.sale).key(&keys.free).key(&keys.buyers).key(&keys.outbox);
         script.key(&keys.staged_free).key(&keys.staged_buyers).key(&keys.dead);
         script.arg(epoch).arg(terms.total_stock).arg(next);
@@ -360,7 +369,7 @@ impl RedisGate {
 
 impl std::fmt::Debug for RedisGate {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(out, "RedisGate({})", self.0.prefix)
+        write!(out, "RedisGate({})", self.shared.prefix)
     }
 }
 

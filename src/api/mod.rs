@@ -21,7 +21,7 @@ pub use problem::Problem;
 
 use crate::{checkout::Checkout, domain::Catalogue};
 
-/// What the handlers use; one for all threads.
+/// What the handlers use; one for each thread of the server.
 #[derive(Clone, Debug)]
 pub struct Api {
     /// Sells.

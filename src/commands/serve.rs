@@ -9,6 +9,7 @@ use super::{
     Overrides,
     stores::{self, Connected},
 };
+use crate::admission::RecentSales;
 use crate::api::{self, Api};
 use crate::checkout::Checkout;
 use crate::clock::Clock;
@@ -62,6 +63,7 @@ impl Serve {
             gate: connected.stores.gate.clone(),
             publisher,
             ledger: connected.stores.ledger.clone(),
+            recent: RecentSales::default(),
             turns: stores::turns(&settings),
             confirm_timeout: settings.broker.confirm_timeout,
             confirm_counts_for: stores::confirm_counts_for(&settings),
@@ -101,18 +103,18 @@ fn listen_api(settings: &Settings, connected: &Connected, checkout: &Checkout) -
         connections_max: settings.api.connections_max,
         head_timeout: settings.api.head_timeout,
     };
-    let api = Data::new(Api {
-        checkout: checkout.clone(),
-        catalogue: settings.catalogue.clone(),
-        body_timeout: settings.api.body_timeout,
-    });
+    let (checkout, catalogue) = (checkout.clone(), settings.catalogue.clone());
+    let body_timeout = settings.api.body_timeout;
     let readiness = Data::new(connected.readiness(&settings.catalogue, false));
     let audited = settings.api.audit_route.then(|| Data::new(connected.sources()));
     listen("API", &options, move |config| {
         if let Some(sources) = &audited {
             config.app_data(sources.clone()).configure(api::audit_routes);
         }
-        config.app_data(api.clone()).app_data(readiness.clone()).configure(api::routes);
+        // Once for each thread of the server.
+        let (checkout, catalogue) = (checkout.on_this_thread(), catalogue.clone());
+        let api = Data::new(Api { checkout, catalogue, body_timeout });
+        config.app_data(api).app_data(readiness.clone()).configure(api::routes);
     })
 }
 

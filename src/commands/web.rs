@@ -10,6 +10,7 @@ use super::{
     serve::run_servers,
     stores::{self, Connected},
 };
+use crate::admission::RecentSales;
 use crate::api;
 use crate::checkout::Checkout;
 use crate::clock::Clock;
@@ -48,6 +49,7 @@ impl Web {
             gate: connected.stores.gate.clone(),
             publisher,
             ledger: connected.stores.ledger.clone(),
+            recent: RecentSales::default(),
             turns: stores::turns(&settings),
             confirm_timeout: settings.broker.confirm_timeout,
             confirm_counts_for: stores::confirm_counts_for(&settings),

@@ -86,8 +86,12 @@ impl System<'_> {
     }
 
     async fn wipe_redis(&self, time: Duration) -> bool {
-        let had = self.direct.keys().await.len();
-        kill(&self.ground.redis, time, |redis| redis.wipe()).await && had > 0
+        // There must be something to lose.
+        eventually("Redis holds the sale", SOON, async || {
+            (!self.direct.keys().await.is_empty()).then_some(())
+        })
+        .await;
+        kill(&self.ground.redis, time, |redis| redis.wipe()).await
     }
 
     async fn roll_redis_back(&self, time: Duration) -> bool {
