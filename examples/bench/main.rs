@@ -23,55 +23,59 @@ fn main() {
     let noop = example("noop_route", &["127.0.0.1:0"]);
     let mut system = System::distributed();
     let embedded = System::embedded();
-    let (api, alone) = (system.api.clone(), embedded.api.clone());
-    let buy = |api: &str, product: &str| format!("{api}/products/{product}/buy");
     for turn in 0..turns {
         eprintln!("turn {} of {turns}", turn + 1);
-        let fresh = format!("t{turn}-");
-        // Everybody of the first five hundred has one, after this.
-        wrk("buy", &buy(&api, WON), Duration::from_millis(500), "same-", 500);
-        let limit = wrk("buy", &url(&noop), time, &fresh, 0);
+        let limit = wrk("buy", &url(&noop), time, "anybody-", 0);
         table.note("(a) a route that does nothing, JSON in and out", limit, None, limit);
-        for (name, target, load) in [
-            (
-                "(b) buy, won, durability broker, while the rows are written on the same machine",
-                None,
-                wrk("buy", &buy(&api, WON), time, &fresh, 0),
-            ),
-            ("(c) buy, sold out", Some(0.75), wrk("buy", &buy(&api, GONE), time, &fresh, 0)),
-            ("(d) buy, repeated", Some(0.5), wrk("buy", &buy(&api, WON), time, "same-", 500)),
-            ("(e) status", Some(0.8), wrk("get", &format!("{api}/products/{WON}"), time, "", 0)),
-            ("(e) stock", Some(0.8), wrk("get", &format!("{api}/products/{WON}/stock"), time, "", 0)),
-            (
-                "(j) buy, won, embedded (durability database)",
-                None,
-                wrk("buy", &buy(&alone, WON), time, &fresh, 0),
-            ),
-        ] {
-            table.note(name, load, target, limit);
-        }
-        System::drained();
-        let name = "(b) buy, won, durability broker, rows written later";
-        let later = format!("l{turn}-");
-        table.note(
-            name,
-            system.without_worker(|| wrk("buy", &buy(&api, WON), time, &later, 0)),
-            Some(0.30),
-            limit,
-        );
-        System::drained();
+        one_turn(&mut table, &mut system, &embedded, Turn { number: turn, time, limit });
     }
+    facts(&mut table, system, quick);
+    table.show();
+    if !quick {
+        table.write("docs/PERFORMANCE.md");
+    }
+}
+
+/// A turn, and what the do-nothing route reached in it.
+#[derive(Clone, Copy)]
+struct Turn {
+    number: u32,
+    time: Duration,
+    limit: f64,
+}
+
+fn one_turn(table: &mut Table, system: &mut System, embedded: &System, turn: Turn) {
+    let Turn { number, time, limit } = turn;
+    let (api, alone) = (system.api.clone(), &embedded.api);
+    let buy = |api: &str, product: &str| format!("{api}/products/{product}/buy");
+    let fresh = format!("t{number}-");
+    // Everybody of the first five hundred has one, after this.
+    wrk("buy", &buy(&api, WON), Duration::from_millis(500), "same-", 500);
+    let meanwhile = "(b) buy, won, durability broker, while the rows are written on the same machine";
+    table.note(meanwhile, wrk("buy", &buy(&api, WON), time, &fresh, 0), None, limit);
+    for (name, target, load) in [
+        ("(c) buy, sold out", Some(0.75), wrk("buy", &buy(&api, GONE), time, &fresh, 0)),
+        ("(d) buy, repeated", Some(0.5), wrk("buy", &buy(&api, WON), time, "same-", 500)),
+        ("(e) status", Some(0.8), wrk("get", &format!("{api}/products/{WON}"), time, "", 0)),
+        ("(e) stock", Some(0.8), wrk("get", &format!("{api}/products/{WON}/stock"), time, "", 0)),
+        ("(j) buy, won, embedded (durability database)", None, wrk("buy", &buy(alone, WON), time, &fresh, 0)),
+    ] {
+        table.note(name, load, target, limit);
+    }
+    System::drained();
+    let later = format!("l{number}-");
+    let won = system.without_worker(|| wrk("buy", &buy(&api, WON), time, &later, 0));
+    table.note("(b) buy, won, durability broker, rows written later", won, Some(0.30), limit);
+    System::drained();
+}
+
+fn facts(table: &mut Table, system: System, quick: bool) {
     for (buyers, name) in [(1_000, "1,000"), (1_000_000, "1,000,000")] {
         let (won, sold_out) = admission_alone(buyers, quick);
         table.fact(
-            &format!("(f) the admission script alone, won, {name} buyers"),
-            &format!("{won:.0} a second"),
-            "",
-        );
-        table.fact(
-            &format!("(f) the admission script alone, sold out, {name} buyers"),
-            &format!("{sold_out:.0} a second"),
-            "flat from 1,000 to 1,000,000",
+            &format!("(f) the admission script alone, {name} buyers"),
+            &format!("won {won:.0}, sold out {sold_out:.0} a second"),
+            "flat",
         );
     }
     let load = table.median("(b) buy, won, durability broker, while") / 2.0;
@@ -81,7 +85,7 @@ fn main() {
         &format!("p50 {delay_p50:.0} ms, p99 {delay_p99:.0} ms"),
         "p99 < 250 ms",
     );
-    let connections = measure::idle_connections(&api, 1_000);
+    let connections = measure::idle_connections(&system.api, 1_000);
     let mib = resident_mib(&system.serve);
     table.fact("(i) memory of serve, with 1,000 connections", &format!("{mib:.0} MiB"), "< 64 MiB");
     drop(connections);
@@ -97,8 +101,4 @@ fn main() {
         &format!("{:.0} a second", f64::from(rows) / seconds),
         "≥ 60,000",
     );
-    table.show();
-    if !quick {
-        table.write("docs/PERFORMANCE.md");
-    }
 }
