@@ -27,7 +27,9 @@ fn main() {
         eprintln!("turn {} of {turns}", turn + 1);
         let limit = wrk("buy", &url(&noop), time, "anybody-", 0);
         table.note("(a) a route that does nothing, JSON in and out", limit, None, limit);
-        one_turn(&mut table, &mut system, &embedded, Turn { number: turn, time, limit });
+        let limit_get = wrk("get", &url(&noop), time, "", 0);
+        table.note("(a) the same for a GET", limit_get, None, limit_get);
+        one_turn(&mut table, &mut system, &embedded, Turn { number: turn, time, limit, limit_get });
     }
     facts(&mut table, system, quick);
     table.show();
@@ -42,10 +44,12 @@ struct Turn {
     number: u32,
     time: Duration,
     limit: f64,
+    /// The same for a GET.
+    limit_get: f64,
 }
 
 fn one_turn(table: &mut Table, system: &mut System, embedded: &System, turn: Turn) {
-    let Turn { number, time, limit } = turn;
+    let Turn { number, time, limit, limit_get } = turn;
     let (api, alone) = (system.api.clone(), &embedded.api);
     let buy = |api: &str, product: &str| format!("{api}/products/{product}/buy");
     let fresh = format!("t{number}-");
@@ -56,11 +60,14 @@ fn one_turn(table: &mut Table, system: &mut System, embedded: &System, turn: Tur
     for (name, target, load) in [
         ("(c) buy, sold out", Some(0.75), wrk("buy", &buy(&api, GONE), time, &fresh, 0)),
         ("(d) buy, repeated", Some(0.5), wrk("buy", &buy(&api, WON), time, "same-", 500)),
-        ("(e) status", Some(0.8), wrk("get", &format!("{api}/products/{WON}"), time, "", 0)),
-        ("(e) stock", Some(0.8), wrk("get", &format!("{api}/products/{WON}/stock"), time, "", 0)),
         ("(j) buy, won, embedded (durability database)", None, wrk("buy", &buy(alone, WON), time, &fresh, 0)),
     ] {
         table.note(name, load, target, limit);
+    }
+    for (name, path) in
+        [("(e) status", format!("products/{WON}")), ("(e) stock", format!("products/{WON}/stock"))]
+    {
+        table.note(name, wrk("get", &format!("{api}/{path}"), time, "", 0), Some(0.8), limit_get);
     }
     System::drained();
     let later = format!("l{number}-");
@@ -78,6 +85,10 @@ fn facts(table: &mut Table, system: System, quick: bool) {
             "flat",
         );
     }
+    let connections = measure::idle_connections(&system.api, 1_000);
+    let mib = resident_mib(&system.serve);
+    table.fact("(i) memory of serve, with 1,000 connections", &format!("{mib:.0} MiB"), "< 64 MiB");
+    drop(connections);
     let load = table.median("(b) buy, won, durability broker, while") / 2.0;
     let (delay_p50, delay_p99) = delay_under_half_load(&system, load, quick);
     table.fact(
@@ -85,10 +96,6 @@ fn facts(table: &mut Table, system: System, quick: bool) {
         &format!("p50 {delay_p50:.0} ms, p99 {delay_p99:.0} ms"),
         "p99 < 250 ms",
     );
-    let connections = measure::idle_connections(&system.api, 1_000);
-    let mib = resident_mib(&system.serve);
-    table.fact("(i) memory of serve, with 1,000 connections", &format!("{mib:.0} MiB"), "< 64 MiB");
-    drop(connections);
     table.fact("(i) memory of work", &format!("{:.0} MiB", resident_mib(&system.work)), "");
     table.fact(
         "(i) Redis, for each buyer, outbox drained",

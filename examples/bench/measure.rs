@@ -98,6 +98,7 @@ pub(crate) fn admission_alone(buyers: u32, quick: bool) -> (f64, f64) {
     };
     let won = run("u__rand_int__");
     let next: u32 = redis.hget(&sale, "next").expect("next");
+    assert!(next > buyers, "nobody won: the script refused");
     redis.hset::<_, _, _, ()>(&sale, "total", next).expect("total");
     let sold_out = run("v__rand_int__");
     let keys = ["sale", "free", "buyers", "outbox", "dead"].map(key);
@@ -241,7 +242,7 @@ impl Table {
 
     fn markdown(&self) -> String {
         let mut text = String::from(
-            "| | a second, median | ratio to (a): median | least | most | target |\n|---|---|---|---|---|---|\n",
+            "| | a second, median | ratio to its (a): median | least | most | target |\n|---|---|---|---|---|---|\n",
         );
         for (name, (target, values)) in &self.cases {
             let rate = spread(values.iter().map(|(rate, _)| *rate).collect())[0];

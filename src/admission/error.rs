@@ -27,6 +27,15 @@ pub enum GateError {
 }
 
 impl GateError {
+    /// For somebody else who wanted to look at the same moment. A look has no effect.
+    pub(super) fn of_the_same_moment(&self) -> Self {
+        match self {
+            Self::NotReady => Self::NotReady,
+            Self::Rebuilding(step) => Self::Rebuilding(*step),
+            other => Self::Unavailable(other.to_string()),
+        }
+    }
+
     /// Whether the operation may have taken effect.
     pub fn is_unknown(&self) -> bool {
         matches!(self, Self::Unknown(_) | Self::Malformed(_))

@@ -7,9 +7,9 @@
 use std::{
     sync::{
         Arc, PoisonError, RwLock,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicU64, AtomicUsize, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use redis::{AsyncConnectionConfig, Client, RedisError, RedisResult, aio::MultiplexedConnection};
@@ -43,6 +43,8 @@ pub(super) struct Link {
 
 /// What connections are made to, and how.
 struct Server {
+    /// Connections that work, of all threads: it is away when there is none.
+    live: AtomicUsize,
     client: Client,
     config: AsyncConnectionConfig,
     dependency: Dependency,
@@ -81,7 +83,8 @@ impl Link {
         config: AsyncConnectionConfig,
         dependency: Dependency,
     ) -> Self {
-        Self::to(Arc::new(Server { client, config, dependency }), connections, None)
+        let live = AtomicUsize::new(0);
+        Self::to(Arc::new(Server { live, client, config, dependency }), connections, None)
     }
 
     /// A connection of its own for the runtime that calls this.
@@ -122,19 +125,27 @@ impl Slot {
 }
 
 async fn supervise(slot: Arc<Slot>, server: Arc<Server>) {
-    let Server { client, config, dependency } = &*server;
+    let Server { live: working, client, config, dependency } = &*server;
     let mut backoff = Backoff::default();
     for generation in 1.. {
         match connect(client, config, generation).await {
             Ok(live) => {
+                let connected = Instant::now();
                 set(&slot, Some(live.clone()));
+                working.fetch_add(1, Ordering::Relaxed);
                 dependency.up();
-                backoff.reset();
-                let error = watch(&slot, live).await;
+                let (error, lasted) = (watch(&slot, live).await, connected.elapsed());
                 set(&slot, None);
-                dependency.down(error);
+                // One that breaks at once is no success.
+                if lasted > WATCH_INTERVAL {
+                    backoff.reset();
+                }
+                if working.fetch_sub(1, Ordering::Relaxed) == 1 {
+                    dependency.down(error);
+                }
             }
-            Err(error) => dependency.down(error),
+            Err(error) if working.load(Ordering::Relaxed) == 0 => dependency.down(error),
+            Err(error) => tracing::debug!(%error, "one of several connections to Redis is not there"),
         }
         backoff.wait().await;
     }

@@ -92,8 +92,7 @@ impl Stress {
             printable && users_prefix.len() <= 100,
             "--users-prefix must be at most 100 printable ASCII characters without spaces, quotes and backslashes"
         );
-        let command = std::env::args().collect::<Vec<_>>().join(" ");
-        let command = command.rsplit_once('/').map_or(command.clone(), |(_, name)| name.to_owned());
+        let command = command_line(std::env::args());
         let options = Options {
             scenario: Scenario::of(self.scenario, self.scale, self.duration_scale, self.attempts),
             api: self.api,
@@ -109,5 +108,31 @@ impl Stress {
         let verdict = run(options, &clock, &stop).await.context("stress")?;
         print!("{verdict}");
         Ok(verdict.result)
+    }
+}
+
+/// A command line as a shell takes it, without the folder of the program.
+fn command_line(words: impl IntoIterator<Item = String>) -> String {
+    let plain = |word: &str| {
+        !word.is_empty()
+            && word.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_./:=,@%+".contains(&byte))
+    };
+    let quoted =
+        |word: &str| if plain(word) { word.to_owned() } else { format!("'{}'", word.replace('\'', "'\\''")) };
+    let mut words = words.into_iter();
+    let program = words.next().unwrap_or_default();
+    let name = program.rsplit('/').next().unwrap_or_default().to_owned();
+    std::iter::once(name).chain(words.map(|word| quoted(&word))).collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_in_a_report_can_be_run_again() {
+        let words = ["/opt/bin/flashsale", "stress", "--api", "http://h:1", "--report", "a b/r's.html"];
+        let line = command_line(words.map(str::to_owned));
+        assert_eq!(line, r"flashsale stress --api http://h:1 --report 'a b/r'\''s.html'");
     }
 }

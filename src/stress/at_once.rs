@@ -12,6 +12,7 @@ use tokio::{
     net::TcpStream,
     task::JoinSet,
 };
+use tokio_util::sync::CancellationToken;
 
 use super::{
     arrivals::person,
@@ -48,9 +49,17 @@ pub(super) async fn gather(
     let mut connections = Vec::new();
     for connection in 0..number {
         let stream = TcpStream::connect((host, port)).await;
-        let stream =
+        let mut stream =
             stream.with_context(|| format!("connection {connection} of {number} to {host}:{port}"))?;
         stream.set_nodelay(true)?;
+        // A server gives up a connection that never asks for anything; one that has asked may wait for a minute.
+        let hello = format!("GET /healthz HTTP/1.1\r\nHost: {host}:{port}\r\n\r\n");
+        stream.write_all(hello.as_bytes()).await?;
+        let welcome = answer(&mut stream, &mut Vec::new()).await;
+        anyhow::ensure!(
+            welcome.is_some(),
+            "connection {connection} of {number} to {host}:{port} is not answered"
+        );
         let mine = (connection..attempts).step_by(usize::try_from(number)?);
         #[expect(clippy::cast_precision_loss, reason = "far fewer than 2^52")]
         let due = |attempt: u64| within.mul_f64(attempt as f64 / attempts as f64);
@@ -62,21 +71,29 @@ pub(super) async fn gather(
 
 impl Waiting {
     /// Sends everything on schedule, and waits for all answers.
-    pub(super) async fn go(self, target: &Target, recorder: &Recorder) {
+    pub(super) async fn go(self, target: &Target, recorder: &Recorder, stop: &CancellationToken) {
         let mut running = JoinSet::new();
         for (stream, mine) in self.connections {
-            running.spawn(one(stream, mine, target.clone(), recorder.clone()));
+            running.spawn(one(stream, mine, target.clone(), recorder.clone(), stop.clone()));
         }
         running.join_all().await;
     }
 }
 
-async fn one(stream: TcpStream, mine: Mine, target: Target, recorder: Recorder) {
+async fn one(stream: TcpStream, mine: Mine, target: Target, recorder: Recorder, stop: CancellationToken) {
     let host = target.api.authority().to_owned();
     let path = target.buy_route().path().to_owned();
     let (mut stream, mut unread) = (Some(stream), Vec::new());
     for (user, due) in mine {
-        tokio::time::sleep_until((recorder.began + due).into()).await;
+        if stream.is_none() {
+            let port = target.api.port_or_known_default().unwrap_or(80);
+            stream = TcpStream::connect((target.api.host_str().unwrap_or_default(), port)).await.ok();
+            unread.clear();
+        }
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep_until((recorder.began + due).into()) => {}
+        }
         let body = format!("{{\"userId\":\"{user}\"}}");
         let head = format!("POST {path} HTTP/1.1\r\nHost: {host}\r\nContent-Type: application/json\r\n");
         let request = format!("{head}Content-Length: {}\r\n\r\n{body}", body.len());

@@ -18,6 +18,8 @@ use goose::{
     goose::{GooseUser, Scenario as GooseScenario, Transaction, TransactionResult},
 };
 
+use tokio_util::sync::CancellationToken;
+
 use super::{
     arrivals::{Arrival, Arrivals, person},
     recorder::{Recorder, Sample},
@@ -50,8 +52,9 @@ pub(super) enum Errand {
     Click {
         /// Longest pause.
         pause_max: Duration,
-        /// Until when.
+        /// Until when, or until it is stopped.
         until: Instant,
+        stop: CancellationToken,
     },
     /// They look, as they arrive.
     Look {
@@ -138,11 +141,11 @@ impl Hands {
                     }
                 }
             }
-            Errand::Click { pause_max, until } => {
+            Errand::Click { pause_max, until, stop } => {
                 let mine = user.weighted_users_index as u64 * 1_000_000;
                 tokio::time::sleep_until(self.recorder.began.into()).await;
                 for click in 0.. {
-                    if Instant::now() >= *until {
+                    if Instant::now() >= *until || stop.is_cancelled() {
                         break;
                     }
                     let name = self.target.user(mine + person(click, 10));
@@ -220,10 +223,9 @@ impl Hands {
         let looking = async {
             let answer = user.client.get(url).send().await?;
             let status = answer.status().as_u16();
-            answer.bytes().await?;
-            Ok::<_, reqwest::Error>(status)
+            Ok::<_, reqwest::Error>((status, answer.bytes().await?))
         };
-        let told = looking.await.map_or(Told::NoAnswer, told::of_look);
+        let told = looking.await.map_or(Told::NoAnswer, |(status, body)| told::of_look(name, status, &body));
         let ended = self.recorder.elapsed();
         self.recorder.note(Sample { due: arrival.due, sent, ended, told, attempt: None });
         report(user, "GET", name, ended.saturating_sub(arrival.due), told).await

@@ -33,8 +33,10 @@ pub(super) struct Misuse {
     pub(super) server_errors: u64,
     /// Those that were answered with anything else.
     pub(super) accepted: u64,
-    /// Those that got no answer, and whose connection stayed open.
+    /// Those that got no answer, and whose connection stayed open, or could not be made.
     pub(super) unanswered: u64,
+    /// Slow senders that the server got rid of, of how many.
+    pub(super) slow_ended: (u64, u64),
 }
 
 /// Misuses the API until `stop`.
@@ -57,7 +59,10 @@ pub(super) async fn misuse(target: Target, stop: CancellationToken) -> anyhow::R
         all.accepted += one.accepted;
         all.unanswered += one.unanswered;
     }
-    slow.join_all().await;
+    for (ended, tried) in slow.join_all().await {
+        all.slow_ended.0 += ended;
+        all.slow_ended.1 += tried;
+    }
     Ok(all)
 }
 
@@ -70,20 +75,20 @@ async fn misuse_lane(address: (String, u16), target: Target, lane: usize, stop: 
         }
         found.requests += 1;
         match tokio::time::timeout(PATIENCE, answer(&address, request)).await {
-            Ok(answer) if answer.is_empty() || answer.starts_with(b"HTTP/1.1 4") => found.refused += 1,
-            Ok(answer) if answer.starts_with(b"HTTP/1.1 5") => found.server_errors += 1,
-            Ok(_) => found.accepted += 1,
-            Err(_) => found.unanswered += 1,
+            Ok(Some(answer)) if answer.is_empty() || answer.starts_with(b"HTTP/1.1 4") => found.refused += 1,
+            Ok(Some(answer)) if answer.starts_with(b"HTTP/1.1 5") => found.server_errors += 1,
+            Ok(Some(_)) => found.accepted += 1,
+            Ok(None) | Err(_) => found.unanswered += 1,
         }
         tokio::time::sleep(PAUSE).await;
     }
     found
 }
 
-/// The beginning of the answer; nothing, if the connection was closed without one.
-async fn answer(address: &(String, u16), request: &[u8]) -> Vec<u8> {
-    let asking = async {
-        let mut stream = TcpStream::connect((address.0.as_str(), address.1)).await?;
+/// The beginning of the answer; empty, if the connection was closed without one. `None`: nobody is there.
+async fn answer(address: &(String, u16), request: &[u8]) -> Option<Vec<u8>> {
+    let mut stream = TcpStream::connect((address.0.as_str(), address.1)).await.ok()?;
+    let exchange = async {
         // The server may close before it has read all of it.
         let _ = stream.write_all(request).await;
         let mut answer = vec![0; 1024];
@@ -91,23 +96,39 @@ async fn answer(address: &(String, u16), request: &[u8]) -> Vec<u8> {
         answer.truncate(length);
         Ok::<_, std::io::Error>(answer)
     };
-    asking.await.unwrap_or_default()
+    Some(exchange.await.unwrap_or_default())
 }
 
-async fn send_slowly(address: (String, u16), stop: CancellationToken) {
+/// Sends a request byte by byte, again and again. How many connections the server has ended, of those that had their time.
+async fn send_slowly(address: (String, u16), stop: CancellationToken) -> (u64, u64) {
     let request = b"POST /sale/buy HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 1000\r\n\r\n{\"userId\":";
+    let (mut ended, mut tried) = (0, 0);
     while !stop.is_cancelled() {
-        let Ok(mut stream) = TcpStream::connect((address.0.as_str(), address.1)).await else { return };
-        for byte in request {
-            tokio::select! {
-                () = stop.cancelled() => return,
-                () = tokio::time::sleep(BETWEEN_BYTES) => {}
+        let Ok(stream) = TcpStream::connect((address.0.as_str(), address.1)).await else { break };
+        let (mut reader, mut writer) = stream.into_split();
+        let sending = async {
+            for byte in request.iter().cycle() {
+                tokio::time::sleep(BETWEEN_BYTES).await;
+                if writer.write_all(&[*byte]).await.is_err() {
+                    return;
+                }
             }
-            if stream.write_all(&[*byte]).await.is_err() {
-                break;
+        };
+        let mut rest = Vec::new();
+        tokio::select! {
+            () = stop.cancelled() => break,
+            () = sending => {}
+            // The server says something, or nothing, and closes.
+            _ = reader.read_to_end(&mut rest) => {}
+            () = tokio::time::sleep(PATIENCE) => {
+                tried += 1;
+                continue;
             }
         }
+        tried += 1;
+        ended += 1;
     }
+    (ended, tried)
 }
 
 /// Requests of which none is a purchase attempt.

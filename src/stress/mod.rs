@@ -53,6 +53,17 @@ const QUESTIONS_AT_A_TIME: usize = 32;
 const NO_AUDIT: &str =
     "nothing was audited: the API has no audit route for us; start it with `flashsale serve --audit-route`";
 
+/// How long before an opening the connections of those who wait for it are made.
+const GATHER_BEFORE: Duration = Duration::from_secs(10);
+
+/// Goose takes SIGINT over for itself, unless there is a handler already.
+fn take_over_interrupts(stop: &CancellationToken) {
+    let stop = stop.clone();
+    if let Err(error) = ctrlc::set_handler(move || stop.cancel()) {
+        tracing::debug!(%error, "SIGINT is handled already");
+    }
+}
+
 /// What to run, and against whom.
 #[derive(Debug)]
 pub struct Options {
@@ -107,6 +118,17 @@ pub async fn run(options: Options, clock: &Clock, stop: &CancellationToken) -> a
     let Options { scenario, api, web, product, users_prefix, .. } = &options;
     let (target, sale) =
         Target::find(api.clone(), web.clone(), product.as_deref(), users_prefix.clone(), clock.now()).await?;
+    let opens = sale.status == "UPCOMING" && sale.start_at.is_some();
+    anyhow::ensure!(
+        sale.status == "ACTIVE" || opens,
+        "the sale is {}: nothing can be bought; take one that is open, or about to open",
+        sale.status
+    );
+    anyhow::ensure!(
+        sale.status == "ACTIVE" || (sale.status == "UPCOMING" && sale.start_at.is_some()),
+        "the sale is {}: nothing can be bought; take one that is open, or about to open",
+        sale.status
+    );
     let audited = target.counts().await?.is_some();
     let before = if audited { Some(target.evidence().await?) } else { None };
     eprintln!("{}: {}", scenario.name.as_str(), scenario.question);
@@ -127,7 +149,7 @@ pub async fn run(options: Options, clock: &Clock, stop: &CancellationToken) -> a
     let (recorder, misuse) = loading.await?;
 
     let mut lines = recorder.look(|record| verdict::of_load(record, &scenario.thresholds));
-    let mut doubts = Vec::new();
+    let mut doubts = recorder.look(verdict::doubts_of_answers);
     if run.on_schedule {
         let (line, doubt) = recorder.look(verdict::of_schedule);
         lines.push(line);
@@ -135,17 +157,18 @@ pub async fn run(options: Options, clock: &Clock, stop: &CancellationToken) -> a
         let may_be_late = matches!(scenario.buyers, Load::AtOnce { .. });
         doubts.extend(doubt.filter(|_| !may_be_late));
     }
-    lines.extend(misuse.as_ref().map(verdict::of_misuse));
+    lines.extend(misuse.iter().flat_map(verdict::of_misuse));
     let mut report = None;
-    if let Some(before) = before {
-        let (of_stores, audited) = audit(&target, &recorder, before, &mut doubts).await?;
-        lines.extend(of_stores);
-        report = Some(audited);
-    } else {
-        doubts.push(NO_AUDIT.to_owned());
-    }
-    if stop.is_cancelled() {
-        doubts.push("it was stopped before its end".to_owned());
+    match before {
+        _ if stop.is_cancelled() => doubts.push("it was stopped before its end, and not audited".to_owned()),
+        None => doubts.push(NO_AUDIT.to_owned()),
+        Some(before) => match audit(&target, &recorder, before, scenario.people(), &mut doubts).await {
+            Ok((of_stores, audited)) => {
+                lines.extend(of_stores);
+                report = Some(audited);
+            }
+            Err(error) => doubts.push(format!("it could not be audited: {error:#}")),
+        },
     }
     let verdict = Verdict::new(lines, doubts, report);
     write(&options, &run, &recorder, &verdict)?;
@@ -162,6 +185,19 @@ async fn load(
     stop: &CancellationToken,
 ) -> anyhow::Result<(Recorder, Option<hostile::Misuse>)> {
     let plan = Plan::of(scenario);
+    take_over_interrupts(stop);
+    let opens_in = match (sale.status.as_str(), sale.start_at) {
+        ("UPCOMING", Some(at)) => (at - clock.now()).to_std().unwrap_or_default(),
+        _ => Duration::ZERO,
+    };
+    let recorder = Recorder::new(Instant::now() + opens_in.max(plan.gathering))?;
+    if !opens_in.is_zero() {
+        eprintln!("waiting {:.0} s for the opening", opens_in.as_secs_f64());
+        tokio::select! {
+            () = tokio::time::sleep_until((Instant::now() + opens_in.saturating_sub(GATHER_BEFORE)).into()) => {}
+            () = stop.cancelled() => {}
+        }
+    }
     // Connections are open before the opening, so that everybody can come at once.
     let waiting = match &scenario.buyers {
         Load::AtOnce { attempts, within } => {
@@ -169,14 +205,6 @@ async fn load(
         }
         _ => None,
     };
-    let opens_in = match (sale.status.as_str(), sale.start_at) {
-        ("UPCOMING", Some(at)) => (at - clock.now()).to_std().unwrap_or_default(),
-        _ => Duration::ZERO,
-    };
-    if !opens_in.is_zero() {
-        eprintln!("waiting {:.0} s for the opening", opens_in.as_secs_f64());
-    }
-    let recorder = Recorder::new(Instant::now() + opens_in.max(plan.gathering))?;
     let (beside, misusing_stop) = (CancellationToken::new(), CancellationToken::new());
     let title = scenario.name.as_str().to_owned();
     let watching = [
@@ -187,15 +215,12 @@ async fn load(
         scenario.hostile.then(|| tokio::spawn(hostile::misuse(target.clone(), misusing_stop.clone())));
     let running = async {
         if let Some(waiting) = waiting {
-            waiting.go(target, &recorder).await;
+            waiting.go(target, &recorder, stop).await;
             return anyhow::Ok(());
         }
-        Box::pin(send_crowds(scenario, target, &recorder, &plan, goose_report)).await
+        Box::pin(send_crowds(scenario, target, &recorder, &plan, goose_report, stop)).await
     };
-    tokio::select! {
-        ended = running => ended?,
-        () = stop.cancelled() => {}
-    }
+    running.await?;
     misusing_stop.cancel();
     let misuse = match misusing {
         Some(misusing) => Some(misusing.await.context("the misuse")??),
@@ -244,13 +269,14 @@ async fn send_crowds(
     recorder: &Recorder,
     plan: &Plan,
     goose_report: Option<&str>,
+    stop: &CancellationToken,
 ) -> anyhow::Result<()> {
     let errand = match &scenario.buyers {
         Load::Clicking { pause_max, time, .. } => {
-            Errand::Click { pause_max: *pause_max, until: recorder.began + *time }
+            Errand::Click { pause_max: *pause_max, until: recorder.began + *time, stop: stop.clone() }
         }
         Load::Arriving(shape) => Errand::Buy {
-            arrivals: Arrivals::new(recorder.began, shape.clone()),
+            arrivals: Arrivals::new(recorder.began, shape.clone(), stop.clone()),
             repeat_every: scenario.repeat_every,
             impatient: scenario.impatient,
         },
@@ -258,7 +284,7 @@ async fn send_crowds(
     };
     let buying = crowd::send(target, recorder, errand, plan.buyers, goose_report);
     let Some(shape) = &scenario.lookers else { return Box::pin(buying).await };
-    let errand = Errand::Look { arrivals: Arrivals::new(recorder.began, shape.clone()) };
+    let errand = Errand::Look { arrivals: Arrivals::new(recorder.began, shape.clone(), stop.clone()) };
     let looking = crowd::send(target, recorder, errand, plan.lookers, None);
     futures_util::future::try_join(Box::pin(buying), Box::pin(looking)).await.map(drop)
 }
@@ -268,6 +294,7 @@ async fn audit(
     target: &Target,
     recorder: &Recorder,
     before: Evidence,
+    people: u64,
     doubts: &mut Vec<String>,
 ) -> anyhow::Result<(Vec<verdict::Line>, crate::audit::Report)> {
     eprintln!("waiting until everything is recorded, then auditing");
@@ -286,10 +313,12 @@ async fn audit(
     }
     let mut evidence = target.evidence().await?;
     evidence.before = before.rows.iter().map(|row| row.id).collect();
+    let remaining = before.admission.map(|admission| admission.sale.remaining);
+    let before = verdict::Before { remaining, people };
     let mut attempts = recorder.take_attempts();
     attempts.sort_by_key(|attempt| attempt.end);
     let history = History { attempts, faults: Vec::new() };
-    let (lines, report) = verdict::of_stores(&evidence, &history, settled);
+    let (lines, report) = verdict::of_stores(&evidence, &history, &before, settled);
     for attempt in history.attempts {
         recorder.note_question(attempt);
     }
@@ -320,16 +349,24 @@ fn write(options: &Options, run: &Run, recorder: &Recorder, verdict: &Verdict) -
         eprintln!("report: {}", path.display());
     }
     if let Some(path) = &options.json {
-        let told: Vec<_> = recorder
-            .look(|record| record.told.iter().map(|(told, number)| (told.as_str(), *number)).collect());
-        let told: serde_json::Map<_, _> =
-            told.into_iter().map(|(told, number)| (told.to_owned(), number.into())).collect();
-        let latency = |percent| recorder.look(|record| record.latencies.value_at_quantile(percent));
-        let latency_us = serde_json::json!({
-            "p50": latency(0.5), "p95": latency(0.95), "p99": latency(0.99),
+        let told: serde_json::Map<_, _> = recorder
+            .look(recorder::Record::told)
+            .into_iter()
+            .map(|(told, number)| (told.as_str().to_owned(), number.into()))
+            .collect();
+        let latencies = recorder.look(recorder::Record::latencies);
+        let at = |percent| latencies.value_at_quantile(percent);
+        let latency_us = serde_json::json!({ "p50": at(0.5), "p95": at(0.95), "p99": at(0.99) });
+        let seconds: Vec<_> = recorder.look(|record| {
+            let second = |second: &recorder::Second| {
+                let due = run.on_schedule.then_some(second.due);
+                serde_json::json!({ "target": due, "achieved": second.sent, "stock": second.stock, "rows": second.rows })
+            };
+            record.seconds.iter().map(second).collect()
         });
-        let all =
-            serde_json::json!({ "run": run, "told": told, "latencyUs": latency_us, "verdict": verdict });
+        let all = serde_json::json!({
+            "run": run, "told": told, "latencyUs": latency_us, "seconds": seconds, "verdict": verdict,
+        });
         let text = serde_json::to_string_pretty(&all)?;
         std::fs::write(path, text).with_context(|| format!("can't write {}", path.display()))?;
     }

@@ -29,9 +29,9 @@ pub(super) struct Sample {
 /// One second of a run.
 #[derive(Clone, Debug)]
 pub(super) struct Second {
-    /// Requests that were due.
+    /// Requests that have ended, by when they were due.
     pub(super) due: u64,
-    /// Requests that were sent.
+    /// The same, by when they were sent.
     pub(super) sent: u64,
     /// What was answered.
     pub(super) told: BTreeMap<Told, u64>,
@@ -43,17 +43,24 @@ pub(super) struct Second {
     pub(super) rows: Option<u64>,
 }
 
+/// What those were told who buy, or those who look.
+#[derive(Debug)]
+pub(super) struct Group {
+    /// What was answered.
+    pub(super) told: BTreeMap<Told, u64>,
+    /// Latencies, in microseconds.
+    pub(super) latencies: Histogram<u64>,
+}
+
 /// Everything that was recorded.
 #[derive(Debug)]
 pub(super) struct Record {
     /// Second by second.
     pub(super) seconds: Vec<Second>,
-    /// What was answered, in all.
-    pub(super) told: BTreeMap<Told, u64>,
-    /// All latencies, in microseconds.
-    pub(super) latencies: Histogram<u64>,
-    /// Latencies of purchase attempts alone.
-    pub(super) attempt_latencies: Histogram<u64>,
+    /// Purchase attempts.
+    pub(super) buyers: Group,
+    /// The rest.
+    pub(super) lookers: Group,
     /// Requests that were sent more than [`LATE`] after they were due.
     pub(super) late: u64,
     /// Purchase attempts and questions about them.
@@ -79,12 +86,12 @@ impl Recorder {
     /// A run that begins at `began`, possibly in the future.
     pub(super) fn new(began: Instant) -> anyhow::Result<Self> {
         // Latencies are told apart to two digits, up to two minutes; a longer one counts as two minutes.
-        let latencies = Histogram::new_with_bounds(1, 120_000_000, 2)?;
+        let latencies: Histogram<u64> = Histogram::new_with_bounds(1, 120_000_000, 2)?;
+        let group = || Group { told: BTreeMap::new(), latencies: Histogram::new_from(&latencies) };
         let record = Record {
             seconds: Vec::new(),
-            told: BTreeMap::new(),
-            attempt_latencies: latencies.clone(),
-            latencies,
+            buyers: group(),
+            lookers: group(),
             late: 0,
             attempts: Vec::new(),
             stock_min: None,
@@ -110,12 +117,12 @@ impl Recorder {
         // Whoever gave up has no latency.
         if told != Told::GivenUp {
             second.latencies.saturating_record(latency);
-            record.latencies.saturating_record(latency);
-            if attempt.is_some() {
-                record.attempt_latencies.saturating_record(latency);
-            }
         }
-        *record.told.entry(told).or_default() += 1;
+        let group = if attempt.is_some() { &mut record.buyers } else { &mut record.lookers };
+        *group.told.entry(told).or_default() += 1;
+        if told != Told::GivenUp {
+            group.latencies.saturating_record(latency);
+        }
         record.late += u64::from(sent.saturating_sub(due) > LATE);
         record.attempts.extend(attempt);
     }
@@ -157,26 +164,46 @@ impl Recorder {
 
 impl Record {
     /// Most seconds of a run; what comes later counts to the last.
-    const SECONDS_MAX: usize = 24 * 3_600;
+    const SECONDS_MAX: usize = 2 * 3_600;
 
     fn second(&mut self, at: Duration) -> &mut Second {
         let index = usize::try_from(at.as_secs()).unwrap_or(usize::MAX).min(Self::SECONDS_MAX);
-        let empty = Second {
-            due: 0,
-            sent: 0,
-            told: BTreeMap::new(),
-            latencies: Histogram::new_from(&self.latencies),
-            stock: None,
-            rows: None,
-        };
         if self.seconds.len() <= index {
-            self.seconds.resize(index + 1, empty);
+            let latencies = &self.buyers.latencies;
+            let empty = || Second {
+                due: 0,
+                sent: 0,
+                told: BTreeMap::new(),
+                latencies: Histogram::new_from(latencies),
+                stock: None,
+                rows: None,
+            };
+            self.seconds.resize_with(index + 1, empty);
         }
         // It was made just now, if it was not there.
         #[expect(clippy::indexing_slicing, reason = "the line above has made it")]
         &mut self.seconds[index]
     }
 
+    /// What was answered, to everybody.
+    pub(super) fn told(&self) -> BTreeMap<Told, u64> {
+        let mut all = self.buyers.told.clone();
+        for (told, number) in &self.lookers.told {
+            *all.entry(*told).or_default() += number;
+        }
+        all
+    }
+
+    /// The latencies of everybody.
+    pub(super) fn latencies(&self) -> Histogram<u64> {
+        let mut all = self.buyers.latencies.clone();
+        // Both were made with the same bounds.
+        let _ = all.add(&self.lookers.latencies);
+        all
+    }
+}
+
+impl Group {
     /// How many requests have ended.
     pub(super) fn ended(&self) -> u64 {
         self.told.values().sum()

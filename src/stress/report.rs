@@ -46,15 +46,16 @@ pub(super) fn page(run: &Run, record: &Record, verdict: &Verdict) -> anyhow::Res
 }
 
 fn numbers(record: &Record) -> Vec<(&'static str, String)> {
-    let at = |percent| show_us(record.latencies.value_at_quantile(percent));
+    let (told, latencies) = (record.told(), record.latencies());
+    let at = |percent| show_us(latencies.value_at_quantile(percent));
     let mut numbers = vec![
-        ("requests", record.ended().to_string()),
+        ("requests", told.values().sum::<u64>().to_string()),
         ("p50", at(0.5)),
         ("p95", at(0.95)),
         ("p99", at(0.99)),
-        ("slowest", show_us(record.latencies.max())),
+        ("slowest", show_us(latencies.max())),
     ];
-    let told = Told::ALL.iter().filter_map(|told| Some((told.as_str(), record.told.get(told)?.to_string())));
+    let told = Told::ALL.iter().filter_map(|one| Some((one.as_str(), told.get(one)?.to_string())));
     numbers.extend(told);
     numbers
 }

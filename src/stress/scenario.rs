@@ -145,6 +145,19 @@ impl Scenario {
     }
 }
 
+impl Scenario {
+    /// How many different people come to buy, at least.
+    pub(super) fn people(&self) -> u64 {
+        let attempts = match &self.buyers {
+            // How often they click depends on the answers.
+            Load::Clicking { people, .. } => return *people as u64,
+            Load::Arriving(shape) => shape.total(),
+            Load::AtOnce { attempts, .. } => *attempts,
+        };
+        attempts - attempts.checked_div(self.repeat_every).unwrap_or(0)
+    }
+}
+
 fn question(name: ScenarioName) -> &'static str {
     match name {
         ScenarioName::Buy => "Does every click get an answer, and does stock never fall below zero?",

@@ -117,19 +117,39 @@ fn is_not_ready(body: &[u8]) -> bool {
     problem["type"] == "urn:flashsale:problem:not-ready"
 }
 
-/// Reads the answer to somebody who looks.
-pub(super) fn of_look(status: u16) -> Told {
+/// Reads the answer to somebody who looks at something of this name.
+pub(super) fn of_look(name: &str, status: u16, body: &[u8]) -> Told {
     match status {
-        200..300 => Told::Seen,
+        200 if is_whole(name, body) => Told::Seen,
+        200 => Told::Malformed,
         503 => Told::NotReady,
         500.. => Told::ServerError,
         _ => Told::Refused,
     }
 }
 
+fn is_whole(name: &str, body: &[u8]) -> bool {
+    let json = || serde_json::from_slice::<Value>(body).unwrap_or_default();
+    match name {
+        "status" => json()["product"]["id"].is_string() && json()["status"].is_string(),
+        "stock" => json()["stock"].is_u64() && json()["isAvailable"].is_boolean(),
+        "purchase" => json()["hasPurchased"].is_boolean(),
+        _ => body.ends_with(b"</html>\n") || body.ends_with(b"</html>"),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn who_looks_must_see_something_whole() {
+        assert_eq!(of_look("stock", 200, br#"{"isAvailable":true,"stock":3}"#), Told::Seen);
+        assert_eq!(of_look("stock", 200, br#"{"isAvailable":true,"stock":-3}"#), Told::Malformed);
+        assert_eq!(of_look("page", 200, b"<html></html>\n"), Told::Seen);
+        assert_eq!(of_look("page", 200, b"<html>"), Told::Malformed);
+        assert_eq!(of_look("page", 503, b""), Told::NotReady);
+    }
 
     #[test]
     fn an_answer_is_an_outcome_only_if_it_is_whole() {

@@ -40,12 +40,13 @@ fn line(recorder: &Recorder, elapsed: Duration) -> String {
     recorder.look(|record| {
         let last = usize::try_from(elapsed.as_secs().saturating_sub(1)).unwrap_or(0);
         let (due, sent) = record.seconds.get(last).map_or((0, 0), |second| (second.due, second.sent));
+        let (all, latencies) = (record.told(), record.latencies());
         let told = Told::ALL.iter().filter_map(|told| {
-            let number = record.told.get(told)?;
+            let number = all.get(told)?;
             Some(format!("{} {number}", told.as_str()))
         });
         let told: Vec<_> = told.collect();
-        let percentile = |percent| show_us(record.latencies.value_at_quantile(percent));
+        let percentile = |percent| show_us(latencies.value_at_quantile(percent));
         format!(
             "{sent}/s of {due}/s  p50 {} p95 {} p99 {}  {}",
             percentile(0.5),

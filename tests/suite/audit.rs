@@ -226,6 +226,28 @@ fn after_a_loss_of_redis_a_redis_success_must_be_kept_or_revoked() {
     assert_eq!(run.violated(), [4], "Redis was not lost, so there is no excuse");
 }
 
+/// What an API sends of its stores is what an audit elsewhere reads.
+#[test]
+fn evidence_comes_back_as_it_was_sent() {
+    let mut run = Run::good();
+    let purchase = purchase("e", 3);
+    let id = flashsale::domain::EntryId { millis: 1_003, sequence: 4 };
+    let entry = flashsale::domain::OutboxEntry { id, epoch: 1, purchase: purchase.clone() };
+    run.admission().outbox.push(entry);
+    run.admission().free.push(7);
+    run.evidence.dead.push(purchase.clone());
+    run.evidence.confirmed_at.insert(run.evidence.rows[0].id, at(1_500));
+    run.evidence.revocations.insert(purchase.id.to_string(), "e".to_owned());
+    let sent: String = run.evidence.lines().collect();
+    let read = Evidence::read(sent.as_bytes(), &purchase.product).expect("evidence");
+    assert_eq!(read.lines().collect::<String>(), sent);
+    assert_eq!(
+        (&read.rows, &read.dead, &read.terms),
+        (&run.evidence.rows, &run.evidence.dead, &run.evidence.terms)
+    );
+    assert!(Evidence::read(b"{}".as_slice(), &purchase.product).is_err());
+}
+
 #[test]
 fn a_run_that_exercised_nothing_proves_nothing() {
     type Less = fn(&mut Run);

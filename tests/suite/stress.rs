@@ -31,28 +31,52 @@ async fn stress(scenario: &str, api: &str, web: &str, more: &[&str]) -> (Option<
     (code, format!("{}\n{}", process.printed(), process.log()))
 }
 
+const SCENARIOS: [&str; 6] = ["buy", "flashsale", "big-flashsale", "stampede", "mixed", "hostile"];
+
+/// A product for each scenario, named like it: with fewer units than people who come, but for the one in which most only
+/// look and the one in which honest people must get something.
+fn products() -> tempfile::NamedTempFile {
+    let product = |scenario: &&str| {
+        let stock = if ["mixed", "hostile"].contains(scenario) { 10_000 } else { 150 };
+        format!(
+            "[[products]]\nid = \"{scenario}\"\nname = \"P\"\nprice = \"1\"\ncurrency = \"USD\"\ntotal_stock = {stock}\n"
+        )
+    };
+    let file = tempfile::NamedTempFile::new().expect("file");
+    std::fs::write(file.path(), SCENARIOS.iter().map(product).collect::<String>()).expect("write");
+    file
+}
+
+fn told(result: &Value, outcome: &str) -> u64 {
+    result["told"][outcome].as_u64().unwrap_or(0)
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn every_scenario_passes_embedded_and_leaves_a_report() {
-    let embedded = Embedded::new();
-    let serve = embedded.spawn(&["serve", "--audit-route"], &[]);
+    let (embedded, file) = (Embedded::new(), products());
+    let catalogue = [("FLASHSALE_PRODUCTS", file.path().to_str().expect("path"))];
+    let serve = embedded.spawn(&["serve", "--audit-route"], &catalogue);
     let (api, web) = (serve.api().await, serve.shop().await);
     ready(&api).await;
     let folder = tempfile::tempdir().expect("folder");
     let path = |name: &str| folder.path().join(name).to_str().expect("path").to_owned();
     let (report, json, history) = (path("report.html"), path("result.json"), path("history.jsonl"));
-    for scenario in ["buy", "flashsale", "big-flashsale", "stampede", "mixed", "hostile"] {
-        let files = ["--report", &report, "--json", &json, "--history", &history];
+    for scenario in SCENARIOS {
+        let files = ["--product", scenario, "--report", &report, "--json", &json, "--history", &history];
         let (code, said) = stress(scenario, &api, &web, &files).await;
         assert_eq!(code, Some(0), "{scenario}: {said}");
-        assert!(said.contains("PASS") && said.contains("the audit finds nothing"), "{said}");
-        let page = std::fs::read_to_string(&report).expect("report");
-        assert!(page.contains("<svg") && page.contains("PASS") && page.contains(scenario), "{page}");
-        assert!(
-            !page.contains("http-equiv") && !page.contains("<script"),
-            "it is one page with nothing to load"
-        );
         let result: Value = serde_json::from_slice(&std::fs::read(&json).expect("JSON")).expect("JSON");
         assert_eq!(result["verdict"]["result"], "PASS");
+        assert!(told(&result, "SUCCESS") > 0, "{scenario} has sold nothing: {said}");
+        let sold_out = !["mixed", "hostile"].contains(&scenario);
+        assert_eq!(told(&result, "SOLD_OUT") > 0, sold_out, "{scenario}: {said}");
+        assert!(result["seconds"].as_array().is_some_and(|seconds| !seconds.is_empty()), "{result}");
+        let page = std::fs::read_to_string(&report).expect("report");
+        let verdict = format!("<title>{scenario}: PASS</title>");
+        assert!(page.contains("<svg") && page.contains(&verdict), "{page}");
+        for loads in ["<script", "<link", "src=", "url(", "@import"] {
+            assert!(!page.contains(loads), "the page is not whole by itself: {loads}");
+        }
         let lines = std::fs::read_to_string(&history).expect("history");
         let line: Value = serde_json::from_str(lines.lines().next().expect("a line")).expect("JSON");
         assert_eq!(line["type"], "attempt");
@@ -61,19 +85,78 @@ async fn every_scenario_passes_embedded_and_leaves_a_report() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_scenario_passes_with_two_of_each_process() {
-    let (services, file) = (Services::new().await, catalogue(2_000));
-    let products = [("FLASHSALE_PRODUCTS", file.path().to_str().expect("path"))];
-    let _workers = [services.spawn(&["work"], &products), services.spawn(&["work"], &products)];
-    let serves = [0, 1].map(|_| services.spawn(&["serve", "--audit-route"], &products));
-    let pages = services.spawn(&["web"], &products);
+    let (services, file) = (Services::new().await, products());
+    let catalogue = [("FLASHSALE_PRODUCTS", file.path().to_str().expect("path"))];
+    let _workers = [services.spawn(&["work"], &catalogue), services.spawn(&["work"], &catalogue)];
+    let serves = [0, 1].map(|_| services.spawn(&["serve", "--audit-route"], &catalogue));
+    let pages = services.spawn(&["web"], &catalogue);
     let web = pages.shop().await;
-    for (number, scenario) in
-        ["flashsale", "stampede", "mixed", "hostile", "buy", "big-flashsale"].iter().enumerate()
-    {
+    for (number, scenario) in SCENARIOS.iter().enumerate() {
         let api = serves[number % 2].api().await;
         ready(&api).await;
-        let (code, said) = stress(scenario, &api, &web, &[]).await;
+        let (code, said) = stress(scenario, &api, &web, &["--product", scenario]).await;
         assert_eq!(code, Some(0), "{scenario}: {said}");
+    }
+}
+
+/// Everybody waits for an opening some seconds ahead, and nobody comes too early or too late.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stampede_waits_for_the_opening() {
+    let (embedded, file) = (Embedded::new(), tempfile::NamedTempFile::new().expect("file"));
+    let at = chrono::DateTime::from_timestamp_millis(crate::support::sale::now() + 15_000).expect("time");
+    let catalogue = format!(
+        "[[products]]\nid = \"p\"\nname = \"P\"\nprice = \"1\"\ncurrency = \"USD\"\ntotal_stock = 100\nsale_start = \"{}\"",
+        at.to_rfc3339()
+    );
+    std::fs::write(file.path(), catalogue).expect("write");
+    let variables = [("FLASHSALE_PRODUCTS", file.path().to_str().expect("path"))];
+    let serve = embedded.spawn(&["serve", "--audit-route"], &variables);
+    let api = serve.api().await;
+    ready(&api).await;
+    let (code, said) = stress("stampede", &api, &api, &[]).await;
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains("for the opening") && said.contains("3000 of 3000"), "{said}");
+}
+
+/// Nothing can be shown on a sale that is not open.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sale_that_is_not_open_is_refused() {
+    let embedded = Embedded::new();
+    let serve = embedded.spawn(&["serve", "--audit-route"], &[]);
+    let api = serve.api().await;
+    ready(&api).await;
+    assert!(embedded.spawn(&["pause"], &[]).ended(SOON).await.success());
+    crate::support::eventually("paused", SOON, async || {
+        let sale = crate::support::http::get(&format!("{api}/sale/status")).await.body;
+        (sale["status"] == "PAUSED").then_some(())
+    })
+    .await;
+    // Each thread of the server may show what it saw a moment ago.
+    crate::support::stage::lasts(std::time::Duration::from_millis(300)).await;
+    let (code, said) = stress("flashsale", &api, &api, &[]).await;
+    assert_eq!(code, Some(2), "{said}");
+    assert!(said.contains("the sale is PAUSED"), "{said}");
+}
+
+/// It ends soon, buys nothing more, and says that it can't tell.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_that_is_interrupted_can_not_tell() {
+    let embedded = Embedded::new();
+    let serve = embedded.spawn(&["serve", "--audit-route"], &[]);
+    let api = serve.api().await;
+    ready(&api).await;
+    for signal in [Signal::INT, Signal::TERM] {
+        let arguments = ["stress", "--scenario", "flashsale", "--api", &api];
+        let mut process = Flashsale::spawn(&arguments, &[]);
+        let began = crate::support::http::get(&format!("{api}/sale/stock")).await.body["stock"].clone();
+        crate::support::eventually("it buys", SOON, async || {
+            let stock = crate::support::http::get(&format!("{api}/sale/stock")).await.body["stock"].clone();
+            (stock != began).then_some(())
+        })
+        .await;
+        process.signal(signal);
+        assert_eq!(process.ended(SOON).await.code(), Some(2), "{}", process.log());
+        assert!(process.printed().contains("it was stopped before its end"), "{}", process.printed());
     }
 }
 
