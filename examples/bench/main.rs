@@ -18,7 +18,7 @@ use system::{GONE, System, WON, example, url};
 
 fn main() {
     let quick = std::env::args().any(|argument| argument == "--quick");
-    let (turns, time) = if quick { (2, Duration::from_secs(2)) } else { (5, Duration::from_secs(8)) };
+    let (turns, time) = if quick { (2, Duration::from_secs(2)) } else { (3, Duration::from_secs(8)) };
     let mut table = Table::default();
     let noop = example("noop_route", &["127.0.0.1:0"]);
     let mut system = System::distributed();

@@ -93,7 +93,7 @@ pub(crate) struct System {
 impl System {
     pub(crate) fn distributed() -> Self {
         let work = flashsale(&["work"], true, Some("health listening on "));
-        let serve = flashsale(&["serve", "--audit-route"], true, Some("API listening on "));
+        let serve = flashsale(&["serve"], true, Some("API listening on "));
         Self::ready(serve, work)
     }
 

@@ -77,7 +77,7 @@ impl Serve {
                 "embedded: the whole system in this process, data in {}",
                 data_dir.path().display()
             );
-            servers.push(super::web::listen_web(&settings, &connected, &checkout)?);
+            servers.push(super::web::listen_web(&settings, &connected, &checkout, &stop)?);
             tasks = start_embedded(&settings, &connected, &ledger_state, &background);
         }
         drop(checkout);

@@ -18,7 +18,7 @@ use crate::config::{Mode, Settings};
 use crate::outbox::Publisher;
 use crate::server::{Listening, ServerOptions, listen};
 use crate::shutdown;
-use crate::web::{self, Web as Pages};
+use crate::web::{self, Live, Web as Pages};
 
 /// Serve the pages (distributed mode)
 ///
@@ -55,7 +55,7 @@ impl Web {
             confirm_counts_for: stores::confirm_counts_for(&settings),
             clock: Clock::system(),
         };
-        let listening = listen_web(&settings, &connected, &checkout)?;
+        let listening = listen_web(&settings, &connected, &checkout, &stop)?;
         drop(checkout);
         let ended = run_servers(vec![listening], async { Ok(()) }, &stop).await;
         shutdown::finish("the publisher", sending).await;
@@ -67,20 +67,26 @@ pub(super) fn listen_web(
     settings: &Settings,
     connected: &Connected,
     checkout: &Checkout,
+    stop: &CancellationToken,
 ) -> anyhow::Result<Listening> {
     let options = ServerOptions {
         addr: settings.web_addr,
         connections_max: settings.api.connections_max,
         head_timeout: settings.api.head_timeout,
     };
-    let pages = Data::new(Pages {
+    let pages = Pages {
         checkout: checkout.clone(),
         catalogue: settings.catalogue.clone(),
         body_timeout: settings.api.body_timeout,
-    });
+        live: Live::default(),
+        clock: Clock::system(),
+        stop: stop.clone(),
+    };
     let readiness = Data::new(connected.readiness(&settings.catalogue, false));
     listen("shop", &options, move |config| {
         config.app_data(readiness.clone()).configure(api::health_routes);
-        config.app_data(pages.clone()).configure(web::routes);
+        // Once for each thread of the server.
+        let pages = Pages { checkout: pages.checkout.on_this_thread(), ..pages.clone() };
+        config.app_data(Data::new(pages)).configure(web::routes);
     })
 }

@@ -57,6 +57,15 @@ impl Money {
         Ok(Self { minor, currency: currency.to_owned() })
     }
 
+    /// What is left when another amount is taken away. `None`: nothing, or it is in another currency.
+    pub fn minus(&self, other: &Self) -> Option<Self> {
+        let minor = self
+            .minor
+            .checked_sub(other.minor)
+            .filter(|left| *left > 0 && self.currency == other.currency)?;
+        Some(Self { minor, currency: self.currency.clone() })
+    }
+
     /// The amount in minor units.
     pub fn minor(&self) -> i64 {
         self.minor
@@ -113,6 +122,15 @@ mod tests {
             let money = Money::parse(amount, currency).unwrap();
             assert_eq!((money.minor(), money.to_string().as_str()), (minor, printed), "{amount} {currency}");
         }
+    }
+
+    #[test]
+    fn what_is_saved_is_exact_and_never_negative() {
+        let money = |amount, currency| Money::parse(amount, currency).unwrap();
+        let saved = money("1499.00", "USD").minus(&money("999.99", "USD")).map(|saved| saved.to_string());
+        assert_eq!(saved.as_deref(), Some("499.01"));
+        assert_eq!(money("1", "USD").minus(&money("1", "USD")), None);
+        assert_eq!(money("2", "USD").minus(&money("1", "EUR")), None);
     }
 
     #[test]

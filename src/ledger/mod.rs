@@ -163,6 +163,11 @@ impl Ledger {
         on_either!(self, ledger => ledger.revoke(purchase, reason))
     }
 
+    /// The purchase of an id.
+    pub async fn purchase(&self, id: PurchaseId) -> Result<Option<Purchase>, LedgerError> {
+        on_either!(self, ledger => ledger.purchase(id))
+    }
+
     /// A user's purchase.
     pub async fn purchase_of(
         &self,

@@ -17,6 +17,9 @@ use crate::domain::ProductId;
 /// How long anybody waits for an answer.
 pub(super) const PATIENCE: Duration = Duration::from_secs(30);
 
+/// How long the stores' contents may take to arrive.
+const EVIDENCE_PATIENCE: Duration = Duration::from_mins(5);
+
 /// Whom a run is aimed at; clones share everything.
 #[derive(Clone, Debug)]
 pub(super) struct Target {
@@ -145,9 +148,10 @@ impl Target {
         }
     }
 
-    /// What the stores hold.
+    /// What the stores hold: every purchase, which may take its time.
     pub(super) async fn evidence(&self) -> anyhow::Result<Evidence> {
-        let text = self.text(self.route(&format!("audit/{}", self.product))).await?;
+        let url = self.route(&format!("audit/{}", self.product));
+        let text = read(self.client.get(url).timeout(EVIDENCE_PATIENCE)).await?;
         Evidence::read(text.as_bytes(), &self.product)
     }
 
@@ -164,11 +168,7 @@ impl Target {
     }
 
     async fn text(&self, url: Url) -> anyhow::Result<String> {
-        let answer = self.client.get(url.clone()).send().await?;
-        let status = answer.status();
-        let text = answer.text().await?;
-        anyhow::ensure!(status == 200, "{url} answered {status}: {text}");
-        Ok(text)
+        read(self.client.get(url)).await
     }
 
     /// One purchase attempt with a client of the caller's: what its sender was told, and the line for the history.
@@ -197,6 +197,14 @@ impl Target {
         let attempt = self.attempt(Operation::Buy, user, (began, Instant::now()), kind, answer);
         (told, attempt)
     }
+}
+
+async fn read(request: reqwest::RequestBuilder) -> anyhow::Result<String> {
+    let answer = request.send().await?;
+    let (status, url) = (answer.status(), answer.url().clone());
+    let text = answer.text().await?;
+    anyhow::ensure!(status == 200, "{url} answered {status}: {text}");
+    Ok(text)
 }
 
 /// A client for what a run asks beside its load.

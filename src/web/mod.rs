@@ -1,7 +1,12 @@
-//! The pages, rendered on the server. They sell through the same checkout as the API.
+//! The shop, rendered on the server. It sells through the same checkout as the API, and works by forms and page loads;
+//! scripts make it live.
 
-mod assets;
+pub(crate) mod assets;
+mod live;
 mod pages;
+mod receipt;
+mod safety;
+mod words;
 
 use std::time::Duration;
 
@@ -10,12 +15,15 @@ use actix_web::{
     error::InternalError,
     guard,
     http::StatusCode,
+    middleware::from_fn,
     web::{self, QueryConfig, ServiceConfig},
 };
+use tokio_util::sync::CancellationToken;
 
-use crate::{checkout::Checkout, domain::Catalogue};
+use crate::{checkout::Checkout, clock::Clock, domain::Catalogue};
+pub use live::Live;
 
-/// What the pages use; one for all threads.
+/// What the pages use; one for each thread of the server.
 #[derive(Clone, Debug)]
 pub struct Web {
     /// Sells.
@@ -24,6 +32,12 @@ pub struct Web {
     pub catalogue: Catalogue,
     /// How long a form may take to arrive.
     pub body_timeout: Duration,
+    /// Shared by all threads: who looks at the stores for those who listen.
+    pub live: Live,
+    /// The time that browsers are told, so that they count down by it.
+    pub clock: Clock,
+    /// Ends those who listen.
+    pub stop: CancellationToken,
 }
 
 /// A route of GET, and of HEAD.
@@ -37,12 +51,18 @@ pub fn routes(config: &mut ServiceConfig) {
         let page = pages::refused(StatusCode::BAD_REQUEST, &error);
         InternalError::from_response(error, page).into()
     });
-    config
+    let pages = web::scope("")
+        .wrap(from_fn(safety::headers))
         .app_data(query)
         .route("/", read().to(pages::index))
+        .route("/sale/events", read().to(live::events))
         .route("/products/{product}", read().to(pages::product))
+        .route("/products/{product}/events", read().to(live::events))
         .route("/products/{product}/buy", web::post().to(pages::buy))
         .route("/products/{product}/purchase", read().to(pages::purchase))
+        .route("/purchases/{purchase}", read().to(receipt::receipt))
         .route("/assets/{name}", read().to(assets::asset))
+        .route("/assets/{hash}/{name}", read().to(assets::asset))
         .default_service(web::to(pages::not_found));
+    config.service(pages);
 }

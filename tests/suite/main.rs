@@ -7,6 +7,7 @@ mod support;
 
 mod api;
 mod audit;
+mod browser;
 mod chaos;
 mod config;
 #[cfg(feature = "failpoints")]
@@ -24,6 +25,7 @@ mod reconcile;
 mod recovery;
 mod recovery_times;
 mod restock;
+mod shop;
 mod stress;
 mod tidy;
 mod worker;

@@ -30,7 +30,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("checkout", &["mutants", "crash_points", "domain", "admission", "ledger", "outbox", "clock"]),
     ("request_body", &[]),
     ("api", &["domain", "checkout", "readiness", "request_body", "audit"]),
-    ("web", &["domain", "checkout", "request_body"]),
+    ("web", &["clock", "domain", "checkout", "request_body"]),
     (
         "commands",
         &[
@@ -86,6 +86,7 @@ const DRIVERS: &[(&str, &[&str])] = &[
             "readiness",
             "audit",
             "stress",
+            "web",
             "request_body",
             "checkout",
             "shutdown",

@@ -249,6 +249,21 @@ impl PostgresLedger {
         .await
     }
 
+    pub(super) async fn purchase(&self, id: PurchaseId) -> Result<Option<Purchase>, LedgerError> {
+        let found: Option<(String, PurchaseRow)> = purchases::table
+            .find(id.0)
+            .select((
+                purchases::product_id,
+                (purchases::id, purchases::user_id, purchases::unit, purchases::admitted_at),
+            ))
+            .first(&mut self.connection().await?)
+            .await
+            .optional()?;
+        let Some((product, row)) = found else { return Ok(None) };
+        let product = ProductId::parse(&product).map_err(|_why| LedgerError::Corrupt("product id"))?;
+        row.purchase(&product).map(Some)
+    }
+
     pub(super) async fn purchase_of(
         &self,
         product: &ProductId,

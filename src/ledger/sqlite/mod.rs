@@ -15,7 +15,10 @@ use tokio::sync::Mutex;
 
 use super::{Admitted, Confirmation, LedgerError, LedgerSale, Verdict, Writer, purchase_id};
 use crate::domain::{Product, ProductId, Purchase, PurchaseId, Revocation, UserId};
-use rows::{ClassifyRow, ConfirmationRow, CountRow, IdRow, PurchaseRow, RevocationRow, RevokedRow, SaleRow};
+use rows::{
+    ClassifyRow, ConfirmationRow, CountRow, IdRow, ProductOfRow, PurchaseRow, RevocationRow, RevokedRow,
+    SaleRow,
+};
 
 const MIGRATIONS: EmbeddedMigrations = embed_migrations!("migrations/sqlite");
 
@@ -144,6 +147,24 @@ impl SqliteLedger {
         .execute(&mut *self.connection.lock().await)
         .await?;
         Ok(recorded == 1)
+    }
+
+    pub(super) async fn purchase(&self, id: PurchaseId) -> Result<Option<Purchase>, LedgerError> {
+        let found: Option<ProductOfRow> = sql_query("SELECT product_id FROM purchases WHERE id = ?1")
+            .bind::<sql_types::Text, _>(id.to_string())
+            .get_result(&mut *self.connection.lock().await)
+            .await
+            .optional()?;
+        let Some(found) = found else { return Ok(None) };
+        let product =
+            ProductId::parse(&found.product_id).map_err(|_why| LedgerError::Corrupt("product id"))?;
+        let row: Option<PurchaseRow> =
+            sql_query("SELECT id, user_id, unit, admitted_at FROM purchases WHERE id = ?1")
+                .bind::<sql_types::Text, _>(id.to_string())
+                .get_result(&mut *self.connection.lock().await)
+                .await
+                .optional()?;
+        row.map(|row| row.purchase(&product)).transpose()
     }
 
     pub(super) async fn purchase_of(

@@ -109,6 +109,12 @@ impl PurchaseRow {
 }
 
 #[derive(QueryableByName)]
+pub(super) struct ProductOfRow {
+    #[diesel(sql_type = sql_types::Text)]
+    pub(super) product_id: String,
+}
+
+#[derive(QueryableByName)]
 pub(super) struct ConfirmationRow {
     #[diesel(sql_type = sql_types::BigInt)]
     unit: i64,

@@ -180,6 +180,16 @@ fn answers(port: u16, question: &[u8], expected: &[u8]) -> bool {
     ask().unwrap_or(false)
 }
 
+/// A server that needs nothing but its port.
+pub(crate) fn start_plain(
+    name: &'static str,
+    port: u16,
+    command: impl Fn() -> Command + Send + Sync + 'static,
+    ready: impl Fn(u16) -> bool + Send + Sync + 'static,
+) -> Server {
+    Server::launch(name, data_dir(), port, command, ready)
+}
+
 pub(crate) fn redis() -> Server {
     redis_with(&["--appendfsync", "everysec"])
 }
@@ -239,7 +249,7 @@ pub(crate) fn rabbitmq() -> Rabbit {
     let (dir, port, distribution_port) = (data_dir(), free_port(), free_port());
     let path = dir.path().to_owned();
     std::fs::write(path.join("plugins"), "[].").expect("plugins file");
-    std::fs::write(path.join("rabbitmq.conf"), "listeners.tcp.1 = 127.0.0.1:".to_owned() + &port.to_string())
+    std::fs::write(path.join("rabbitmq.conf"), format!("listeners.tcp.1 = 127.0.0.1:{port}"))
         .expect("configuration");
     let program = move |name: &str| {
         // The wrapper in /usr/sbin drops the environment.

@@ -1,0 +1,265 @@
+//! The shop over HTTP: what browsers get, with and without scripts, and what they are protected from.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tokio::{
+    io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader, Lines},
+    net::{TcpStream, tcp::OwnedReadHalf, tcp::OwnedWriteHalf},
+};
+
+use crate::{
+    embedded::Embedded,
+    support::{
+        SOON,
+        http::{buy, client, get, ready},
+        process::Flashsale,
+    },
+};
+
+struct Shop {
+    _embedded: Embedded,
+    _file: tempfile::NamedTempFile,
+    serve: Flashsale,
+    api: String,
+    url: String,
+}
+
+/// A shop with one product, whose name is hostile.
+async fn shop(more: &str) -> Shop {
+    let (embedded, file) = (Embedded::new(), tempfile::NamedTempFile::new().expect("file"));
+    let catalogue = format!(
+        "[[products]]\nid = \"p\"\nname = '<script>alert(1)</script>'\ndescription = '\"><img src=x onerror=alert(2)>'\n\
+         price = \"9.50\"\noriginal_price = \"12\"\ncurrency = \"EUR\"\nimage = \"/assets/meridian-one.svg\"\ntotal_stock = 1200\n{more}"
+    );
+    std::fs::write(file.path(), catalogue).expect("write");
+    let serve = embedded.spawn(&["serve"], &[("FLASHSALE_PRODUCTS", file.path().to_str().expect("path"))]);
+    let (api, url) = (serve.api().await, serve.shop().await);
+    ready(&api).await;
+    Shop { _embedded: embedded, _file: file, serve, api, url }
+}
+
+async fn page(url: &str) -> (reqwest::header::HeaderMap, String) {
+    let answer = get(url).await;
+    let text = answer.body.as_str().unwrap_or_default().to_owned();
+    (answer.headers, text)
+}
+
+fn attributes<'page>(page: &'page str, name: &str) -> Vec<&'page str> {
+    let mark = format!(" {name}=\"");
+    page.split(mark.as_str()).skip(1).filter_map(|rest| rest.split('"').next()).collect()
+}
+
+#[tokio::test]
+async fn a_page_is_whole_small_safe_and_described() {
+    let shop = shop("").await;
+    assert_eq!(get(&shop.url).await.header("location"), "/products/p", "straight to the only product");
+    let (headers, text) = page(&format!("{}/products/p", shop.url)).await;
+    let policy = headers["content-security-policy"].to_str().expect("text");
+    for part in ["default-src 'none'", "script-src 'self'", "frame-ancestors 'none'", "form-action 'self'"] {
+        assert!(policy.contains(part) && !policy.contains("unsafe"), "{policy}");
+    }
+    assert_eq!(headers["x-content-type-options"], "nosniff");
+    assert_eq!(headers["referrer-policy"], "same-origin");
+    assert_eq!(headers["cache-control"], "no-store");
+    for hostile in ["<script>alert", "<img src=x"] {
+        assert!(!text.contains(hostile), "not escaped: {text}");
+    }
+    for wanted in [
+        "<html lang=\"en\">",
+        "name=\"viewport\"",
+        "<label for=\"userId\">",
+        "1,200</b> of 1,200 left",
+        "you save 2.50 EUR",
+    ] {
+        assert!(text.contains(wanted), "{wanted} is not in {text}");
+    }
+    assert!(!text.contains("onclick") && !text.contains("style=") && !text.contains("<script>"), "{text}");
+    assert!(text.matches("<img").count() == text.matches(" alt=").count(), "{text}");
+    // All that a first view loads, as it travels.
+    let mut bytes = text.len();
+    let loaded = attributes(&text, "src").into_iter().chain(attributes(&text, "href"));
+    let assets: Vec<_> = loaded.filter(|url| url.contains("/assets/")).collect();
+    assert!(assets.len() >= 4, "{assets:?}");
+    for asset in assets {
+        assert!(asset.starts_with("/assets/"), "{asset} is elsewhere");
+        // As it travels, not unpacked.
+        let as_it_is = reqwest::Client::builder().no_gzip().build().expect("client");
+        let request = as_it_is.get(format!("{}{asset}", shop.url)).header("accept-encoding", "gzip, br");
+        let answer = request.send().await.expect("an asset");
+        assert_eq!(
+            (answer.status().as_u16(), &answer.headers()["content-encoding"]),
+            (200, &"gzip".parse().expect("value"))
+        );
+        assert_eq!(answer.headers()["cache-control"], "public, max-age=31536000, immutable", "{asset}");
+        let etag = answer.headers()["etag"].clone();
+        bytes += answer.bytes().await.expect("bytes").len();
+        let again = client().get(format!("{}{asset}", shop.url)).header("if-none-match", etag).send().await;
+        assert_eq!(again.expect("an asset").status(), 304);
+    }
+    assert!(bytes < 60_000, "{bytes} bytes");
+}
+
+async fn post(shop: &Shop, user: &str, headers: &[(&str, &str)]) -> reqwest::Response {
+    let mut request = client().post(format!("{}/products/p/buy", shop.url));
+    request = request.header("content-type", "application/x-www-form-urlencoded");
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    request.body(format!("userId={user}")).send().await.expect("an answer")
+}
+
+#[tokio::test]
+async fn a_form_from_elsewhere_buys_nothing() {
+    let shop = shop("").await;
+    for headers in [
+        [("origin", "https://evil.example"), ("accept", "*/*")],
+        [("origin", "null"), ("accept", "*/*")],
+        [("sec-fetch-site", "cross-site"), ("accept", "*/*")],
+        [("sec-fetch-site", "same-site"), ("accept", "application/json")],
+    ] {
+        assert_eq!(post(&shop, "victim", &headers).await.status(), 403, "{headers:?}");
+    }
+    assert_eq!(get(&format!("{}/sale/stock", shop.api)).await.body["stock"], json!(1_200));
+    let own = shop.url.clone();
+    assert_eq!(post(&shop, "honest", &[("origin", own.as_str())]).await.status(), 303);
+    assert_eq!(post(&shop, "honest-too", &[("sec-fetch-site", "same-origin")]).await.status(), 303);
+}
+
+#[tokio::test]
+async fn a_purchase_has_a_receipt_with_an_address_of_its_own() {
+    let shop = shop("").await;
+    let bought = post(&shop, "ada", &[]).await;
+    let cookie = bought.headers()["set-cookie"].to_str().expect("text").to_owned();
+    assert!(
+        cookie.starts_with("visitor=ada;")
+            && cookie.contains("SameSite=Strict")
+            && cookie.contains("HttpOnly"),
+        "{cookie}"
+    );
+    let address = bought.headers()["location"].to_str().expect("text").to_owned();
+    let (_, receipt) = page(&format!("{}{address}", shop.url)).await;
+    for wanted in ["No. 1<", "of 1,200", "Confirmed", ">ada<"] {
+        assert!(receipt.contains(wanted), "{wanted} is not in {receipt}");
+    }
+    let (short, _) = address.split_once('?').expect("a query");
+    assert!(page(&format!("{}{short}", shop.url)).await.1.contains("No. 1<"), "known by its id alone");
+    let asked = get(&format!("{}/products/p/purchase?userId=ada", shop.url)).await;
+    assert_eq!(asked.header("location"), address, "have I bought?");
+    // For scripts, the same without a page load; a second try names the same purchase.
+    let script = post(&shop, "ada", &[("accept", "application/json")]).await;
+    let said: Value = script.json().await.expect("JSON");
+    assert_eq!(
+        (&said["text"], &said["receipt"]),
+        (&json!("You already have one: No. 1 of 1,200."), &json!(address))
+    );
+    let state =
+        client().get(format!("{}{address}", shop.url)).header("accept", "application/json").send().await;
+    assert_eq!(state.expect("an answer").json::<Value>().await.expect("JSON")["state"], json!("CONFIRMED"));
+    for nobody in ["/purchases/none", "/purchases/01a20ae6-dc82-703f-b9d3-b673daf8f0ce"] {
+        assert_eq!(get(&format!("{}{nobody}", shop.url)).await.status, 404);
+    }
+    let with_cookie =
+        client().get(format!("{}/products/p", shop.url)).header("cookie", "visitor=ada").send().await;
+    assert!(with_cookie.expect("a page").text().await.expect("text").contains("value=\"ada\""));
+}
+
+/// A listener: the lines of its stream, and what keeps it open.
+async fn listen(url: &str, last_event_id: &str) -> (Lines<BufReader<OwnedReadHalf>>, OwnedWriteHalf) {
+    let (reader, mut writer) =
+        TcpStream::connect(url.trim_start_matches("http://")).await.expect("connect").into_split();
+    let request = format!("GET /sale/events HTTP/1.1\r\nHost: x\r\nLast-Event-ID: {last_event_id}\r\n\r\n");
+    writer.write_all(request.as_bytes()).await.expect("write");
+    (BufReader::new(reader).lines(), writer)
+}
+
+/// The next event: its id and data.
+async fn event(lines: &mut Lines<BufReader<OwnedReadHalf>>) -> (String, Value) {
+    let reading = async {
+        let mut id = String::new();
+        loop {
+            let line = lines.next_line().await.expect("read").expect("a line");
+            if let Some(text) = line.strip_prefix("id: ") {
+                text.clone_into(&mut id);
+            }
+            if let Some(data) = line.strip_prefix("data: ") {
+                return (id, serde_json::from_str(data).expect("JSON"));
+            }
+        }
+    };
+    tokio::time::timeout(SOON, reading).await.expect("an event in time")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn listeners_hear_of_changes_and_resume_where_they_were() {
+    let mut shop = shop("").await;
+    let (mut lines, writer) = listen(&shop.url, "").await;
+    let (first_id, first) = event(&mut lines).await;
+    assert_eq!(
+        (&first["phase"], &first["stock"], &first["sold"]),
+        (&json!("ACTIVE"), &json!(1_200), &json!(0))
+    );
+    assert!(first["now"].is_i64() && first["closesAt"].is_null(), "{first}");
+    buy(&client(), &shop.api, "ada").await;
+    let (second_id, second) = event(&mut lines).await;
+    assert_eq!((&second["stock"], &second["sold"]), (&json!(1_199), &json!(1)));
+    assert_ne!(first_id, second_id);
+    // Whoever has seen the latest is told nothing until something changes.
+    let (mut resumed, _held) = listen(&shop.url, &second_id).await;
+    buy(&client(), &shop.api, "grace").await;
+    assert_eq!(event(&mut resumed).await.1["stock"], json!(1_198));
+    let (mut behind, _held) = listen(&shop.url, &first_id).await;
+    assert_eq!(event(&mut behind).await.1["stock"], json!(1_198));
+    drop(writer);
+    // Those who listen do not hold up the end.
+    shop.serve.signal(rustix::process::Signal::TERM);
+    assert_eq!(shop.serve.ended(Duration::from_secs(10)).await.code(), Some(0));
+}
+
+/// Many listen: little memory, and the same news for all.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_thousand_listeners_cost_little() {
+    let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile);
+    let most = rustix::process::Rlimit { current: limit.maximum, ..limit };
+    rustix::process::setrlimit(rustix::process::Resource::Nofile, most).expect("more files");
+    let shop = shop("").await;
+    let resident = || {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", shop.serve.id())).expect("status");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("VmRSS");
+        line.trim().trim_end_matches(" kB").parse::<u64>().expect("a number")
+    };
+    let before = resident();
+    let mut listeners = Vec::new();
+    for _ in 0..1_000 {
+        let (mut lines, writer) = listen(&shop.url, "").await;
+        event(&mut lines).await;
+        listeners.push((lines, writer));
+    }
+    buy(&client(), &shop.api, "ada").await;
+    for (lines, _) in &mut listeners {
+        assert_eq!(event(lines).await.1["stock"], json!(1_199));
+    }
+    let grown = resident().saturating_sub(before);
+    assert!(grown < 50 * 1024, "{grown} KiB for 1,000 listeners");
+    let mut stream = TcpStream::connect(shop.url.trim_start_matches("http://")).await.expect("connect");
+    stream.write_all(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n").await.expect("write");
+    let mut answer = [0; 15];
+    stream.read_exact(&mut answer).await.expect("answer");
+    assert_eq!(&answer, b"HTTP/1.1 200 OK");
+}
+
+#[tokio::test]
+async fn what_is_not_open_says_so_and_when() {
+    let shop = shop("sale_start = \"2099-01-01T00:00:00Z\"\nsale_end = \"2099-01-02T00:00:00Z\"").await;
+    let (_, text) = page(&format!("{}/products/p", shop.url)).await;
+    for wanted in [
+        "Coming soon",
+        "Opens at 2099-01-01T00:00:00Z",
+        "<button disabled>Not open yet</button>",
+        "http-equiv=\"refresh\"",
+    ] {
+        assert!(text.contains(wanted), "{wanted} is not in {text}");
+    }
+    let answer = post(&shop, "early", &[]).await;
+    assert!(answer.text().await.expect("text").contains("It is not open yet."));
+}
