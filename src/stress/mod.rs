@@ -5,11 +5,13 @@
 //! `at_once` buys on schedule while `watch` looks at the stock, the `recorder` notes everything, and then the
 //! `verdict` is found and the `report` written.
 
+mod aftermath;
 mod arrivals;
 mod at_once;
 mod chart;
 mod crowd;
 mod hostile;
+mod output;
 mod recorder;
 mod report;
 mod scenario;
@@ -21,20 +23,16 @@ mod view;
 mod watch;
 
 use std::{
-    collections::BTreeSet,
-    io::Write,
     path::PathBuf,
     time::{Duration, Instant},
 };
 
 use anyhow::Context;
-use futures_util::{StreamExt, stream};
 use serde::Serialize;
-use tokio::{task::JoinHandle, time::sleep};
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
-use crate::audit::{Evidence, History, Kind, Line, Operation};
 use crate::clock::Clock;
 use arrivals::Arrivals;
 use crowd::Errand;
@@ -44,11 +42,6 @@ pub use shape::{Ramp, Shape};
 use target::Target;
 pub use told::Told;
 pub use verdict::{Result, Verdict};
-
-/// How long purchases may take to be CONFIRMED after the end.
-const CONFIRMED_WITHIN: Duration = Duration::from_mins(1);
-/// Questions about purchases at a time, after the run.
-const QUESTIONS_AT_A_TIME: usize = 32;
 
 const NO_AUDIT: &str =
     "nothing was audited: the API has no audit route for us; start it with `flashsale serve --audit-route`";
@@ -139,7 +132,7 @@ pub async fn run(options: Options, clock: &Clock, stop: &CancellationToken) -> a
         product: format!("{} ({})", sale.product.name, sale.product.id),
         api: target.api.to_string(),
         began_at: clock.now().to_rfc3339_opts(chrono::SecondsFormat::Secs, true),
-        machine: machine(),
+        machine: output::machine(),
         version: env!("CARGO_PKG_VERSION"),
         command: options.command.clone(),
         on_schedule: !matches!(scenario.buyers, Load::Clicking { .. }),
@@ -162,16 +155,18 @@ pub async fn run(options: Options, clock: &Clock, stop: &CancellationToken) -> a
     match before {
         _ if stop.is_cancelled() => doubts.push("it was stopped before its end, and not audited".to_owned()),
         None => doubts.push(NO_AUDIT.to_owned()),
-        Some(before) => match audit(&target, &recorder, before, scenario.people(), &mut doubts).await {
-            Ok((of_stores, audited)) => {
-                lines.extend(of_stores);
-                report = Some(audited);
+        Some(before) => {
+            match aftermath::audit(&target, &recorder, before, scenario.people(), &mut doubts).await {
+                Ok((of_stores, audited)) => {
+                    lines.extend(of_stores);
+                    report = Some(audited);
+                }
+                Err(error) => doubts.push(format!("it could not be audited: {error:#}")),
             }
-            Err(error) => doubts.push(format!("it could not be audited: {error:#}")),
-        },
+        }
     }
     let verdict = Verdict::new(lines, doubts, report);
-    write(&options, &run, &recorder, &verdict)?;
+    output::write(&options, &run, &recorder, &verdict)?;
     Ok(verdict)
 }
 
@@ -287,108 +282,4 @@ async fn send_crowds(
     let errand = Errand::Look { arrivals: Arrivals::new(recorder.began, shape.clone(), stop.clone()) };
     let looking = crowd::send(target, recorder, errand, plan.lookers, None);
     futures_util::future::try_join(Box::pin(buying), Box::pin(looking)).await.map(drop)
-}
-
-/// Waits until nothing is on its way, asks about everybody whose effect matters, and audits.
-async fn audit(
-    target: &Target,
-    recorder: &Recorder,
-    before: Evidence,
-    people: u64,
-    doubts: &mut Vec<String>,
-) -> anyhow::Result<(Vec<verdict::Line>, crate::audit::Report)> {
-    eprintln!("waiting until everything is recorded, then auditing");
-    let settled = settle(target).await;
-    let users: BTreeSet<String> = recorder.look(|record| {
-        let matters = |attempt: &&crate::audit::Attempt| {
-            attempt.kind == Kind::Unknown || matches!(attempt.outcome(), "SUCCESS" | "PURCHASED")
-        };
-        record.attempts.iter().filter(matters).map(|attempt| attempt.user.clone()).collect()
-    });
-    let asking = users.iter().map(|user| target.ask(recorder, user));
-    let asked: Vec<_> = stream::iter(asking).buffer_unordered(QUESTIONS_AT_A_TIME).collect().await;
-    let silent = asked.iter().filter(|asked| asked.is_err()).count();
-    if silent > 0 {
-        doubts.push(format!("{silent} questions about purchases were not answered"));
-    }
-    let mut evidence = target.evidence().await?;
-    evidence.before = before.rows.iter().map(|row| row.id).collect();
-    let remaining = before.admission.map(|admission| admission.sale.remaining);
-    let before = verdict::Before { remaining, people };
-    let mut attempts = recorder.take_attempts();
-    attempts.sort_by_key(|attempt| attempt.end);
-    let history = History { attempts, faults: Vec::new() };
-    let (lines, report) = verdict::of_stores(&evidence, &history, &before, settled);
-    for attempt in history.attempts {
-        recorder.note_question(attempt);
-    }
-    Ok((lines, report))
-}
-
-/// Whether everything was recorded in time.
-async fn settle(target: &Target) -> bool {
-    let deadline = Instant::now() + CONFIRMED_WITHIN;
-    loop {
-        if let Ok(Some(counts)) = target.counts().await
-            && counts.in_flight.unwrap_or(0) == 0
-            && counts.queued.unwrap_or(0) == 0
-        {
-            return true;
-        }
-        if Instant::now() > deadline {
-            return false;
-        }
-        sleep(Duration::from_millis(250)).await;
-    }
-}
-
-fn write(options: &Options, run: &Run, recorder: &Recorder, verdict: &Verdict) -> anyhow::Result<()> {
-    if let Some(path) = &options.report {
-        let page = recorder.look(|record| report::page(run, record, verdict))?;
-        std::fs::write(path, page).with_context(|| format!("can't write {}", path.display()))?;
-        eprintln!("report: {}", path.display());
-    }
-    if let Some(path) = &options.json {
-        let told: serde_json::Map<_, _> = recorder
-            .look(recorder::Record::told)
-            .into_iter()
-            .map(|(told, number)| (told.as_str().to_owned(), number.into()))
-            .collect();
-        let latencies = recorder.look(recorder::Record::latencies);
-        let at = |percent| latencies.value_at_quantile(percent);
-        let latency_us = serde_json::json!({ "p50": at(0.5), "p95": at(0.95), "p99": at(0.99) });
-        let seconds: Vec<_> = recorder.look(|record| {
-            let second = |second: &recorder::Second| {
-                let due = run.on_schedule.then_some(second.due);
-                serde_json::json!({ "target": due, "achieved": second.sent, "stock": second.stock, "rows": second.rows })
-            };
-            record.seconds.iter().map(second).collect()
-        });
-        let all = serde_json::json!({
-            "run": run, "told": told, "latencyUs": latency_us, "seconds": seconds, "verdict": verdict,
-        });
-        let text = serde_json::to_string_pretty(&all)?;
-        std::fs::write(path, text).with_context(|| format!("can't write {}", path.display()))?;
-    }
-    if let Some(path) = &options.history {
-        let file = std::fs::File::create(path).with_context(|| format!("can't write {}", path.display()))?;
-        let mut file = std::io::BufWriter::new(file);
-        for attempt in recorder.take_attempts() {
-            let kept = attempt.operation == Operation::Buy || attempt.kind == Kind::Ok;
-            if kept {
-                writeln!(file, "{}", serde_json::to_string(&Line::Attempt(attempt))?)?;
-            }
-        }
-        file.flush()?;
-    }
-    Ok(())
-}
-
-/// Processor, cores and system, as far as the system tells.
-fn machine() -> String {
-    let cores = std::thread::available_parallelism().map_or(0, std::num::NonZero::get);
-    let cpu = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let model = cpu.lines().find_map(|line| line.strip_prefix("model name")?.split_once(':'));
-    let model = model.map_or("unknown processor", |(_, model)| model.trim());
-    format!("{cores} cores, {model}, {}", std::env::consts::OS)
 }
