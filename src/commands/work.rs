@@ -45,10 +45,14 @@ impl Work {
         let working = async {
             let state = Dependency::new(connected.stores.ledger.name());
             stores::prepare_ledger(&connected.stores.ledger, &settings.catalogue, &state, &stop).await?;
-            let worker = Worker::new(connected.stores.clone(), stores::worker_options(&settings), state);
             let background = CancellationToken::new();
             let leading = tokio::spawn(recovery.run(background.clone()));
-            let working = tokio::spawn(worker.run(background.clone()));
+            let lane = |_| {
+                let options = stores::worker_options(&settings);
+                let worker = Worker::new(connected.stores.clone(), options, state.clone());
+                tokio::spawn(worker.run(background.clone()))
+            };
+            let working = futures_util::future::join_all((0..settings.worker.lanes).map(lane));
             stop.cancelled().await;
             background.cancel();
             shutdown::finish("the worker and the recovery", futures_util::future::join(working, leading))

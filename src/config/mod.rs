@@ -127,6 +127,8 @@ pub struct Broker {
 /// `[worker]`
 #[derive(Clone, Debug)]
 pub struct Worker {
+    /// Batches at a time, each with a consumer of its own.
+    pub lanes: usize,
     /// Purchases in one transaction.
     pub batch_items_max: usize,
     /// How long a transaction waits to fill.
@@ -191,6 +193,7 @@ impl Settings {
                 checks.integer("recovery.reconcile_interval_s", 1..=86_400),
             ),
             worker: Worker {
+                lanes: checks.integer("worker.lanes", 1..=64),
                 batch_items_max: checks.integer("worker.batch_items_max", 1..=10_000),
                 linger: checks.millis("worker.linger_ms", 0..=10_000),
             },
