@@ -44,6 +44,9 @@ pub(super) struct Stress {
     /// All times times this
     #[arg(long, value_name = "FACTOR", default_value_t = 1.0)]
     duration_scale: f64,
+    /// All limits of latency times this, for a machine that is slower than the real one
+    #[arg(long, value_name = "FACTOR", default_value_t = 1.0)]
+    latency_scale: f64,
     /// Attempts of the stampede
     #[arg(long, value_name = "N", default_value_t = 50_000)]
     attempts: u64,
@@ -75,7 +78,11 @@ impl Stress {
     }
 
     async fn verdict(self, stop: CancellationToken) -> anyhow::Result<Verdict> {
-        let factors = [("--scale", self.scale), ("--duration-scale", self.duration_scale)];
+        let factors = [
+            ("--scale", self.scale),
+            ("--duration-scale", self.duration_scale),
+            ("--latency-scale", self.latency_scale),
+        ];
         for (name, factor) in factors {
             ensure!((0.001..=1_000.0).contains(&factor), "{name} must be from 0.001 to 1000");
         }
@@ -94,7 +101,8 @@ impl Stress {
         );
         let command = command_line(std::env::args());
         let options = Options {
-            scenario: Scenario::of(self.scenario, self.scale, self.duration_scale, self.attempts),
+            scenario: Scenario::of(self.scenario, self.scale, self.duration_scale, self.attempts)
+                .patient(self.latency_scale),
             api: self.api,
             web: self.web,
             product: self.product,

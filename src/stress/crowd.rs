@@ -36,6 +36,9 @@ const USERS_STARTED_PER_S: usize = 20_000;
 const GIVES_UP_AFTER: Duration = Duration::from_millis(5);
 const COMES_BACK_AFTER: Duration = Duration::from_millis(500);
 
+/// How long somebody listens to live updates.
+const LISTENS_FOR: Duration = Duration::from_secs(1);
+
 /// What the crowd does.
 #[derive(Clone, Debug)]
 pub(super) enum Errand {
@@ -205,6 +208,9 @@ impl Hands {
 
     async fn look(&self, user: &mut GooseUser, arrival: Arrival) -> TransactionResult {
         let (target, product) = (&self.target, &self.target.product);
+        if arrival.number % 40 == 3 {
+            return self.follow(user, arrival).await;
+        }
         let (name, url) = match arrival.number % 4 {
             0 => ("status", target.route(&format!("products/{product}"))),
             1 => ("stock", target.route(&format!("products/{product}/stock"))),
@@ -229,6 +235,29 @@ impl Hands {
         let ended = self.recorder.elapsed();
         self.recorder.note(Sample { due: arrival.due, sent, ended, told, attempt: None });
         report(user, "GET", name, ended.saturating_sub(arrival.due), told).await
+    }
+}
+
+impl Hands {
+    /// Listens to the live updates for a moment. What counts is the time until the first one is there.
+    async fn follow(&self, user: &mut GooseUser, arrival: Arrival) -> TransactionResult {
+        let mut url = self.target.web.clone();
+        url.set_path(&format!("products/{}/events", self.target.product));
+        let sent = self.recorder.elapsed();
+        let beginning = async {
+            let mut answer = user.client.get(url).send().await?;
+            let status = answer.status().as_u16();
+            let first = answer.chunk().await?.unwrap_or_default();
+            Ok::<_, reqwest::Error>((status, first, answer))
+        };
+        let (told, _open) = match beginning.await {
+            Ok((status, first, answer)) => (told::of_look("events", status, &first), Some(answer)),
+            Err(_) => (Told::NoAnswer, None),
+        };
+        let ended = self.recorder.elapsed();
+        self.recorder.note(Sample { due: arrival.due, sent, ended, told, attempt: None });
+        tokio::time::sleep(LISTENS_FOR).await;
+        report(user, "GET", "events", ended.saturating_sub(arrival.due), told).await
     }
 }
 

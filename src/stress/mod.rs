@@ -144,7 +144,7 @@ pub async fn run(options: Options, clock: &Clock, stop: &CancellationToken) -> a
     let mut lines = recorder.look(|record| verdict::of_load(record, &scenario.thresholds));
     let mut doubts = recorder.look(verdict::doubts_of_answers);
     if run.on_schedule {
-        let (line, doubt) = recorder.look(verdict::of_schedule);
+        let (line, doubt) = recorder.look(|record| verdict::of_schedule(record, scenario.late_after));
         lines.push(line);
         // Everybody at once is more than can be served at once: being late is part of the question.
         let may_be_late = matches!(scenario.buyers, Load::AtOnce { .. });
@@ -185,7 +185,7 @@ async fn load(
         ("UPCOMING", Some(at)) => (at - clock.now()).to_std().unwrap_or_default(),
         _ => Duration::ZERO,
     };
-    let recorder = Recorder::new(Instant::now() + opens_in.max(plan.gathering))?;
+    let recorder = Recorder::new(Instant::now() + opens_in.max(plan.gathering), scenario.late_after)?;
     if !opens_in.is_zero() {
         eprintln!("waiting {:.0} s for the opening", opens_in.as_secs_f64());
         tokio::select! {

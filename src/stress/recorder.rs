@@ -61,7 +61,7 @@ pub(super) struct Record {
     pub(super) buyers: Group,
     /// The rest.
     pub(super) lookers: Group,
-    /// Requests that were sent more than [`LATE`] after they were due.
+    /// Requests that were sent later than they may be.
     pub(super) late: u64,
     /// Purchase attempts and questions about them.
     pub(super) attempts: Vec<Attempt>,
@@ -71,20 +71,18 @@ pub(super) struct Record {
     pub(super) stock_looks: u64,
 }
 
-/// A request that is sent later than this was not sent on schedule.
-pub(super) const LATE: Duration = Duration::from_millis(250);
-
 /// Shared by everything that sends.
 #[derive(Clone, Debug)]
 pub(super) struct Recorder {
     /// The beginning of the run.
     pub(super) began: Instant,
+    late_after: Duration,
     record: Arc<Mutex<Record>>,
 }
 
 impl Recorder {
     /// A run that begins at `began`, possibly in the future.
-    pub(super) fn new(began: Instant) -> anyhow::Result<Self> {
+    pub(super) fn new(began: Instant, late_after: Duration) -> anyhow::Result<Self> {
         // Latencies are told apart to two digits, up to two minutes; a longer one counts as two minutes.
         let latencies: Histogram<u64> = Histogram::new_with_bounds(1, 120_000_000, 2)?;
         let group = || Group { told: BTreeMap::new(), latencies: Histogram::new_from(&latencies) };
@@ -97,7 +95,7 @@ impl Recorder {
             stock_min: None,
             stock_looks: 0,
         };
-        Ok(Self { began, record: Arc::new(Mutex::new(record)) })
+        Ok(Self { began, late_after, record: Arc::new(Mutex::new(record)) })
     }
 
     /// The time since the beginning.
@@ -123,7 +121,7 @@ impl Recorder {
         if told != Told::GivenUp {
             group.latencies.saturating_record(latency);
         }
-        record.late += u64::from(sent.saturating_sub(due) > LATE);
+        record.late += u64::from(sent.saturating_sub(due) > self.late_after);
         record.attempts.extend(attempt);
     }
 

@@ -92,9 +92,19 @@ pub struct Scenario {
     pub hostile: bool,
     /// What must hold for honest people.
     pub thresholds: Thresholds,
+    /// A request that is sent later than this was not sent on schedule.
+    pub late_after: Duration,
 }
 
 impl Scenario {
+    /// The same, with all limits of latency multiplied, for a machine that is slower than the real one.
+    #[must_use]
+    pub fn patient(mut self, factor: f64) -> Self {
+        self.thresholds.p95_max = self.thresholds.p95_max.map(|most| most.mul_f64(factor));
+        self.late_after = self.late_after.mul_f64(factor);
+        self
+    }
+
     /// The scenario of a name, with all rates and all times multiplied. `attempts`: of a stampede.
     pub fn of(name: ScenarioName, rate: f64, time: f64, attempts: u64) -> Self {
         let scaled = |shape: Shape| shape.scaled(rate, time);
@@ -107,6 +117,7 @@ impl Scenario {
             lookers: None,
             hostile: false,
             thresholds: thresholds(name),
+            late_after: Duration::from_millis(250),
         };
         match name {
             ScenarioName::Buy => {
@@ -204,7 +215,7 @@ pub const SCENARIOS_HELP: &str = "Scenarios (rates are attempts per second; --sc
                  p95 < 500 ms, failed < 5 %, checks > 95 %, server errors < 50.
   stampede       everything waits for the opening, then --attempts within one second, a third of them by the same people.
                  p95 < 5 s, failed < 1 %, checks > 95 %, server errors < 50.
-  mixed          1,500/s who look (status, stock, page) and 150/s who buy, double-click, give up and come back, for 20 s.
+  mixed          1,500/s who look (status, stock, page, live updates) and 150/s who buy, double-click, give up and come back, for 20 s.
                  p95 < 400 ms, failed < 5 %, checks > 95 %, server errors < 20.
   hostile        300/s honest buyers for 20 s, among malformed bodies, wrong types, huge ids, wrong methods, slow senders.
                  Every honest answer 200, p95 < 400 ms.

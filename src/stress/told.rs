@@ -134,6 +134,7 @@ fn is_whole(name: &str, body: &[u8]) -> bool {
         "status" => json()["product"]["id"].is_string() && json()["status"].is_string(),
         "stock" => json()["stock"].is_u64() && json()["isAvailable"].is_boolean(),
         "purchase" => json()["hasPurchased"].is_boolean(),
+        "events" => String::from_utf8_lossy(body).contains("event: sale"),
         _ => body.ends_with(b"</html>\n") || body.ends_with(b"</html>"),
     }
 }

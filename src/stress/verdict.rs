@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::{
     hostile::Misuse,
-    recorder::{Group, LATE, Record},
+    recorder::{Group, Record},
     scenario::Thresholds,
     told::Told,
     view::show_us,
@@ -130,9 +130,9 @@ pub(super) fn doubts_of_answers(record: &Record) -> Vec<String> {
 }
 
 /// Whether requests were sent when they were due, and the doubt that follows if not: the load was not what it was to be.
-pub(super) fn of_schedule(record: &Record) -> (Line, Option<String>) {
+pub(super) fn of_schedule(record: &Record, late_after: Duration) -> (Line, Option<String>) {
     let late = share(record.late, record.buyers.ended() + record.lookers.ended()) * 100.0;
-    let limit = LATE.as_millis();
+    let limit = late_after.as_millis();
     let found = format!("{:.1} %", 100.0 - late);
     let doubt = format!(
         "{late:.1} % of the requests were sent more than {limit} ms late: this machine, or the server, can't keep the schedule"
@@ -321,7 +321,7 @@ mod tests {
 
     /// The lines that do not hold, of a load in which so many were told this, after this time.
     fn broken(told: &[(Told, u64)], millis: u64) -> Vec<String> {
-        let recorder = Recorder::new(Instant::now()).unwrap();
+        let recorder = Recorder::new(Instant::now(), Duration::from_millis(250)).unwrap();
         for (told, number) in told {
             for _ in 0..*number {
                 let (due, ended) = (Duration::ZERO, Duration::from_millis(millis));
