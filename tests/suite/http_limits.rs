@@ -67,12 +67,18 @@ async fn whatever_can_be_read_has_a_head() {
     ready(&api).await;
     let api_paths =
         ["/sale/status", "/sale/stock", "/products", "/healthz", "/readyz"].map(|path| (&api, path));
-    let shop_paths = ["/", "/products/limited-001", "/healthz", "/readyz"].map(|path| (&shop, path));
+    let shop_paths = ["/products/limited-001", "/healthz", "/readyz"].map(|path| (&shop, path));
     for (base, path) in api_paths.into_iter().chain(shop_paths) {
         let answer = client().head(format!("{base}{path}")).send().await.expect("answer");
         assert_eq!(answer.status(), 200, "{path}");
         assert_eq!(answer.text().await.expect("text"), "", "{path}");
     }
+    // Of one sale only, the front page is that sale's.
+    let front = client().head(&shop).send().await.expect("answer");
+    assert_eq!(
+        (front.status().as_u16(), &front.headers()["location"]),
+        (303, &"/products/limited-001".parse().expect("value"))
+    );
     let answer = client().head(format!("{api}/sale/buy")).send().await.expect("answer");
     assert_eq!(
         (answer.status().as_u16(), &answer.headers()["allow"]),
