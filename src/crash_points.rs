@@ -37,6 +37,8 @@ pub fn arm() -> anyhow::Result<()> {
             if let Err(error) = stopped {
                 eprintln!("crash point {shown}: not stopped: {error}");
             }
+            // The signal may reach another thread first: this one must not go on before all have stopped.
+            std::thread::sleep(std::time::Duration::from_millis(100));
         } else {
             eprintln!("crash point {shown}, hit {hit}: aborting");
             std::process::abort();
