@@ -236,9 +236,7 @@ impl Hands {
         self.recorder.note(Sample { due: arrival.due, sent, ended, told, attempt: None });
         report(user, "GET", name, ended.saturating_sub(arrival.due), told).await
     }
-}
 
-impl Hands {
     /// Listens to the live updates for a moment. What counts is the time until the first one is there.
     async fn follow(&self, user: &mut GooseUser, arrival: Arrival) -> TransactionResult {
         let mut url = self.target.web.clone();
