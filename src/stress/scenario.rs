@@ -61,7 +61,7 @@ pub enum Load {
 }
 
 /// What must hold. `None`: nothing is asked.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Thresholds {
     /// 95 of 100 answers come within this time, counted from when they were due.
     pub p95_max: Option<Duration>,

@@ -346,6 +346,15 @@ mod tests {
     }
 
     #[test]
+    fn only_limits_of_latency_are_scaled() {
+        let scenario = || Scenario::of(ScenarioName::Flashsale, 1.0, 1.0, 1);
+        let (strict, patient) = (scenario(), scenario().patient(2.0));
+        assert_eq!(patient.late_after, Duration::from_millis(500));
+        let p95_max = Some(Duration::from_millis(800));
+        assert_eq!(patient.thresholds, Thresholds { p95_max, ..strict.thresholds });
+    }
+
+    #[test]
     fn a_verdict_passes_only_if_everything_was_seen_and_holds() {
         let lines = |holds: Option<bool>| vec![line("a", "b", Some(true)), line("c", "d", holds)];
         let report = || {
