@@ -2,15 +2,15 @@
 
 mod connect;
 mod leader;
+mod persist;
 mod rows;
 mod schema;
 
-use std::{
-    collections::{HashMap, HashSet},
-    time::Duration,
-};
+use std::time::Duration;
 
-use diesel::{ExpressionMethods, OptionalExtension, QueryDsl, dsl::sql, sql_query, sql_types};
+use diesel::{
+    ExpressionMethods, OptionalExtension, QueryDsl, SelectableHelper, dsl::sql, sql_query, sql_types,
+};
 use diesel_async::{
     AsyncConnection, AsyncMigrationHarness, AsyncPgConnection, RunQueryDsl, SimpleAsyncConnection,
     pooled_connection::deadpool::{Object, Pool},
@@ -18,13 +18,11 @@ use diesel_async::{
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 use futures_util::{FutureExt, future::BoxFuture};
 
-use super::{Admitted, Confirmation, Discard, LedgerError, LedgerSale, Verdict, Writer, column, number};
-use crate::crash_points::crash_point;
+use super::{Confirmation, Discard, LedgerError, LedgerSale, column, number};
 use crate::domain::{Product, ProductId, Purchase, PurchaseId, Revocation, UserId};
-use crate::mutants::mutant;
 use crate::service_url::ServiceUrl;
 pub use leader::Leader;
-use rows::{ClassifyRow, EpochRow, IdRow, ProductRow, PurchaseRow, SaleRow};
+use rows::{EpochRow, ProductRow, PurchaseRow, SaleRow};
 use schema::{products, purchases, revocations};
 
 const MIGRATIONS: EmbeddedMigrations = embed_migrations!("migrations/postgres");
@@ -194,36 +192,6 @@ impl PostgresLedger {
         rows.into_iter().map(LedgerSale::try_from).collect()
     }
 
-    pub(super) async fn persist(
-        &self,
-        batch: Vec<Admitted>,
-        writer: Writer,
-    ) -> Result<Vec<Verdict>, LedgerError> {
-        self.transaction("persist", move |connection| {
-            async move {
-                if writer == Writer::Worker && !leader::share_workers_lock(connection).await? {
-                    return Err(LedgerError::RebuildUnderWay);
-                }
-                share_products(connection, &batch, writer).await?;
-                let inserted = insert(connection, &batch).await?;
-                crash_point!("worker-in-transaction");
-                if inserted.len() == batch.len() || mutant!("nothing-done-is-success") {
-                    return Ok(vec![Verdict::Recorded; batch.len()]);
-                }
-                let left: Vec<_> =
-                    batch.iter().filter(|item| !inserted.contains(&item.purchase.id)).collect();
-                let obstacles = classify(connection, &left).await?;
-                let verdict = |item: &Admitted| match obstacles.get(&item.purchase.id) {
-                    Some(row) => row.obstacles().verdict(item),
-                    None => Verdict::Recorded,
-                };
-                Ok(batch.iter().map(verdict).collect())
-            }
-            .boxed()
-        })
-        .await
-    }
-
     pub(super) async fn revoke(&self, purchase: &Purchase, reason: &str) -> Result<bool, LedgerError> {
         let (purchase, reason) = (purchase.clone(), reason.to_owned());
         self.transaction("revoke", move |connection| {
@@ -252,10 +220,7 @@ impl PostgresLedger {
     pub(super) async fn purchase(&self, id: PurchaseId) -> Result<Option<Purchase>, LedgerError> {
         let found: Option<(String, PurchaseRow)> = purchases::table
             .find(id.0)
-            .select((
-                purchases::product_id,
-                (purchases::id, purchases::user_id, purchases::unit, purchases::admitted_at),
-            ))
+            .select((purchases::product_id, PurchaseRow::as_select()))
             .first(&mut self.connection().await?)
             .await
             .optional()?;
@@ -272,7 +237,7 @@ impl PostgresLedger {
         let row: Option<PurchaseRow> = purchases::table
             .filter(purchases::product_id.eq(product.as_str()))
             .filter(purchases::user_id.eq(user.as_str()))
-            .select((purchases::id, purchases::user_id, purchases::unit, purchases::admitted_at))
+            .select(PurchaseRow::as_select())
             .first(&mut self.connection().await?)
             .await
             .optional()?;
@@ -335,7 +300,7 @@ impl PostgresLedger {
             .filter(purchases::unit.gt(column(after_unit)))
             .order(purchases::unit)
             .limit(limit.into())
-            .select((purchases::id, purchases::user_id, purchases::unit, purchases::admitted_at))
+            .select(PurchaseRow::as_select())
             .load(&mut self.connection().await?)
             .await?;
         rows.into_iter().map(|row| row.purchase(product)).collect()
@@ -414,67 +379,4 @@ impl PostgresLedger {
         tracing::trace!(transaction = name, elapsed = ?started.elapsed(), ok = ended.is_ok());
         ended
     }
-}
-
-/// Keeps the products of a batch as they are until the transaction ends: neither is their stock lowered meanwhile,
-/// nor one of these purchases revoked. In one order, so that nobody waits in a circle. A rebuild, which no lock keeps
-/// from going on after it has lost the lead, keeps their epochs as they are, too: either another rebuild has begun
-/// before, and this one's epoch is too old, or the other one waits for it.
-async fn share_products(
-    connection: &mut AsyncPgConnection,
-    batch: &[Admitted],
-    writer: Writer,
-) -> Result<(), LedgerError> {
-    let ids: std::collections::BTreeSet<_> =
-        batch.iter().map(|item| item.purchase.product.as_str()).collect();
-    let lock = match writer {
-        Writer::Worker => "FOR KEY SHARE",
-        Writer::Rebuild => "FOR SHARE",
-    };
-    sql_query(format!("SELECT FROM products WHERE id = ANY($1) ORDER BY id {lock}"))
-        .bind::<sql_types::Array<sql_types::Text>, _>(ids.into_iter().collect::<Vec<_>>())
-        .execute(connection)
-        .await?;
-    Ok(())
-}
-
-/// The columns of a batch, as `unnest` takes them.
-macro_rules! bind_columns {
-    ($query:expr, $batch:expr) => {{
-        let purchases = || $batch.iter().map(|item| &item.purchase);
-        $query
-            .bind::<sql_types::Array<sql_types::Uuid>, _>(purchases().map(|one| one.id.0).collect::<Vec<_>>())
-            .bind::<sql_types::Array<sql_types::Text>, _>(
-                purchases().map(|one| one.product.as_str()).collect::<Vec<_>>(),
-            )
-            .bind::<sql_types::Array<sql_types::Text>, _>(
-                purchases().map(|one| one.user.as_str()).collect::<Vec<_>>(),
-            )
-            .bind::<sql_types::Array<sql_types::Integer>, _>(
-                purchases().map(|one| column(one.unit)).collect::<Vec<_>>(),
-            )
-    }};
-}
-
-async fn insert(
-    connection: &mut AsyncPgConnection,
-    batch: &[Admitted],
-) -> Result<HashSet<PurchaseId>, LedgerError> {
-    let times: Vec<_> = batch.iter().map(|item| item.purchase.admitted_at).collect();
-    let epochs: Vec<_> = batch.iter().map(|item| i64::try_from(item.epoch).unwrap_or(i64::MAX)).collect();
-    let rows: Vec<IdRow> = bind_columns!(sql_query(include_str!("persist.sql")), batch)
-        .bind::<sql_types::Array<sql_types::Timestamptz>, _>(times)
-        .bind::<sql_types::Array<sql_types::BigInt>, _>(epochs)
-        .load(connection)
-        .await?;
-    Ok(rows.into_iter().map(|row| PurchaseId(row.id)).collect())
-}
-
-async fn classify(
-    connection: &mut AsyncPgConnection,
-    left: &[&Admitted],
-) -> Result<HashMap<PurchaseId, ClassifyRow>, LedgerError> {
-    let rows: Vec<ClassifyRow> =
-        bind_columns!(sql_query(include_str!("classify.sql")), left).load(connection).await?;
-    Ok(rows.into_iter().map(|row| (PurchaseId(row.id), row)).collect())
 }

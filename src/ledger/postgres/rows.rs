@@ -1,10 +1,13 @@
 //! Rows of PostgreSQL, and how they become values of the domain.
 
 use chrono::{DateTime, Utc};
-use diesel::{AsChangeset, Insertable, Queryable, QueryableByName, sql_types};
+use diesel::{AsChangeset, Insertable, Queryable, QueryableByName, Selectable, sql_types};
 use uuid::Uuid;
 
-use super::{LedgerError, LedgerSale, number, schema::products};
+use super::{
+    LedgerError, LedgerSale, number,
+    schema::{products, purchases},
+};
 use crate::domain::{Product, ProductId, Purchase, PurchaseId, Terms, UserId};
 use crate::ledger::verdict::Obstacles;
 
@@ -99,7 +102,8 @@ impl TryFrom<SaleRow> for LedgerSale {
     }
 }
 
-#[derive(Queryable)]
+#[derive(Queryable, Selectable)]
+#[diesel(table_name = purchases)]
 pub(super) struct PurchaseRow {
     id: Uuid,
     user_id: String,
