@@ -1,5 +1,6 @@
 //! Places where a test makes a process die as if its power was cut: `FLASHSALE_CRASH=worker-before-ack@2` aborts at
-//! the second time that this point is passed, and `worker-before-ack@2:stop` freezes it there until SIGCONT. Only with the cargo feature `failpoints`, which no release has.
+//! the second time that this point is passed, and `worker-before-ack@2:stop` freezes it there until SIGCONT. Only with
+//! the cargo feature `failpoints`, which no release has.
 
 /// A place where a test can make the process die.
 macro_rules! crash_point {

@@ -59,6 +59,7 @@ struct Staged {
     buyers: HashMap<UserId, Winner>,
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "one signature for both gates")]
 impl EmbeddedGate {
     /// An empty gate: nothing is ready until a rebuild has opened it.
     pub fn new(clock: Clock) -> Self {
@@ -118,7 +119,6 @@ impl EmbeddedGate {
         })
     }
 
-    #[expect(clippy::unnecessary_wraps, reason = "one signature for both gates")]
     pub(super) fn outbox(
         &self,
         product: &ProductId,
@@ -142,7 +142,6 @@ impl EmbeddedGate {
         Ok(Contents { winners, free: sale.free.iter().copied().collect() })
     }
 
-    #[expect(clippy::unnecessary_wraps, reason = "one signature for both gates")]
     pub(super) fn settle(
         &self,
         product: &ProductId,
@@ -173,7 +172,6 @@ impl EmbeddedGate {
         Ok(())
     }
 
-    #[expect(clippy::unnecessary_wraps, reason = "one signature for both gates")]
     pub(super) fn withdraw(
         &self,
         withdrawn: &Purchase,
@@ -220,7 +218,6 @@ impl EmbeddedGate {
         Ok(Reassignment::Moved(sale.give(product, user, purchase.id, unit, now)))
     }
 
-    #[expect(clippy::unnecessary_wraps, reason = "one signature for both gates")]
     pub(super) fn adopt(&self, owner: &Purchase) -> Result<(), GateError> {
         let mut state = self.lock();
         let Ok(sale) = state.ready(&owner.product) else { return Ok(()) };
@@ -244,7 +241,6 @@ impl EmbeddedGate {
         Ok(true)
     }
 
-    #[expect(clippy::unnecessary_wraps, reason = "one signature for both gates")]
     pub(super) fn configure(
         &self,
         product: &ProductId,
@@ -257,7 +253,6 @@ impl EmbeddedGate {
         Ok(changed.map(|sale| sale.terms = terms.clone()).is_some())
     }
 
-    #[expect(clippy::unnecessary_wraps, reason = "one signature for both gates")]
     pub(super) fn fence(&self, product: &ProductId, epoch: u64) -> Result<Fence, GateError> {
         let mut state = self.lock();
         let opened = state.sales.get(product).map_or(0, |sale| sale.epoch);
@@ -273,7 +268,6 @@ impl EmbeddedGate {
         Ok(Fence::Stopped)
     }
 
-    #[expect(clippy::unnecessary_wraps, reason = "one signature for both gates")]
     pub(super) fn note_step(
         &self,
         product: &ProductId,
@@ -287,13 +281,11 @@ impl EmbeddedGate {
         Ok(())
     }
 
-    #[expect(clippy::unnecessary_wraps, reason = "one signature for both gates")]
     pub(super) fn unstage(&self, product: &ProductId, epoch: u64) -> Result<(), GateError> {
         self.lock().staged.remove(&(product.clone(), epoch));
         Ok(())
     }
 
-    #[expect(clippy::unnecessary_wraps, reason = "one signature for both gates")]
     pub(super) fn stage(
         &self,
         product: &ProductId,
@@ -309,7 +301,6 @@ impl EmbeddedGate {
         Ok(())
     }
 
-    #[expect(clippy::unnecessary_wraps, reason = "one signature for both gates")]
     pub(super) fn open(
         &self,
         product: &ProductId,
