@@ -93,8 +93,8 @@ async fn loses_its_queue_and_its_exchange() {
     .await;
     let start = now();
     let channel = stage.services.channel().await;
-    channel.exchange_delete(name.as_str().into(), ExchangeDeleteOptions::default()).await.expect("delete");
     let lost = stage.serve.log().matches("lost rabbitmq").count();
+    channel.exchange_delete(name.as_str().into(), ExchangeDeleteOptions::default()).await.expect("delete");
     eventually("a publish fails", SOON, async || {
         (stage.serve.log().matches("lost rabbitmq").count() > lost).then_some(())
     })

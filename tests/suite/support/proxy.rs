@@ -141,8 +141,8 @@ async fn connection(client: TcpStream, port: u16, wire: Wire) {
     let reset = socket2::SockRef::from(&client).try_clone().expect("socket");
     let ((from_client, to_client), (from_server, to_server)) = (client.into_split(), server.into_split());
     tokio::select! {
-        () = forward(from_client, to_server, wire.clone(), false) => {}
-        () = forward(from_server, to_client, wire.clone(), true) => {}
+        // In this order: of a connection that is refused, nothing is passed on.
+        biased;
         _ = ending.wait_for(|(_, link)| matches!(link, Link::Refuse | Link::Reset)) => {
             if wire.link() == Link::Reset {
                 // Closing then sends RST instead of FIN.
@@ -150,6 +150,8 @@ async fn connection(client: TcpStream, port: u16, wire: Wire) {
             }
             wire.damaged();
         }
+        () = forward(from_client, to_server, wire.clone(), false) => {}
+        () = forward(from_server, to_client, wire.clone(), true) => {}
     }
 }
 
