@@ -47,9 +47,9 @@ pub(super) struct Stress {
     /// All limits of latency times this, for a machine that is slower than the real one
     #[arg(long, value_name = "FACTOR", default_value_t = 1.0)]
     latency_scale: f64,
-    /// Attempts of the stampede
-    #[arg(long, value_name = "N", default_value_t = 50_000)]
-    attempts: u64,
+    /// Attempts of the stampede, instead of 50,000 times --scale and --duration-scale
+    #[arg(long, value_name = "N")]
+    attempts: Option<u64>,
     /// Write a report: one HTML page with charts
     #[arg(long, value_name = "FILE")]
     report: Option<PathBuf>,
@@ -86,7 +86,12 @@ impl Stress {
         for (name, factor) in factors {
             ensure!((0.001..=1_000.0).contains(&factor), "{name} must be from 0.001 to 1000");
         }
-        ensure!((1..=10_000_000).contains(&self.attempts), "--attempts must be from 1 to 10000000");
+        let mut scenario =
+            Scenario::of(self.scenario, self.scale, self.duration_scale).patient(self.latency_scale);
+        if let Some(attempts) = self.attempts {
+            ensure!((1..=10_000_000).contains(&attempts), "--attempts must be from 1 to 10000000");
+            scenario = scenario.attempting(attempts).context("--attempts is for the stampede alone")?;
+        }
         for url in [&self.api, &self.web] {
             ensure!(url.scheme() == "http", "{url}: only http:// can be put under load");
         }
@@ -101,8 +106,7 @@ impl Stress {
         );
         let command = command_line(std::env::args());
         let options = Options {
-            scenario: Scenario::of(self.scenario, self.scale, self.duration_scale, self.attempts)
-                .patient(self.latency_scale),
+            scenario,
             api: self.api,
             web: self.web,
             product: self.product,

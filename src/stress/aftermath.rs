@@ -58,7 +58,6 @@ async fn settle(target: &Target) -> bool {
     loop {
         if let Ok(Some(counts)) = target.counts().await
             && counts.in_flight.unwrap_or(0) == 0
-            && counts.queued.unwrap_or(0) == 0
         {
             return true;
         }

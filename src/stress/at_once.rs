@@ -7,6 +7,7 @@
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
+use futures_util::{StreamExt, TryStreamExt, stream};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
@@ -25,6 +26,8 @@ use crate::open_files::allow_open_files;
 
 /// Most connections: so many requests are under way at a time.
 const CONNECTIONS_MAX: u64 = 5_000;
+/// So many are opened at a time: fewer than any server's backlog.
+const OPENED_AT_A_TIME: usize = 64;
 
 /// Attempts of one connection: who, and when each is due.
 type Mine = Vec<(String, Duration)>;
@@ -46,27 +49,29 @@ pub(super) async fn gather(
     let port = target.api.port_or_known_default().context("the API's URL has no port")?;
     let number = attempts.clamp(1, CONNECTIONS_MAX);
     allow_open_files(number.saturating_add(512));
-    let mut connections = Vec::new();
-    for connection in 0..number {
-        let stream = TcpStream::connect((host, port)).await;
-        let mut stream =
-            stream.with_context(|| format!("connection {connection} of {number} to {host}:{port}"))?;
-        stream.set_nodelay(true)?;
-        // A server gives up a connection that never asks for anything; one that has asked may wait for a minute.
-        let hello = format!("GET /healthz HTTP/1.1\r\nHost: {host}:{port}\r\n\r\n");
-        stream.write_all(hello.as_bytes()).await?;
-        let welcome = answer(&mut stream, &mut Vec::new()).await;
-        anyhow::ensure!(
-            welcome.is_some(),
-            "connection {connection} of {number} to {host}:{port} is not answered"
-        );
-        let mine = (connection..attempts).step_by(usize::try_from(number)?);
+    let opening = (0..number).map(|connection| async move {
+        let opened = open(host, port).await;
+        opened.with_context(|| format!("connection {connection} of {number} to {host}:{port}"))
+    });
+    let open: Vec<TcpStream> = stream::iter(opening).buffer_unordered(OPENED_AT_A_TIME).try_collect().await?;
+    let share = |(connection, stream): (u64, TcpStream)| {
+        let mine = (connection..attempts).step_by(usize::try_from(number).unwrap_or(usize::MAX));
         #[expect(clippy::cast_precision_loss, reason = "far fewer than 2^52")]
         let due = |attempt: u64| within.mul_f64(attempt as f64 / attempts as f64);
         let mine = mine.map(|attempt| (target.user(person(attempt, repeat_every)), due(attempt)));
-        connections.push((stream, mine.collect()));
-    }
-    Ok(Waiting { connections })
+        (stream, mine.collect())
+    };
+    Ok(Waiting { connections: (0..number).zip(open).map(share).collect() })
+}
+
+async fn open(host: &str, port: u16) -> anyhow::Result<TcpStream> {
+    let mut stream = TcpStream::connect((host, port)).await?;
+    stream.set_nodelay(true)?;
+    // A server gives up a connection that never asks for anything; one that has asked may wait for a minute.
+    let hello = format!("GET /healthz HTTP/1.1\r\nHost: {host}:{port}\r\n\r\n");
+    stream.write_all(hello.as_bytes()).await?;
+    answer(&mut stream, &mut Vec::new()).await.context("not answered")?;
+    Ok(stream)
 }
 
 impl Waiting {

@@ -53,10 +53,13 @@ pub(super) enum Errand {
     },
     /// They buy, again and again, with a pause after each answer.
     Click {
+        /// See [`person`].
+        repeat_every: u64,
         /// Longest pause.
         pause_max: Duration,
         /// Until when, or until it is stopped.
         until: Instant,
+        /// Stops it.
         stop: CancellationToken,
     },
     /// They look, as they arrive.
@@ -144,14 +147,14 @@ impl Hands {
                     }
                 }
             }
-            Errand::Click { pause_max, until, stop } => {
+            Errand::Click { repeat_every, pause_max, until, stop } => {
                 let mine = user.weighted_users_index as u64 * 1_000_000;
                 tokio::time::sleep_until(self.recorder.began.into()).await;
                 for click in 0.. {
                     if Instant::now() >= *until || stop.is_cancelled() {
                         break;
                     }
-                    let name = self.target.user(mine + person(click, 10));
+                    let name = self.target.user(mine + person(click, *repeat_every));
                     self.buy(user, self.recorder.elapsed(), &name, PATIENCE).await?;
                     tokio::time::sleep(pause_max.mul_f64(fastrand::f64())).await;
                 }
@@ -172,25 +175,24 @@ impl Hands {
         name: &str,
         patience: Duration,
     ) -> TransactionResult {
+        let (ended, told) = self.attempt(due, name, patience).await;
+        report(user, "POST", "buy", ended.saturating_sub(due), told).await
+    }
+
+    /// Sends one attempt and notes it: when it ended, and what its sender was told.
+    async fn attempt(&self, due: Duration, name: &str, patience: Duration) -> (Duration, Told) {
         let sent = self.recorder.elapsed();
-        let (told, attempt) = self.target.buy(&user.client, name, patience).await;
+        let (told, attempt) = self.target.buy(name, patience).await;
         let ended = self.recorder.elapsed();
         self.recorder.note(Sample { due, sent, ended, told, attempt: Some(attempt) });
-        report(user, "POST", "buy", ended.saturating_sub(due), told).await
+        (ended, told)
     }
 
     /// One of three double-clicks, one of three gives up and comes back, one is patient.
     async fn buy_impatiently(&self, user: &mut GooseUser, arrival: Arrival, name: &str) -> TransactionResult {
         match arrival.number % 3 {
             0 => {
-                let (target, recorder, client) = (&self.target, &self.recorder, user.client.clone());
-                let click = async || {
-                    let sent = recorder.elapsed();
-                    let (told, attempt) = target.buy(&client, name, PATIENCE).await;
-                    let ended = recorder.elapsed();
-                    recorder.note(Sample { due: arrival.due, sent, ended, told, attempt: Some(attempt) });
-                    (ended, told)
-                };
+                let click = || self.attempt(arrival.due, name, PATIENCE);
                 let (first, second) = futures_util::future::join(click(), click()).await;
                 for (ended, told) in [first, second] {
                     report(user, "POST", "buy", ended.saturating_sub(arrival.due), told).await?;
@@ -227,7 +229,7 @@ impl Hands {
         };
         let sent = self.recorder.elapsed();
         let looking = async {
-            let answer = user.client.get(url).send().await?;
+            let answer = target.look(url).await?;
             let status = answer.status().as_u16();
             Ok::<_, reqwest::Error>((status, answer.bytes().await?))
         };
@@ -243,7 +245,7 @@ impl Hands {
         url.set_path(&format!("products/{}/events", self.target.product));
         let sent = self.recorder.elapsed();
         let beginning = async {
-            let mut answer = user.client.get(url).send().await?;
+            let mut answer = self.target.look(url).await?;
             let status = answer.status().as_u16();
             let first = answer.chunk().await?.unwrap_or_default();
             Ok::<_, reqwest::Error>((status, first, answer))

@@ -179,7 +179,7 @@ async fn load(
         ("UPCOMING", Some(at)) => (at - clock.now()).to_std().unwrap_or_default(),
         _ => Duration::ZERO,
     };
-    let recorder = Recorder::new(Instant::now() + opens_in.max(plan.gathering), scenario.late_after)?;
+    let opening = Instant::now() + opens_in;
     if !opens_in.is_zero() {
         eprintln!("waiting {:.0} s for the opening", opens_in.as_secs_f64());
         tokio::select! {
@@ -194,6 +194,7 @@ async fn load(
         }
         _ => None,
     };
+    let recorder = Recorder::new(opening.max(Instant::now() + plan.gathering), scenario.late_after)?;
     let (beside, misusing_stop) = (CancellationToken::new(), CancellationToken::new());
     let title = scenario.name.as_str().to_owned();
     let watching = [
@@ -262,7 +263,8 @@ async fn send_crowds(
 ) -> anyhow::Result<()> {
     let errand = match &scenario.buyers {
         Load::Clicking { pause_max, time, .. } => {
-            Errand::Click { pause_max: *pause_max, until: recorder.began + *time, stop: stop.clone() }
+            let (repeat_every, until) = (scenario.repeat_every, recorder.began + *time);
+            Errand::Click { repeat_every, pause_max: *pause_max, until, stop: stop.clone() }
         }
         Load::Arriving(shape) => Errand::Buy {
             arrivals: Arrivals::new(recorder.began, shape.clone(), stop.clone()),

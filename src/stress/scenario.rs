@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use clap::ValueEnum;
 
-use super::shape::Shape;
+use super::shape::{Shape, whole};
 
 /// The built-in scenarios, by name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -105,8 +105,8 @@ impl Scenario {
         self
     }
 
-    /// The scenario of a name, with all rates and all times multiplied. `attempts`: of a stampede.
-    pub fn of(name: ScenarioName, rate: f64, time: f64, attempts: u64) -> Self {
+    /// The scenario of a name, with all rates and all times multiplied.
+    pub fn of(name: ScenarioName, rate: f64, time: f64) -> Self {
         let scaled = |shape: Shape| shape.scaled(rate, time);
         let plain = Self {
             name,
@@ -121,12 +121,7 @@ impl Scenario {
         };
         match name {
             ScenarioName::Buy => {
-                #[expect(
-                    clippy::cast_possible_truncation,
-                    clippy::cast_sign_loss,
-                    reason = "a number of people"
-                )]
-                let people = (500.0 * rate).max(1.0) as usize;
+                let people = usize::try_from(whole(500.0 * rate).max(1)).unwrap_or(usize::MAX);
                 let time = Duration::from_secs_f64(10.0 * time);
                 let buyers = Load::Clicking { people, pause_max: Duration::from_millis(100), time };
                 Self { buyers, ..plain }
@@ -140,7 +135,8 @@ impl Scenario {
                 Self { buyers: Load::Arriving(scaled(Shape::new(200.0, &ramps))), ..plain }
             }
             ScenarioName::Stampede => {
-                let buyers = Load::AtOnce { attempts, within: Duration::from_secs(1) };
+                let attempts = whole(50_000.0 * rate * time).max(1);
+                let buyers = Load::AtOnce { attempts, within: Duration::from_secs_f64(time) };
                 Self { buyers, repeat_every: 3, ..plain }
             }
             ScenarioName::Mixed => {
@@ -157,6 +153,14 @@ impl Scenario {
 }
 
 impl Scenario {
+    /// The same with so many attempts. `None`: it is no stampede, so its number follows from rates and times.
+    #[must_use]
+    pub fn attempting(mut self, number: u64) -> Option<Self> {
+        let Load::AtOnce { attempts, .. } = &mut self.buyers else { return None };
+        *attempts = number;
+        Some(self)
+    }
+
     /// How many different people come to buy, at least.
     pub(super) fn people(&self) -> u64 {
         let attempts = match &self.buyers {
@@ -213,7 +217,8 @@ pub const SCENARIOS_HELP: &str = "Scenarios (rates are attempts per second; --sc
                  p95 < 400 ms, failed < 5 %, checks > 95 %, server errors < 20.
   big-flashsale  200 → 1,000 (10 s) → 4,000 (15 s) → 2,500 (20 s) → 800 (15 s) → 0 (5 s); 10,000 units.
                  p95 < 500 ms, failed < 5 %, checks > 95 %, server errors < 50.
-  stampede       everything waits for the opening, then --attempts within one second, a third of them by the same people.
+  stampede       everything waits for the opening, then 50,000 attempts (or --attempts) within one second,
+                 a third of them by people who have tried before.
                  p95 < 5 s, failed < 1 %, checks > 95 %, server errors < 50.
   mixed          1,500/s who look (status, stock, page, live updates) and 150/s who buy, double-click, give up and come back, for 20 s.
                  p95 < 400 ms, failed < 5 %, checks > 95 %, server errors < 20.

@@ -86,8 +86,9 @@ fn crossing(from: f64, ramp: &Ramp, wanted: f64) -> f64 {
     (2.0 * wanted / (from + root)).min(ramp.seconds)
 }
 
+/// The nearest whole number.
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a count, far below 2^52")]
-fn whole(number: f64) -> u64 {
+pub(super) fn whole(number: f64) -> u64 {
     number.round() as u64
 }
 

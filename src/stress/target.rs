@@ -171,15 +171,16 @@ impl Target {
         read(self.client.get(url)).await
     }
 
-    /// One purchase attempt with a client of the caller's: what its sender was told, and the line for the history.
-    pub(super) async fn buy(
-        &self,
-        client: &reqwest::Client,
-        user: &str,
-        patience: Duration,
-    ) -> (told::Told, Attempt) {
+    /// Something that is looked at. Its body is still to come.
+    pub(super) async fn look(&self, url: Url) -> reqwest::Result<reqwest::Response> {
+        self.client.get(url).send().await
+    }
+
+    /// One purchase attempt: what its sender was told, and the line for the history.
+    pub(super) async fn buy(&self, user: &str, patience: Duration) -> (told::Told, Attempt) {
         let began = Instant::now();
-        let request = client
+        let request = self
+            .client
             .post(self.buy_route())
             .header(reqwest::header::CONTENT_TYPE, "application/json")
             .body(format!("{{\"userId\":\"{user}\"}}"));
@@ -207,7 +208,7 @@ async fn read(request: reqwest::RequestBuilder) -> anyhow::Result<String> {
     Ok(text)
 }
 
-/// A client for what a run asks beside its load.
+/// The client of a run: of everything it asks, so that no proxy of the environment stands between some of it.
 fn client() -> anyhow::Result<reqwest::Client> {
     Ok(reqwest::Client::builder().timeout(PATIENCE).no_proxy().build()?)
 }

@@ -329,7 +329,7 @@ mod tests {
             }
         }
         recorder.note_stock(3);
-        let thresholds = Scenario::of(ScenarioName::Flashsale, 1.0, 1.0, 1).thresholds;
+        let thresholds = Scenario::of(ScenarioName::Flashsale, 1.0, 1.0).thresholds;
         let lines = recorder.look(|record| of_group(&record.lookers, &thresholds, ""));
         lines.into_iter().filter(|line| line.holds == Some(false)).map(|line| line.claim).collect()
     }
@@ -347,7 +347,7 @@ mod tests {
 
     #[test]
     fn only_limits_of_latency_are_scaled() {
-        let scenario = || Scenario::of(ScenarioName::Flashsale, 1.0, 1.0, 1);
+        let scenario = || Scenario::of(ScenarioName::Flashsale, 1.0, 1.0);
         let (strict, patient) = (scenario(), scenario().patient(2.0));
         assert_eq!(patient.late_after, Duration::from_millis(500));
         let p95_max = Some(Duration::from_millis(800));
