@@ -29,7 +29,12 @@ function show() {
   button.disabled = buying || sale.phase !== "ACTIVE";
   button.textContent = buying ? words.BUYING : words[`BUTTON_${sale.phase}`] ?? words.BUTTON_ACTIVE;
   if (sale.stock !== undefined && sale.stock !== "") {
-    stock.querySelector("meter").value = Number(sale.stock);
+    const meter = stock.querySelector("meter");
+    if (sale.total) {
+      meter.max = Number(sale.total);
+      stock.querySelector("span").textContent = number.format(sale.total);
+    }
+    meter.value = Number(sale.stock);
     stock.querySelector("b").textContent = number.format(sale.stock);
   }
   tick();

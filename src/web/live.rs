@@ -12,14 +12,15 @@ use actix_web::{
     http::header,
     web::{Bytes, Data},
 };
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::{Stream, stream};
 use serde::Serialize;
 use tokio::{sync::watch, time::timeout};
 use tokio_util::sync::CancellationToken;
 
-use super::{Web, pages};
+use super::{Web, pages, words};
 use crate::checkout::Checkout;
+use crate::clock::Clock;
 use crate::domain::ProductId;
 
 const LOOK_INTERVAL: Duration = Duration::from_millis(250);
@@ -43,7 +44,7 @@ struct Update {
 }
 
 impl Update {
-    async fn look(checkout: &Checkout, product: &ProductId) -> (Self, Option<DateTime<Utc>>) {
+    async fn look(checkout: &Checkout, product: &ProductId) -> Seen {
         let millis = |at: Option<DateTime<Utc>>| at.map(|at| at.timestamp_millis());
         match checkout.sale(product).await {
             Ok(sale) => {
@@ -56,14 +57,21 @@ impl Update {
                     opens_at: millis(sale.terms.opens_at),
                     closes_at: millis(sale.terms.closes_at),
                 };
-                (update, Some(sale.now))
+                Seen { update, store_is_ahead_by: sale.now - checkout.clock.now() }
             }
-            Err(_) => (Self::not_ready(), None),
+            Err(_) => Seen { update: Self::not_ready(), store_is_ahead_by: TimeDelta::zero() },
         }
     }
 
     fn not_ready() -> Self {
-        Self { phase: "NOT_READY", stock: None, total: None, sold: None, opens_at: None, closes_at: None }
+        Self {
+            phase: words::NOT_READY,
+            stock: None,
+            total: None,
+            sold: None,
+            opens_at: None,
+            closes_at: None,
+        }
     }
 
     /// The same for everything that is shown: whoever has seen it has missed nothing.
@@ -78,32 +86,42 @@ impl Update {
             number(*closes_at)
         )
     }
+}
 
-    fn event(&self, now: DateTime<Utc>) -> Bytes {
+/// What was seen, and how far the clock that opens and closes the sale is ahead of this process's.
+#[derive(Clone, Debug)]
+struct Seen {
+    update: Update,
+    store_is_ahead_by: TimeDelta,
+}
+
+impl Seen {
+    fn event(&self, clock: &Clock) -> Bytes {
         #[derive(Serialize)]
         struct Data<'update> {
             #[serde(flatten)]
             update: &'update Update,
             now: i64,
         }
-        let data = Data { update: self, now: now.timestamp_millis() };
+        let now = clock.now() + self.store_is_ahead_by;
+        let data = Data { update: &self.update, now: now.timestamp_millis() };
         let data = serde_json::to_string(&data).unwrap_or_default(); // text and numbers serialise
-        Bytes::from(format!("id: {}\nevent: sale\ndata: {data}\n\n", self.id()))
+        Bytes::from(format!("id: {}\nevent: sale\ndata: {data}\n\n", self.update.id()))
     }
 }
 
 /// The looks that go on, one for each product that somebody listens to; clones share them.
 #[derive(Clone, Debug, Default)]
 pub struct Live {
-    looks: Arc<Mutex<HashMap<ProductId, watch::Receiver<Seen>>>>,
+    looks: Arc<Mutex<HashMap<ProductId, watch::Receiver<Latest>>>>,
 }
 
 /// What was seen last; `None`: nobody has looked yet.
-type Seen = Option<Update>;
+type Latest = Option<Seen>;
 
 impl Live {
     /// Listens to a product, and begins to look at it if nobody does yet.
-    fn listen(&self, checkout: &Checkout, product: &ProductId) -> watch::Receiver<Seen> {
+    fn listen(&self, checkout: &Checkout, product: &ProductId) -> watch::Receiver<Latest> {
         let mut looks = self.looks.lock().unwrap_or_else(PoisonError::into_inner);
         // A look that has ended has dropped its sender.
         if let Some(receiver) = looks.get(product).filter(|receiver| receiver.has_changed().is_ok()) {
@@ -116,7 +134,7 @@ impl Live {
     }
 
     /// Whether nobody but the list of looks listens any more; it is forgotten then.
-    fn forget_if_unheard(&self, product: &ProductId, sender: &watch::Sender<Seen>) -> bool {
+    fn forget_if_unheard(&self, product: &ProductId, sender: &watch::Sender<Latest>) -> bool {
         let mut looks = self.looks.lock().unwrap_or_else(PoisonError::into_inner);
         let unheard = sender.receiver_count() <= 1;
         if unheard {
@@ -126,16 +144,15 @@ impl Live {
     }
 }
 
-async fn look(checkout: Checkout, product: ProductId, sender: watch::Sender<Seen>, live: Live) {
+async fn look(checkout: Checkout, product: ProductId, sender: watch::Sender<Latest>, live: Live) {
     let mut turns = tokio::time::interval(LOOK_INTERVAL);
     turns.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         turns.tick().await;
-        let (update, _) = Update::look(&checkout, &product).await;
-        sender.send_if_modified(|shown| {
-            let update = Some(update);
-            let changed = *shown != update;
-            *shown = update;
+        let seen = Update::look(&checkout, &product).await;
+        sender.send_if_modified(|latest| {
+            let changed = latest.as_ref().is_none_or(|latest| latest.update != seen.update);
+            *latest = Some(seen);
             changed
         });
         if live.forget_if_unheard(&product, &sender) {
@@ -154,14 +171,13 @@ pub(super) async fn events(web: Data<Web>, request: HttpRequest) -> HttpResponse
     let updates = web.live.listen(&web.checkout, &product.id);
     let seen = request.headers().get("last-event-id").and_then(|id| id.to_str().ok()).map(str::to_owned);
     // The first answer is looked up here, so that it is not older than the page.
-    let (first, _) = Update::look(&web.checkout, &product.id).await;
-    let clock = web.clock.clone();
-    let hello = if seen.as_deref() == Some(&*first.id()) {
+    let first = Update::look(&web.checkout, &product.id).await;
+    let hello = if seen.as_deref() == Some(&*first.update.id()) {
         Bytes::from_static(b"retry: 2000\n\n")
     } else {
-        [b"retry: 2000\n".as_slice(), &first.event(clock.now())].concat().into()
+        [b"retry: 2000\n".as_slice(), &first.event(&web.clock)].concat().into()
     };
-    let rest = changes(updates, first, web.clone());
+    let rest = changes(updates, first.update, web.clone());
     let all = futures_util::StreamExt::chain(stream::iter([Ok::<_, actix_web::Error>(hello)]), rest);
     HttpResponse::Ok()
         .content_type("text/event-stream")
@@ -172,7 +188,7 @@ pub(super) async fn events(web: Data<Web>, request: HttpRequest) -> HttpResponse
 
 /// Changes as they happen, and signs of life; until the server stops.
 fn changes(
-    updates: watch::Receiver<Seen>,
+    updates: watch::Receiver<Latest>,
     shown: Update,
     web: Data<Web>,
 ) -> impl Stream<Item = Result<Bytes, actix_web::Error>> {
@@ -180,9 +196,9 @@ fn changes(
         let stop: CancellationToken = web.stop.clone();
         let change = async {
             loop {
-                let seen = updates.borrow_and_update().clone();
-                if let Some(update) = seen.filter(|update| *update != shown) {
-                    break Some(update);
+                let latest = updates.borrow_and_update().clone();
+                if let Some(seen) = latest.filter(|seen| seen.update != shown) {
+                    break Some(seen);
                 }
                 if updates.changed().await.is_err() {
                     break None;
@@ -194,9 +210,9 @@ fn changes(
             changed = timeout(HEARTBEAT, change) => changed,
         };
         let bytes = match changed {
-            Ok(Some(update)) => {
-                let bytes = update.event(web.clock.now());
-                shown = update;
+            Ok(Some(seen)) => {
+                let bytes = seen.event(&web.clock);
+                shown = seen.update;
                 bytes
             }
             Ok(None) => return None,

@@ -69,7 +69,7 @@ async fn a_page_is_whole_small_safe_and_described() {
         "<html lang=\"en\">",
         "name=\"viewport\"",
         "<label for=\"userId\">",
-        "1,200</b> of 1,200 left",
+        "1,200</b> of <span>1,200</span> left",
         "you save 2.50 EUR",
     ] {
         assert!(text.contains(wanted), "{wanted} is not in {text}");
