@@ -1,4 +1,6 @@
-//! The hot path's connections to Redis: a few shared, multiplexed ones, each under a supervisor.
+//! The connections to Redis on which purchases are admitted and looked up: one of each server thread's own and, while
+//! that is away and for everything else that must not wait for a check-out, a few shared ones. All are multiplexed, and
+//! each is under a supervisor.
 //!
 //! A multiplexed connection pipelines by itself and needs no check-out, but never reconnects. The supervisor
 //! replaces it when it breaks, and asks for a PONG every second so that one that is silently dead (a lost
@@ -134,7 +136,7 @@ async fn supervise(slot: Arc<Slot>, server: Arc<Server>) {
                 set(&slot, Some(live.clone()));
                 working.fetch_add(1, Ordering::Relaxed);
                 dependency.up();
-                let (error, lasted) = (watch(&slot, live).await, connected.elapsed());
+                let (error, lasted) = (watch(&slot, live, dependency).await, connected.elapsed());
                 set(&slot, None);
                 // One that breaks at once is no success.
                 if lasted > WATCH_INTERVAL {
@@ -178,7 +180,7 @@ fn warn_of_unsafe_settings(info: &redis::InfoDict) {
 }
 
 /// Returns when the connection is of no use any more, with the reason.
-async fn watch(slot: &Slot, live: Live) -> String {
+async fn watch(slot: &Slot, live: Live, dependency: &Dependency) -> String {
     let mut connection = live.connection;
     loop {
         tokio::select! {
@@ -192,5 +194,7 @@ async fn watch(slot: &Slot, live: Live) -> String {
         if let Err(error) = redis::cmd("PING").query_async::<()>(&mut connection).await {
             return error.to_string();
         }
+        // Another connection that ended while this one began may have called Redis down since.
+        dependency.up();
     }
 }

@@ -21,7 +21,7 @@ pub struct RedisOptions {
     pub url: ServiceUrl,
     /// First part of every key.
     pub prefix: String,
-    /// Shared connections for the hot path.
+    /// Shared connections, beside the one that each thread of a server has of its own.
     pub connections: usize,
     /// Most connections for everything else.
     pub pool_size: usize,

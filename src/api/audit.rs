@@ -21,7 +21,7 @@ pub fn audit_routes(config: &mut ServiceConfig) {
 
 /// Other machines are not told that there is such a route.
 fn from_this_machine(request: &HttpRequest) -> Result<(), Problem> {
-    let local = request.peer_addr().is_some_and(|peer| peer.ip().is_loopback());
+    let local = request.peer_addr().is_some_and(|peer| peer.ip().to_canonical().is_loopback());
     if local { Ok(()) } else { Err(Problem::NotFound) }
 }
 
@@ -31,7 +31,9 @@ async fn evidence(
     request: HttpRequest,
 ) -> Result<HttpResponse, Problem> {
     from_this_machine(&request)?;
-    let evidence = sources.gather(&product(&api, &request)?.id).await?;
+    let product = &product(&api, &request)?.id;
+    let mut evidence = sources.gather(product).await?;
+    evidence.confirmed_at = sources.confirmed_at(product).await?;
     let lines: Vec<_> = evidence.lines().map(|line| Ok::<_, Problem>(Bytes::from(line))).collect();
     Ok(HttpResponse::Ok().content_type("application/x-ndjson").streaming(stream::iter(lines)))
 }

@@ -11,7 +11,7 @@ mod purchases;
 use std::time::Duration;
 
 use actix_web::{
-    Resource, Route, guard,
+    Resource, Route,
     web::{self, ServiceConfig},
 };
 
@@ -19,7 +19,7 @@ pub use audit::audit_routes;
 pub use health::health_routes;
 pub use problem::Problem;
 
-use crate::{checkout::Checkout, domain::Catalogue};
+use crate::{checkout::Checkout, domain::Catalogue, server::read};
 
 /// What the handlers use; one for each thread of the server.
 #[derive(Clone, Debug)]
@@ -47,11 +47,6 @@ pub fn routes(config: &mut ServiceConfig) {
         .service(at("/products/{product}/buy", &["POST"], web::post().to(purchases::buy)))
         .service(at("/products/{product}/purchase", &["GET", "HEAD"], read().to(purchases::status)))
         .default_service(web::to(|| async { Err::<String, _>(Problem::NotFound) }));
-}
-
-/// A route of GET, and of HEAD, which has the same answer without its body.
-fn read() -> Route {
-    web::route().guard(guard::Any(guard::Get()).or(guard::Head()))
 }
 
 /// A resource with one route; any other method is 405, with the methods that are allowed.

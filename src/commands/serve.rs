@@ -9,10 +9,8 @@ use super::{
     Overrides,
     stores::{self, Connected},
 };
-use crate::admission::RecentSales;
 use crate::api::{self, Api};
 use crate::checkout::Checkout;
-use crate::clock::Clock;
 use crate::config::{Mode, Settings};
 use crate::dependency::Dependency;
 use crate::outbox::Publisher;
@@ -59,16 +57,7 @@ impl Serve {
             stores::prepare_ledger(ledger, &settings.catalogue, &ledger_state, &stop).await?;
         }
         let (publisher, sending) = Publisher::start(connected.stores.broker.clone());
-        let checkout = Checkout {
-            gate: connected.stores.gate.clone(),
-            publisher,
-            ledger: connected.stores.ledger.clone(),
-            recent: RecentSales::default(),
-            turns: stores::turns(&settings),
-            confirm_timeout: settings.broker.confirm_timeout,
-            confirm_counts_for: stores::confirm_counts_for(&settings),
-            clock: Clock::system(),
-        };
+        let checkout = stores::checkout(&settings, &connected.stores, publisher);
         let background = CancellationToken::new();
         let mut servers = vec![listen_api(&settings, &connected, &checkout)?];
         let mut tasks = Vec::new();

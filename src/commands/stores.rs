@@ -7,14 +7,16 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use super::data_dir::DataDir;
-use crate::admission::{EmbeddedGate, Gate, RedisGate, RedisOptions};
+use crate::admission::{EmbeddedGate, Gate, RecentSales, RedisGate, RedisOptions};
 use crate::audit::Sources;
 use crate::broker::{Broker, EmbeddedBroker, RabbitOptions, RabbitPublisher, Topology};
+use crate::checkout::Checkout;
 use crate::clock::Clock;
 use crate::config::{Mode, Services, Settings};
 use crate::dependency::{Backoff, Dependency};
 use crate::domain::Catalogue;
 use crate::ledger::{Ledger, PostgresLedger, PostgresOptions, SqliteLedger};
+use crate::outbox::Publisher;
 use crate::readiness::Readiness;
 use crate::recovery::RecoveryOptions;
 use crate::worker::{Stores, WorkerOptions};
@@ -187,13 +189,21 @@ pub(super) fn worker_options(settings: &Settings) -> WorkerOptions {
     WorkerOptions { batch_items_max: settings.worker.batch_items_max, linger: settings.worker.linger }
 }
 
-/// For purchase attempts of all threads.
-pub(super) fn turns(settings: &Settings) -> Arc<Semaphore> {
-    Arc::new(Semaphore::new(settings.redis.in_flight_max))
+pub(super) fn checkout(settings: &Settings, stores: &Stores, publisher: Publisher) -> Checkout {
+    Checkout {
+        gate: stores.gate.clone(),
+        publisher,
+        ledger: stores.ledger.clone(),
+        recent: RecentSales::default(),
+        turns: Arc::new(Semaphore::new(settings.redis.in_flight_max)),
+        confirm_timeout: settings.broker.confirm_timeout,
+        confirm_counts_for: confirm_counts_for(settings),
+        clock: Clock::system(),
+    }
 }
 
 /// One attempt: the answer of Redis, and then the confirm.
-pub(super) fn confirm_counts_for(settings: &Settings) -> Duration {
+fn confirm_counts_for(settings: &Settings) -> Duration {
     settings.redis.response_timeout + settings.broker.confirm_timeout
 }
 

@@ -10,7 +10,6 @@ use super::{
     serve::run_servers,
     stores::{self, Connected},
 };
-use crate::admission::RecentSales;
 use crate::api;
 use crate::checkout::Checkout;
 use crate::clock::Clock;
@@ -45,16 +44,7 @@ impl Web {
         }
         let connected = stores::connect(&settings, "web").await?;
         let (publisher, sending) = Publisher::start(connected.stores.broker.clone());
-        let checkout = Checkout {
-            gate: connected.stores.gate.clone(),
-            publisher,
-            ledger: connected.stores.ledger.clone(),
-            recent: RecentSales::default(),
-            turns: stores::turns(&settings),
-            confirm_timeout: settings.broker.confirm_timeout,
-            confirm_counts_for: stores::confirm_counts_for(&settings),
-            clock: Clock::system(),
-        };
+        let checkout = stores::checkout(&settings, &connected.stores, publisher);
         let listening = listen_web(&settings, &connected, &checkout, &stop)?;
         drop(checkout);
         let ended = run_servers(vec![listening], async { Ok(()) }, &stop).await;

@@ -97,7 +97,7 @@ pub struct Api {
 /// `[redis]`
 #[derive(Clone, Debug)]
 pub struct Redis {
-    /// Shared connections for purchase attempts.
+    /// Shared connections, beside the one that each thread of a server has of its own.
     pub connections: usize,
     /// Purchase attempts with Redis at a time.
     pub in_flight_max: usize,

@@ -24,6 +24,8 @@ pub struct EntryIdError;
 impl EntryId {
     /// Before every entry.
     pub const FIRST: Self = Self { millis: 0, sequence: 0 };
+    /// After every entry.
+    pub const LAST: Self = Self { millis: u64::MAX, sequence: u64::MAX };
 
     /// The last possible entry of an instant.
     pub fn end_of(instant: DateTime<Utc>) -> Self {

@@ -91,10 +91,9 @@ impl Recovery {
 
     /// Entries of a Redis that lost its `sale` but not its outbox, or was rolled back.
     async fn drain_outbox(&self, product: &ProductId, mode: &Mode) -> Result<(), RecoveryError> {
-        let end = EntryId { millis: u64::MAX, sequence: u64::MAX };
         let mut after = EntryId::FIRST;
         loop {
-            let page = self.stores.gate.outbox(product, after, end, BATCH_ITEMS_MAX).await?;
+            let page = self.stores.gate.outbox(product, after, EntryId::LAST, BATCH_ITEMS_MAX).await?;
             let Some(last) = page.last() else { return Ok(()) };
             after = last.id;
             let mut batch = Batch::default();

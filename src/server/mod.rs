@@ -5,10 +5,11 @@ mod unread;
 use std::{net::SocketAddr, time::Duration};
 
 use actix_web::{
-    App, HttpServer,
+    App, HttpServer, Route,
     dev::{Server, ServerHandle},
+    guard,
     middleware::from_fn,
-    web::ServiceConfig,
+    web::{self, ServiceConfig},
 };
 use anyhow::Context;
 
@@ -17,6 +18,11 @@ use crate::shutdown::REQUESTS_DEADLINE_S;
 
 /// Connections that wait in the kernel's queue while a stampede is accepted.
 const BACKLOG: u32 = 8192;
+
+/// A route of GET, and of HEAD, which has the same answer without its body.
+pub fn read() -> Route {
+    web::route().guard(guard::Any(guard::Get()).or(guard::Head()))
+}
 
 /// Bounds of a server.
 #[derive(Clone, Debug)]

@@ -11,16 +11,14 @@ mod words;
 use std::time::Duration;
 
 use actix_web::{
-    Route,
     error::InternalError,
-    guard,
     http::StatusCode,
     middleware::from_fn,
     web::{self, QueryConfig, ServiceConfig},
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::{checkout::Checkout, clock::Clock, domain::Catalogue};
+use crate::{checkout::Checkout, clock::Clock, domain::Catalogue, server::read};
 pub use live::Live;
 
 /// What the pages use; one for each thread of the server.
@@ -38,11 +36,6 @@ pub struct Web {
     pub clock: Clock,
     /// Ends those who listen.
     pub stop: CancellationToken,
-}
-
-/// A route of GET, and of HEAD.
-fn read() -> Route {
-    web::route().guard(guard::Any(guard::Get()).or(guard::Head()))
 }
 
 /// All pages; they need a [`Web`] as app data.

@@ -62,7 +62,10 @@ pub(super) async fn settle(
             stores.gate.adopt(&owner).await?;
         }
         entry = match stores.gate.reassign(&entry.purchase, may_keep).await? {
-            Reassignment::Moved(moved) => moved,
+            Reassignment::Moved(moved) => {
+                tracing::warn!(purchase = %moved.purchase.id, unit = moved.purchase.unit, "given a unit anew");
+                moved
+            }
             // The user has a later admission that is not in the ledger yet: it stands.
             Reassignment::Other(other) => {
                 revoke(stores, &entry.purchase, &has_other(&other.purchase)).await?;
@@ -71,17 +74,12 @@ pub(super) async fn settle(
             Reassignment::NoUnitLeft => {
                 let reason =
                     "Stored data was lost, and when it was restored no unit was left for this purchase.";
-                if !revoke(stores, &entry.purchase, reason).await? {
-                    verdict = match persist_one(stores, &entry, mode).await {
-                        Err(LedgerError::Refused(why)) => return Ok(dead(DeadReasonClass::Refused, why)),
-                        verdict => verdict?,
-                    };
-                    continue;
+                if revoke(stores, &entry.purchase, reason).await? {
+                    return withdraw(stores, &entry.purchase, None, true).await;
                 }
-                return withdraw(stores, &entry.purchase, None, true).await;
+                entry
             }
         };
-        tracing::warn!(purchase = %entry.purchase.id, unit = entry.purchase.unit, "given a unit anew");
         verdict = match persist_one(stores, &entry, mode).await {
             Err(LedgerError::Refused(why)) => return Ok(dead(DeadReasonClass::Refused, why)),
             verdict => verdict?,
