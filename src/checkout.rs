@@ -18,6 +18,7 @@ use crate::domain::{Revocation, SaleState, UserId};
 use crate::ledger::{Ledger, LedgerError};
 use crate::mutants::mutant;
 use crate::outbox::Publisher;
+use crate::telemetry::{Attempt, Meter};
 
 /// What a buyer is told.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -99,21 +100,37 @@ pub struct Checkout {
     pub confirm_counts_for: Duration,
     /// For the time in a purchase's id; no decision depends on it.
     pub clock: Clock,
+    /// Counts.
+    pub meter: Meter,
 }
 
 impl Checkout {
     /// The same, for a thread of a server: with a connection to Redis that this thread serves itself.
     #[must_use]
     pub fn on_this_thread(&self) -> Self {
-        Self { gate: self.gate.on_this_thread(), recent: self.recent.on_this_thread(), ..self.clone() }
+        let (gate, recent) = (self.gate.on_this_thread(), self.recent.on_this_thread());
+        Self { gate, recent, meter: self.meter.on_this_thread(), ..self.clone() }
     }
 
     /// One attempt. Repeating it is safe: it yields the same purchase.
     pub async fn buy(&self, product: &ProductId, user: &UserId) -> Result<Answer, CheckoutError> {
+        let began = Instant::now();
+        let answer = self.decide(product, user).await;
+        let attempt = match &answer {
+            Ok(answer) => answer.outcome().into(),
+            Err(error) if error.is_unknown() => Attempt::Unknown,
+            Err(_) => Attempt::NotReady,
+        };
+        self.meter.answered(product, attempt, began.elapsed());
+        answer
+    }
+
+    async fn decide(&self, product: &ProductId, user: &UserId) -> Result<Answer, CheckoutError> {
         let id = PurchaseId::generate(self.clock.now());
         // It is never closed.
         let turn = self.turns.acquire().await;
-        let counts_until = Instant::now() + self.confirm_counts_for;
+        let began = Instant::now();
+        let counts_until = began + self.confirm_counts_for;
         crash_point!("api-before-admission");
         let admission = match self.gate.admit(product, user, id).await {
             Err(error) if error.is_unknown() && mutant!("time-out-is-sold-out") => {
@@ -122,6 +139,7 @@ impl Checkout {
             admission => admission?,
         };
         drop(turn);
+        self.meter.decided(product, began.elapsed());
         crash_point!("api-after-admission");
         match admission {
             Admission::Refused(outcome) => Ok(Answer::Refused(outcome)),

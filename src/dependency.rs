@@ -6,11 +6,14 @@ use std::{
     time::{Duration, Instant},
 };
 
+use crate::telemetry::{EventKind, Events};
+
 /// A service that this process needs, as it stands now. Clones share the state.
 #[derive(Clone, Debug)]
 pub struct Dependency {
     name: &'static str,
     state: Arc<Mutex<State>>,
+    events: Option<Events>,
 }
 
 #[derive(Debug)]
@@ -24,7 +27,13 @@ impl Dependency {
     /// A dependency that hasn't been reached yet.
     pub fn new(name: &'static str) -> Self {
         let state = State { down_since: Some(Instant::now()), reason: None };
-        Self { name, state: Arc::new(Mutex::new(state)) }
+        Self { name, state: Arc::new(Mutex::new(state)), events: None }
+    }
+
+    /// The same, whose outages are also noted there.
+    #[must_use]
+    pub fn noted_in(self, events: &Events) -> Self {
+        Self { events: Some(events.clone()), ..self }
     }
 
     /// Its name in logs and in the readiness answer.
@@ -39,6 +48,7 @@ impl Dependency {
             if state.reason.is_some() {
                 let seconds = since.elapsed().as_secs_f32();
                 tracing::info!(dependency = self.name, "{} is up, after {seconds:.1} s", self.name);
+                self.note(EventKind::OutageEnded, format!("after {seconds:.1} s"));
             } else {
                 tracing::info!(dependency = self.name, "connected to {}", self.name);
             }
@@ -51,9 +61,11 @@ impl Dependency {
         let mut state = self.lock();
         if state.down_since.is_none() {
             tracing::warn!(dependency = self.name, "lost {}: {reason}", self.name);
+            self.note(EventKind::OutageBegan, reason.clone());
             state.down_since = Some(Instant::now());
         } else if state.reason.is_none() {
             tracing::info!(dependency = self.name, "waiting for {}: {reason}", self.name);
+            self.note(EventKind::OutageBegan, reason.clone());
         }
         state.reason = Some(reason);
     }
@@ -62,6 +74,12 @@ impl Dependency {
     pub fn outage(&self) -> Option<String> {
         let state = self.lock();
         state.down_since.map(|_| state.reason.clone().unwrap_or_else(|| "not connected yet".to_owned()))
+    }
+
+    fn note(&self, kind: EventKind, text: String) {
+        if let Some(events) = &self.events {
+            events.note(kind, self.name, text);
+        }
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, State> {

@@ -31,6 +31,8 @@ pub mod recovery;
 
 pub mod audit;
 
+pub mod control;
+
 pub mod stress;
 
 pub mod commands;

@@ -80,6 +80,7 @@ pub(crate) fn flashsale(arguments: &[&str], distributed: bool, words: Option<&st
     std::fs::write(&catalogue, product(WON, 100_000_000) + &product(GONE, 1)).expect("catalogue");
     command.env("FLASHSALE_PRODUCTS", catalogue).env("FLASHSALE_PREFIX", PREFIX);
     command.env("FLASHSALE_API_ADDR", "127.0.0.1:0").env("FLASHSALE_WEB_ADDR", "127.0.0.1:0");
+    command.env("FLASHSALE_CONTROL_ADDR", "127.0.0.1:0");
     command.env("FLASHSALE_WORK_HEALTH_ADDR", "127.0.0.1:0");
     start(command, words)
 }

@@ -106,6 +106,7 @@ impl EmbeddedGate {
             next: sale.next,
             remaining: sale.remaining(),
             in_flight: sale.outbox.len() as u64,
+            dead: sale.dead.len() as u64,
             now,
         })
     }

@@ -116,9 +116,10 @@ pub(super) fn sale(reply: &Reply) -> Result<SaleState, GateError> {
     let free: u32 = reader.parsed()?;
     let in_flight = reader.parsed()?;
     let now = instant(reader.text()?)?.ok_or_else(|| malformed(&"no time"))?;
+    let dead = reader.parsed()?;
     let remaining = total_stock.saturating_sub(next).saturating_add(free);
     let terms = Terms { total_stock, opens_at, closes_at, paused };
-    Ok(SaleState { epoch, terms, next, remaining, in_flight, now })
+    Ok(SaleState { epoch, terms, next, remaining, in_flight, dead, now })
 }
 
 fn instant(millis: &str) -> Result<Option<DateTime<chrono::Utc>>, GateError> {

@@ -168,7 +168,8 @@ impl Evidence {
         let state = |of: Admission| {
             let Admission { epoch, next, remaining, in_flight, now, at_rest } = of;
             let terms = terms.clone();
-            let sale = SaleState { epoch, terms, next, remaining, in_flight, now: instant(now)? };
+            let dead = dead.len() as u64;
+            let sale = SaleState { epoch, terms, next, remaining, in_flight, dead, now: instant(now)? };
             anyhow::Ok(AdmissionState { sale, winners, free, at_rest, outbox })
         };
         let admission = sale.admission.map(state).transpose()?;

@@ -19,6 +19,8 @@ pub use message::{DeadReason, DeadReasonClass, Decoded, Item, Message};
 pub use publisher::RabbitPublisher;
 pub use topology::Topology;
 
+use serde::Serialize;
+
 use crate::{dependency::Dependency, domain::Durability, service_url::ServiceUrl};
 
 /// Why the broker did not do what was asked. Nothing of it is final: the outbox still has the purchases.
@@ -64,6 +66,15 @@ pub struct RabbitOptions {
     pub publish_timeout: Duration,
     /// Messages that a consumer may hold unacknowledged.
     pub prefetch_messages: u16,
+}
+
+/// How many messages wait that nobody holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Depths {
+    /// For the workers. Each has up to 500 purchases.
+    pub purchases: u32,
+    /// For an operator: dead letters.
+    pub dead: u32,
 }
 
 /// Where purchases travel.
@@ -116,6 +127,14 @@ impl Broker {
         match self {
             Self::Rabbit { options, .. } => Consumer::rabbit(options).await,
             Self::Embedded(broker) => Ok(Consumer::embedded(broker.receiver())),
+        }
+    }
+
+    /// How many messages wait, at little cost. The embedded broker has no queues that could be looked at.
+    pub async fn depths(&self) -> Result<Option<Depths>, BrokerError> {
+        match self {
+            Self::Rabbit { publisher, .. } => publisher.depths().await.map(Some),
+            Self::Embedded(_) => Ok(None),
         }
     }
 

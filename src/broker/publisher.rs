@@ -11,13 +11,13 @@ use std::{
 
 use lapin::{
     BasicProperties, Channel, Confirmation, Connection, ConnectionProperties,
-    options::{BasicPublishOptions, ConfirmSelectOptions},
+    options::{BasicPublishOptions, ConfirmSelectOptions, QueueDeclareOptions},
     types::{FieldTable, ShortString},
     uri::AMQPUri,
 };
 use tokio::{sync::Notify, task::JoinSet, time::timeout};
 
-use super::{BrokerError, DeadReason, Past, RabbitOptions, Topology, dead_letters};
+use super::{BrokerError, DeadReason, Depths, Past, RabbitOptions, Topology, dead_letters};
 use crate::clock::Clock;
 use crate::crash_points::crash_point;
 use crate::dependency::{Backoff, Dependency};
@@ -52,6 +52,8 @@ struct Live {
     generation: u64,
     connection: Arc<Connection>,
     channel: Channel,
+    /// For questions, which the broker answers "no" by closing the channel.
+    asking: Arc<tokio::sync::Mutex<Option<Channel>>>,
 }
 
 impl RabbitPublisher {
@@ -95,9 +97,36 @@ impl RabbitPublisher {
         self.send(&self.0.topology.dead, &body, headers).await
     }
 
-    async fn send(&self, routing_key: &str, body: &[u8], headers: FieldTable) -> Result<(), BrokerError> {
+    /// How many messages wait in the two queues.
+    pub(super) async fn depths(&self) -> Result<Depths, BrokerError> {
+        let Live { connection, asking, .. } = self.live()?;
+        let mut asking = asking.lock().await;
+        let passive = QueueDeclareOptions { passive: true, ..QueueDeclareOptions::default() };
+        let ask = async |channel: &Channel, queue: &str| {
+            let answer = channel.queue_declare(queue.into(), passive, FieldTable::default()).await?;
+            Ok::<_, BrokerError>(answer.message_count())
+        };
+        let answered = timeout(self.0.publish_timeout, async {
+            let channel = match asking.take() {
+                Some(channel) => channel,
+                None => connection.create_channel().await?,
+            };
+            let Topology { purchases, dead } = &self.0.topology;
+            let depths =
+                Depths { purchases: ask(&channel, purchases).await?, dead: ask(&channel, dead).await? };
+            *asking = Some(channel);
+            Ok(depths)
+        });
+        answered.await.unwrap_or(Err(BrokerError::NotConnected))
+    }
+
+    fn live(&self) -> Result<Live, BrokerError> {
         let live = self.0.slot.live.read().unwrap_or_else(PoisonError::into_inner).clone();
-        let Live { generation, connection, channel } = live.ok_or(BrokerError::NotConnected)?;
+        live.ok_or(BrokerError::NotConnected)
+    }
+
+    async fn send(&self, routing_key: &str, body: &[u8], headers: FieldTable) -> Result<(), BrokerError> {
+        let Live { generation, connection, channel, .. } = self.live()?;
         if connection.status().blocked() {
             return Err(BrokerError::Blocked);
         }
@@ -172,7 +201,7 @@ async fn open(options: &RabbitOptions) -> Result<Live, BrokerError> {
     let channel = connection.create_channel().await?;
     options.topology.declare(&channel).await?;
     channel.confirm_select(ConfirmSelectOptions::default()).await?;
-    Ok(Live { generation: 0, connection: Arc::new(connection), channel })
+    Ok(Live { generation: 0, connection: Arc::new(connection), channel, asking: Arc::default() })
 }
 
 fn parse(options: &RabbitOptions) -> Result<AMQPUri, BrokerError> {

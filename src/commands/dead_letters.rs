@@ -10,6 +10,7 @@ use crate::broker::{DeadLetter, DeadLetters as Held};
 use crate::clock::Clock;
 use crate::domain::Purchase;
 use crate::ledger::Discard;
+use crate::telemetry::Telemetry;
 use crate::worker::Stores;
 
 /// Look at purchases that could not be recorded, send them again, or give them up
@@ -70,7 +71,8 @@ impl DeadLetters {
             bail!("the embedded mode has no dead letters: what can't be recorded is not answered SUCCESS");
         };
         let mut held = broker.dead_letters().await?.context("no dead-letter queue")?;
-        let stores = Stores { gate, broker, ledger: sources.ledger };
+        let stores =
+            Stores { gate, broker, ledger: sources.ledger, telemetry: Telemetry::new(Clock::system()) };
         let done = self.action.run(&mut held, &stores).await;
         held.close().await;
         done

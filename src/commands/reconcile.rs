@@ -7,7 +7,9 @@ use clap::Args;
 
 use super::{Overrides, Which, stores};
 use crate::audit::Difference;
+use crate::clock::Clock;
 use crate::recovery::{Comparison, compare, repair};
+use crate::telemetry::Telemetry;
 use crate::worker::Stores;
 
 /// Compare Redis, outbox and queue with the ledger, purchase by purchase, and mend what differs
@@ -54,7 +56,8 @@ impl Reconcile {
                 "the embedded mode has nothing to reconcile: its admission is made from its ledger at every start"
             );
         };
-        let stores = Stores { gate, broker, ledger: sources.ledger };
+        let stores =
+            Stores { gate, broker, ledger: sources.ledger, telemetry: Telemetry::new(Clock::system()) };
         let comparison = compare(&stores, &product).await?;
         if self.json {
             println!("{}", serde_json::to_string_pretty(&comparison)?);

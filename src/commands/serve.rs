@@ -2,6 +2,7 @@
 
 use actix_web::web::Data;
 use clap::Args;
+use futures_util::future::{join, join_all};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -12,6 +13,7 @@ use super::{
 use crate::api::{self, Api};
 use crate::checkout::Checkout;
 use crate::config::{Mode, Settings};
+use crate::control::Role;
 use crate::dependency::Dependency;
 use crate::outbox::Publisher;
 use crate::recovery::Recovery;
@@ -35,6 +37,9 @@ pub(super) struct Serve {
     /// Where the pages are served in the embedded mode (or FLASHSALE_WEB_ADDR) [default: 127.0.0.1:3000]
     #[arg(long, value_name = "ADDR")]
     web_addr: Option<String>,
+    /// Where the control room is served in the embedded mode (or FLASHSALE_CONTROL_ADDR) [default: 127.0.0.1:3003]
+    #[arg(long, value_name = "ADDR")]
+    control_addr: Option<String>,
     /// Let clients on this machine read what an audit needs, as `flashsale stress` does; not behind a public proxy
     #[arg(long)]
     audit_route: bool,
@@ -46,11 +51,12 @@ impl Serve {
         let own = [
             ("api.addr", self.api_addr.as_ref()),
             ("web.addr", self.web_addr.as_ref()),
+            ("control.addr", self.control_addr.as_ref()),
             ("api.audit_route", audit_route.as_ref()),
         ];
         let settings = overrides.settings(&own)?;
         let connected = stores::connect(&settings, "serve").await?;
-        let ledger_state = Dependency::new(connected.stores.ledger.name());
+        let ledger_state = connected.ledger_state();
         if connected.data_dir.is_some() {
             // A file is there at once or never.
             let Stores { ledger, .. } = &connected.stores;
@@ -66,10 +72,11 @@ impl Serve {
                 "embedded: the whole system in this process, data in {}",
                 data_dir.path().display()
             );
-            servers.push(super::web::listen_web(&settings, &connected, &checkout, &stop)?);
+            servers.extend(super::web::listen_pages(&settings, &connected, &checkout, &stop)?);
             tasks = start_embedded(&settings, &connected, &ledger_state, &background);
         }
         drop(checkout);
+        let reporting = connected.report(Role::Serve, connected.readiness(&settings.catalogue, false), &stop);
         let preparing = async {
             if connected.data_dir.is_some() {
                 return Ok(());
@@ -79,9 +86,9 @@ impl Serve {
         };
         let ended = run_servers(servers, preparing, &stop).await;
         // The servers held the last publishers: what they handed in is sent, and recorded where that is done here.
-        shutdown::finish("the publisher", sending).await;
+        shutdown::finish("the publisher and the report", join(sending, reporting)).await;
         background.cancel();
-        shutdown::finish("the worker and the recovery", futures_util::future::join_all(tasks)).await;
+        shutdown::finish("the worker and the recovery", join_all(tasks)).await;
         ended
     }
 }

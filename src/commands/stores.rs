@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use anyhow::{Context, bail, ensure};
-use tokio::sync::Semaphore;
+use tokio::{sync::Semaphore, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 
 use super::data_dir::DataDir;
@@ -13,18 +13,22 @@ use crate::broker::{Broker, EmbeddedBroker, RabbitOptions, RabbitPublisher, Topo
 use crate::checkout::Checkout;
 use crate::clock::Clock;
 use crate::config::{Mode, Services, Settings};
+use crate::control::{Noticeboard, Reporter, Role};
 use crate::dependency::{Backoff, Dependency};
 use crate::domain::Catalogue;
 use crate::ledger::{Ledger, PostgresLedger, PostgresOptions, SqliteLedger};
 use crate::outbox::Publisher;
 use crate::readiness::Readiness;
 use crate::recovery::RecoveryOptions;
+use crate::telemetry::Telemetry;
 use crate::worker::{Stores, WorkerOptions};
 
 /// The stores, with the state of the connections beneath them.
 pub(super) struct Connected {
     pub(super) stores: Stores,
     pub(super) dependencies: Vec<Dependency>,
+    /// Where this process and the others tell how they are.
+    pub(super) noticeboard: Noticeboard,
     /// Held for as long as the embedded stores are in use.
     pub(super) data_dir: Option<DataDir>,
 }
@@ -32,8 +36,25 @@ pub(super) struct Connected {
 impl Connected {
     /// The same stores, as an audit reads them.
     pub(super) fn sources(&self) -> Sources {
-        let Stores { gate, broker, ledger } = self.stores.clone();
+        let Stores { gate, broker, ledger, .. } = self.stores.clone();
         Sources { ledger, gate: Some(gate), broker: Some(broker) }
+    }
+
+    /// The ledger's state, as this process sees it.
+    pub(super) fn ledger_state(&self) -> Dependency {
+        Dependency::new(self.stores.ledger.name()).noted_in(&self.stores.telemetry.events)
+    }
+
+    /// Begins to post this process's report; the task ends after `stop`.
+    pub(super) fn report(
+        &self,
+        role: Role,
+        readiness: Readiness,
+        stop: &CancellationToken,
+    ) -> JoinHandle<()> {
+        let telemetry = self.stores.telemetry.clone();
+        let reporter = Reporter::new(role, self.noticeboard.clone(), readiness, telemetry);
+        tokio::spawn(reporter.run(stop.clone()))
     }
 
     pub(super) fn readiness(&self, catalogue: &Catalogue, needs_everything: bool) -> Readiness {
@@ -58,17 +79,21 @@ pub(super) async fn connect(settings: &Settings, role: &str) -> anyhow::Result<C
                 gate: Gate::Embedded(EmbeddedGate::new(Clock::system())),
                 broker: Broker::Embedded(EmbeddedBroker::default()),
                 ledger,
+                telemetry: Telemetry::new(Clock::system()),
             };
-            Ok(Connected { stores, dependencies: Vec::new(), data_dir: Some(data_dir) })
+            let noticeboard = Noticeboard::local();
+            Ok(Connected { stores, dependencies: Vec::new(), noticeboard, data_dir: Some(data_dir) })
         }
         Mode::Distributed(services) => connect_services(settings, services, role),
     }
 }
 
 fn connect_services(settings: &Settings, services: &Services, role: &str) -> anyhow::Result<Connected> {
-    let redis = Dependency::new("redis");
-    let publishing = Dependency::new("rabbitmq");
-    let consuming = Dependency::new("rabbitmq-consumer");
+    let telemetry = Telemetry::new(Clock::system());
+    let dependency = |name| Dependency::new(name).noted_in(&telemetry.events);
+    let redis = dependency("redis");
+    let publishing = dependency("rabbitmq");
+    let consuming = dependency("rabbitmq-consumer");
     let gate = RedisGate::start(&redis_options(settings, services), &redis).context("REDIS_URL")?;
     let options = rabbit_options(settings, services);
     let publisher = RabbitPublisher::start(&options, &publishing).context("AMQP_URL")?;
@@ -81,8 +106,11 @@ fn connect_services(settings: &Settings, services: &Services, role: &str) -> any
         gate: Gate::Redis(gate),
         broker: Broker::Rabbit { publisher, options, dependency: consuming },
         ledger: Ledger::Postgres(ledger),
+        telemetry,
     };
-    Ok(Connected { stores, dependencies, data_dir: None })
+    let patience = settings.redis.connect_timeout;
+    let noticeboard = Noticeboard::redis(&services.redis, &settings.prefix, patience).context("REDIS_URL")?;
+    Ok(Connected { stores, dependencies, noticeboard, data_dir: None })
 }
 
 /// The stores as an operator's command reads them. Waits a little for the services, and fails if they are away.
@@ -199,6 +227,7 @@ pub(super) fn checkout(settings: &Settings, stores: &Stores, publisher: Publishe
         confirm_timeout: settings.broker.confirm_timeout,
         confirm_counts_for: confirm_counts_for(settings),
         clock: Clock::system(),
+        meter: stores.telemetry.meter.clone(),
     }
 }
 

@@ -3,6 +3,7 @@
 use actix_web::web::Data;
 use anyhow::bail;
 use clap::Args;
+use futures_util::future::join;
 use tokio_util::sync::CancellationToken;
 
 use super::{
@@ -14,6 +15,7 @@ use crate::api;
 use crate::checkout::Checkout;
 use crate::clock::Clock;
 use crate::config::{Mode, Settings};
+use crate::control::{ControlRoom, Role};
 use crate::outbox::Publisher;
 use crate::server::{Listening, ServerOptions, listen};
 use crate::shutdown;
@@ -30,11 +32,15 @@ pub(super) struct Web {
     /// Where the pages are served (or FLASHSALE_WEB_ADDR) [default: 127.0.0.1:3000]
     #[arg(long, value_name = "ADDR")]
     web_addr: Option<String>,
+    /// Where the control room is served (or FLASHSALE_CONTROL_ADDR) [default: 127.0.0.1:3003]
+    #[arg(long, value_name = "ADDR")]
+    control_addr: Option<String>,
 }
 
 impl Web {
     pub(super) async fn run(self, overrides: &Overrides, stop: CancellationToken) -> anyhow::Result<()> {
-        let settings = overrides.settings(&[("web.addr", self.web_addr.as_ref())])?;
+        let own = [("web.addr", self.web_addr.as_ref()), ("control.addr", self.control_addr.as_ref())];
+        let settings = overrides.settings(&own)?;
         if matches!(settings.mode, Mode::Embedded { .. }) {
             bail!(
                 "no service is configured, so the system runs embedded: `flashsale serve` serves the pages, the \
@@ -45,18 +51,33 @@ impl Web {
         let connected = stores::connect(&settings, "web").await?;
         let (publisher, sending) = Publisher::start(connected.stores.broker.clone());
         let checkout = stores::checkout(&settings, &connected.stores, publisher);
-        let listening = listen_web(&settings, &connected, &checkout, &stop)?;
+        let servers = listen_pages(&settings, &connected, &checkout, &stop)?;
         drop(checkout);
-        let ended = run_servers(vec![listening], async { Ok(()) }, &stop).await;
-        shutdown::finish("the publisher", sending).await;
+        let reporting = connected.report(Role::Web, connected.readiness(&settings.catalogue, false), &stop);
+        let ended = run_servers(servers, async { Ok(()) }, &stop).await;
+        shutdown::finish("the publisher and the report", join(sending, reporting)).await;
         ended
     }
 }
 
-pub(super) fn listen_web(
+/// The shop, and the control room on an address of its own, so that nobody who buys can reach it.
+pub(super) fn listen_pages(
     settings: &Settings,
     connected: &Connected,
     checkout: &Checkout,
+    stop: &CancellationToken,
+) -> anyhow::Result<Vec<Listening>> {
+    let control = listen_control(settings, connected, stop)?;
+    let control_port = control.as_ref().map(|listening| listening.addr.port());
+    let pages = listen_shop(settings, connected, checkout, control_port, stop)?;
+    Ok(std::iter::once(pages).chain(control).collect())
+}
+
+fn listen_shop(
+    settings: &Settings,
+    connected: &Connected,
+    checkout: &Checkout,
+    control_port: Option<u16>,
     stop: &CancellationToken,
 ) -> anyhow::Result<Listening> {
     let options = ServerOptions {
@@ -70,6 +91,7 @@ pub(super) fn listen_web(
         body_timeout: settings.api.body_timeout,
         live: Live::default(),
         clock: Clock::system(),
+        control_port,
         stop: stop.clone(),
     };
     let readiness = Data::new(connected.readiness(&settings.catalogue, false));
@@ -79,4 +101,21 @@ pub(super) fn listen_web(
         let pages = Pages { checkout: pages.checkout.on_this_thread(), ..pages.clone() };
         config.app_data(Data::new(pages)).configure(web::routes);
     })
+}
+
+fn listen_control(
+    settings: &Settings,
+    connected: &Connected,
+    stop: &CancellationToken,
+) -> anyhow::Result<Option<Listening>> {
+    let Some(addr) = settings.control_addr else { return Ok(None) };
+    let head_timeout = settings.api.head_timeout;
+    let options = ServerOptions { addr, connections_max: 256, head_timeout };
+    let (catalogue, stores) = (settings.catalogue.clone(), connected.stores.clone());
+    let room = ControlRoom::open(catalogue, stores, connected.noticeboard.clone(), stop.clone());
+    let room = Data::new(room);
+    let listening = listen("control room", &options, move |config| {
+        config.app_data(room.clone()).configure(web::control_routes);
+    });
+    listening.map(Some)
 }

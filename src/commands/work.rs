@@ -3,12 +3,13 @@
 use actix_web::web::Data;
 use anyhow::bail;
 use clap::Args;
+use futures_util::future::{join_all, join3};
 use tokio_util::sync::CancellationToken;
 
 use super::{Overrides, serve::run_servers, stores};
 use crate::api;
 use crate::config::{Mode, Settings};
-use crate::dependency::Dependency;
+use crate::control::Role;
 use crate::readiness::Readiness;
 use crate::recovery::Recovery;
 use crate::server::{Listening, ServerOptions, listen};
@@ -41,9 +42,10 @@ impl Work {
         let recovery = Recovery::new(connected.stores.clone(), stores::recovery_options(&settings));
         let mut readiness = connected.readiness(&settings.catalogue, true);
         readiness.drift = Some(recovery.drift());
+        let reporting = connected.report(Role::Work, readiness.clone(), &stop);
         let servers = listen_health(&settings, readiness)?.into_iter().collect();
         let working = async {
-            let state = Dependency::new(connected.stores.ledger.name());
+            let state = connected.ledger_state();
             stores::prepare_ledger(&connected.stores.ledger, &settings.catalogue, &state, &stop).await?;
             let background = CancellationToken::new();
             let leading = tokio::spawn(recovery.run(background.clone()));
@@ -52,10 +54,10 @@ impl Work {
                 let worker = Worker::new(connected.stores.clone(), options, state.clone());
                 tokio::spawn(worker.run(background.clone()))
             };
-            let working = futures_util::future::join_all((0..settings.worker.lanes).map(lane));
+            let working = join_all((0..settings.worker.lanes).map(lane));
             stop.cancelled().await;
             background.cancel();
-            shutdown::finish("the worker and the recovery", futures_util::future::join(working, leading))
+            shutdown::finish("the worker, the recovery and the report", join3(working, leading, reporting))
                 .await;
             Ok(())
         };

@@ -29,6 +29,8 @@ pub struct Settings {
     pub api: Api,
     /// Where the pages are served.
     pub web_addr: SocketAddr,
+    /// Where the control room is served, if anywhere.
+    pub control_addr: Option<SocketAddr>,
     /// Where a worker tells its health, if anywhere.
     pub work_health_addr: Option<SocketAddr>,
     /// Connections to Redis.
@@ -173,6 +175,7 @@ impl Settings {
                 audit_route: checks.one_of("api.audit_route", &["off", "on"]) == "on",
             },
             web_addr: checks.addr("web.addr"),
+            control_addr: checks.optional_addr("control.addr"),
             work_health_addr: checks.optional_addr("work.health_addr"),
             redis: Redis {
                 connections: checks.integer("redis.connections", 1..=64),

@@ -51,6 +51,8 @@ pub struct SaleState {
     pub remaining: u32,
     /// Purchases that are admitted and not yet in the ledger.
     pub in_flight: u64,
+    /// Purchases that are dead-lettered: in neither.
+    pub dead: u64,
     /// The instant, by admission's clock.
     pub now: DateTime<Utc>,
 }

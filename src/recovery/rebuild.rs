@@ -12,6 +12,7 @@ use crate::crash_points::crash_point;
 use crate::domain::ProductId;
 use crate::ledger::{Leader, Ledger, LedgerError, LedgerSale};
 use crate::mutants::mutant;
+use crate::telemetry::EventKind;
 use crate::worker::RebuildEpochs;
 
 /// Rows read and staged at a time.
@@ -62,6 +63,7 @@ impl Recovery {
         let LedgerSale { product, opened_epoch, .. } = sale;
         if !self.troubles.contains_key(product) {
             tracing::info!(%product, "rebuilding admission from the ledger: {reason}");
+            self.stores.telemetry.events.note(EventKind::RebuildBegan, product.as_str(), reason);
         }
         let mut found = 0;
         for _ in 0..FENCES_MAX {
@@ -139,6 +141,8 @@ impl Recovery {
             Opening::Open => {
                 crash_point!("rebuild-after-open");
                 tracing::info!(%product, epoch, buyers, free, elapsed = ?started.elapsed(), "the sale is ready");
+                let text = format!("ready under epoch {epoch}, with {buyers} purchases");
+                self.stores.telemetry.events.note(EventKind::RebuildEnded, product.as_str(), text);
                 Ok(())
             }
             refused => Err(RecoveryError::NotOpened(refused)),

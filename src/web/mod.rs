@@ -2,11 +2,12 @@
 //! scripts make it live.
 
 pub(crate) mod assets;
+mod control;
 mod live;
 mod pages;
 mod receipt;
 mod safety;
-mod words;
+pub(crate) mod words;
 
 use std::time::Duration;
 
@@ -34,19 +35,38 @@ pub struct Web {
     pub live: Live,
     /// The time that browsers are told, so that they count down by it.
     pub clock: Clock,
+    /// Where the control room is served on this machine, if it is.
+    pub control_port: Option<u16>,
     /// Ends those who listen.
     pub stop: CancellationToken,
 }
 
-/// All pages; they need a [`Web`] as app data.
-pub fn routes(config: &mut ServiceConfig) {
-    let query = QueryConfig::default().error_handler(|error, _| {
-        let page = pages::refused(StatusCode::BAD_REQUEST, &error);
-        InternalError::from_response(error, page).into()
-    });
+/// The control room, on a server of its own; it needs a [`ControlRoom`] as app data.
+pub fn control_routes(config: &mut ServiceConfig) {
     let pages = web::scope("")
         .wrap(from_fn(safety::headers))
-        .app_data(query)
+        .app_data(query())
+        .route("/", read().to(|| async { pages::see_other("/control") }))
+        .route("/control", read().to(control::page))
+        .route("/control/snapshot", read().to(control::snapshot))
+        .route("/assets/{name}", read().to(assets::asset))
+        .route("/assets/{hash}/{name}", read().to(assets::asset))
+        .default_service(web::to(pages::not_found));
+    config.service(pages);
+}
+
+fn query() -> QueryConfig {
+    QueryConfig::default().error_handler(|error, _| {
+        let page = pages::refused(StatusCode::BAD_REQUEST, &error);
+        InternalError::from_response(error, page).into()
+    })
+}
+
+/// All pages; they need a [`Web`] as app data.
+pub fn routes(config: &mut ServiceConfig) {
+    let pages = web::scope("")
+        .wrap(from_fn(safety::headers))
+        .app_data(query())
         .route("/", read().to(pages::index))
         .route("/sale/events", read().to(live::events))
         .route("/products/{product}", read().to(pages::product))
@@ -54,6 +74,8 @@ pub fn routes(config: &mut ServiceConfig) {
         .route("/products/{product}/buy", web::post().to(pages::buy))
         .route("/products/{product}/purchase", read().to(pages::purchase))
         .route("/purchases/{purchase}", read().to(receipt::receipt))
+        .route("/control", read().to(control::elsewhere))
+        .route("/control/snapshot", read().to(control::elsewhere))
         .route("/assets/{name}", read().to(assets::asset))
         .route("/assets/{hash}/{name}", read().to(assets::asset))
         .default_service(web::to(pages::not_found));

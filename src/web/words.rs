@@ -85,8 +85,8 @@ pub(super) fn state(state: PurchaseState) -> (&'static str, &'static str) {
     }
 }
 
-/// A number with its thousands apart.
-pub(super) fn grouped(number: u32) -> String {
+/// A whole number with its thousands apart.
+pub(crate) fn grouped(number: impl std::fmt::Display) -> String {
     let digits = number.to_string();
     let mut text = String::new();
     for (place, digit) in digits.chars().enumerate() {
@@ -105,7 +105,7 @@ mod tests {
     #[test]
     fn thousands_are_told_apart() {
         for (number, text) in
-            [(0, "0"), (999, "999"), (1_000, "1,000"), (10_000, "10,000"), (1_234_567, "1,234,567")]
+            [(0_u32, "0"), (999, "999"), (1_000, "1,000"), (10_000, "10,000"), (1_234_567, "1,234,567")]
         {
             assert_eq!(grouped(number), text);
         }

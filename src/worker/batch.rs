@@ -12,6 +12,7 @@ use crate::crash_points::crash_point;
 use crate::domain::{OutboxEntry, ProductId, PurchaseId};
 use crate::ledger::{Admitted, Ledger, LedgerError, Verdict, Writer};
 use crate::mutants::mutant;
+use crate::telemetry::EventKind;
 
 /// Why a step did not finish. Repeating it is safe, and goes on where it ended.
 #[derive(Debug, thiserror::Error)]
@@ -91,9 +92,13 @@ impl Batch {
         }
         let mut recorded = Entries::default();
         let mut dead = Vec::new();
-        for (item, judged) in self.items.iter().zip(self.persist(stores, mode).await?) {
+        let judgements = self.persist(stores, mode).await?;
+        let now = stores.telemetry.clock().now();
+        for (item, judged) in self.items.iter().zip(judgements) {
             let settled = match judged {
                 Ok(Verdict::Recorded) => {
+                    let purchase = &item.item.purchase;
+                    stores.telemetry.meter.recorded(&purchase.product, now - purchase.admitted_at);
                     recorded.add(&item.item.purchase.product, item.epoch, key_of(&item.item));
                     continue;
                 }
@@ -214,5 +219,6 @@ async fn put_away(
     stores.broker.dead_letter(body, reason, past).await?;
     let DeadReason { class, detail } = reason;
     tracing::warn!(reason = class.as_str(), "dead-lettered: {detail:.500}");
+    stores.telemetry.events.note(EventKind::DeadLetter, class.as_str(), format!("{detail:.200}"));
     Ok(())
 }

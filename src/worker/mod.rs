@@ -17,6 +17,7 @@ use crate::dependency::{Backoff, Dependency};
 use crate::domain::ProductId;
 use crate::ledger::{Ledger, LedgerError, Writer};
 use crate::mutants::mutant;
+use crate::telemetry::Telemetry;
 pub use batch::{Batch, StepError};
 
 /// How long a worker keeps its messages while the ledger is away. Then it leaves the queue, so that a rebuild, which
@@ -34,6 +35,8 @@ pub struct Stores {
     pub broker: Broker,
     /// Where purchases are recorded.
     pub ledger: Ledger,
+    /// Where it is told what was done.
+    pub telemetry: Telemetry,
 }
 
 /// In whose name a batch is recorded.

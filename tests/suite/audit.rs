@@ -65,8 +65,15 @@ impl Run {
         let rows = vec![purchase("a", 1), purchase("b", 2), purchase("c", 3)];
         let terms =
             Terms { total_stock: 3, opens_at: Some(at(1_000)), closes_at: Some(at(9_000)), paused: false };
-        let sale =
-            SaleState { epoch: 1, terms: terms.clone(), next: 3, remaining: 0, in_flight: 0, now: at(5_000) };
+        let sale = SaleState {
+            epoch: 1,
+            terms: terms.clone(),
+            next: 3,
+            remaining: 0,
+            in_flight: 0,
+            dead: 0,
+            now: at(5_000),
+        };
         let admission = AdmissionState {
             at_rest: true,
             sale,

@@ -10,6 +10,7 @@ mod audit;
 mod browser;
 mod chaos;
 mod config;
+mod control;
 #[cfg(feature = "failpoints")]
 mod crashes;
 mod dead_letters;

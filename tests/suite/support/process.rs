@@ -80,6 +80,11 @@ impl Flashsale {
         self.logs("shop listening on ").await
     }
 
+    /// The base URL of the control room.
+    pub(crate) async fn control(&self) -> String {
+        self.logs("control room listening on ").await
+    }
+
     /// The base URL of a worker's health.
     pub(crate) async fn health(&self) -> String {
         self.logs("health listening on ").await

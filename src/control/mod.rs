@@ -1,0 +1,23 @@
+//! The whole system at a glance, for the evening of a drop.
+//!
+//! Every process posts a [`Report`] of itself on a [`Noticeboard`], once a second ([`Reporter`]). Where the control room is
+//! served, a [`ControlRoom`] reads all reports, looks at the stores, checks that the units of each sale add up
+//! ([`Conservation`]), and keeps the last minutes: that is the [`Snapshot`].
+
+mod conservation;
+mod history;
+mod noticeboard;
+mod report;
+mod reporter;
+mod room;
+mod snapshot;
+
+pub use conservation::Conservation;
+pub use history::{History, Point};
+pub use noticeboard::{Noticeboard, NoticeboardError};
+pub use report::{CheckReport, Report, Role, Window};
+pub use reporter::Reporter;
+pub use room::ControlRoom;
+pub use snapshot::{
+    DependencyView, EventView, Outage, Percentiles, ProcessView, ProductView, Rates, Snapshot, Totals,
+};

@@ -1,0 +1,79 @@
+//! Posts this process's report, once a second.
+
+use std::time::{Duration, Instant};
+
+use tokio::time::MissedTickBehavior;
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    Noticeboard, Report, Role,
+    report::{AllCounted, Counted},
+};
+use crate::readiness::Readiness;
+use crate::telemetry::{Counts, Telemetry};
+
+const INTERVAL: Duration = Duration::from_secs(1);
+
+/// Posts this process's report.
+#[derive(Debug)]
+pub struct Reporter {
+    noticeboard: Noticeboard,
+    readiness: Readiness,
+    telemetry: Telemetry,
+    /// Who this is: everything that does not change.
+    report: Report,
+    counted: AllCounted,
+}
+
+impl Reporter {
+    /// For a process of this role. Its products are those of `readiness`.
+    pub fn new(role: Role, noticeboard: Noticeboard, readiness: Readiness, telemetry: Telemetry) -> Self {
+        let now = telemetry.clock().now();
+        let report = Report {
+            id: format!("{:016x}", fastrand::u64(..)),
+            role,
+            host: rustix::system::uname().nodename().to_string_lossy().into_owned(),
+            pid: std::process::id(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            started_at: now.timestamp_millis(),
+            checks: Vec::new(),
+            products: std::collections::BTreeMap::new(),
+            events: Vec::new(),
+        };
+        let counted =
+            readiness.catalogue.ids().map(|product| (product.clone(), Counted::default())).collect();
+        Self { noticeboard, readiness, telemetry, report, counted }
+    }
+
+    /// Posts until `stop`, and then takes the report off.
+    pub async fn run(mut self, stop: CancellationToken) {
+        let mut turns = tokio::time::interval(INTERVAL);
+        turns.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut last = Instant::now();
+        loop {
+            tokio::select! {
+                _ = turns.tick() => {}
+                () = stop.cancelled() => break,
+            }
+            self.report.checks = self.readiness.check().await.into_iter().map(Into::into).collect();
+            self.report.events = self.telemetry.events.latest();
+            // Counted last, so that nothing that is slow makes a second longer than it says.
+            let seconds = last.elapsed().as_secs_f64().max(0.001);
+            last = Instant::now();
+            self.count(self.telemetry.meter.take(), seconds);
+            if let Err(error) = self.noticeboard.post(&self.report).await {
+                tracing::debug!(%error, "this process's report is not posted");
+            }
+        }
+        if let Err(error) = self.noticeboard.remove(&self.report.id).await {
+            tracing::debug!(%error, "this process's report is not taken off");
+        }
+    }
+
+    fn count(&mut self, mut counts: Counts, seconds: f64) {
+        for (product, counted) in &mut self.counted {
+            counted.add(counts.remove(product).unwrap_or_default());
+            self.report.products.insert(product.to_string(), counted.window(seconds));
+        }
+    }
+}

@@ -1,0 +1,239 @@
+//! Counts what buyers ask for and how long it takes, and how long purchases are on their way to the ledger.
+
+use std::{
+    collections::HashMap,
+    mem,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use chrono::TimeDelta;
+use hdrhistogram::Histogram;
+use serde::{Deserialize, Serialize};
+
+use crate::domain::{Outcome, ProductId};
+
+/// What became of an attempt: an outcome, or none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum Attempt {
+    /// [`Outcome::Success`]
+    Success,
+    /// [`Outcome::Purchased`]
+    Purchased,
+    /// [`Outcome::SoldOut`]
+    SoldOut,
+    /// [`Outcome::Upcoming`]
+    Upcoming,
+    /// [`Outcome::Ended`]
+    Ended,
+    /// [`Outcome::Paused`]
+    Paused,
+    /// Answered 503: nothing was decided.
+    NotReady,
+    /// Answered 503: it may have taken effect.
+    Unknown,
+}
+
+impl From<Outcome> for Attempt {
+    fn from(outcome: Outcome) -> Self {
+        match outcome {
+            Outcome::Success => Self::Success,
+            Outcome::Purchased => Self::Purchased,
+            Outcome::SoldOut => Self::SoldOut,
+            Outcome::Upcoming => Self::Upcoming,
+            Outcome::Ended => Self::Ended,
+            Outcome::Paused => Self::Paused,
+        }
+    }
+}
+
+/// How long something took, many times: from a microsecond to a minute, to two digits.
+#[derive(Clone, Debug)]
+pub struct Durations(Histogram<u32>);
+
+impl Default for Durations {
+    #[expect(clippy::expect_used, reason = "the bounds are right, and constant")]
+    fn default() -> Self {
+        Self(Histogram::new_with_bounds(1, 60_000_000, 2).expect("bounds"))
+    }
+}
+
+impl Durations {
+    /// Once more. More than a minute counts as a minute.
+    pub fn record(&mut self, duration: Duration) {
+        self.0.saturating_record(u64::try_from(duration.as_micros()).unwrap_or(u64::MAX));
+    }
+
+    /// Adds all of the other ones.
+    pub fn add(&mut self, other: &Self) {
+        // The bounds are the same.
+        let _ = self.0.add(&other.0);
+    }
+
+    /// How many.
+    pub fn len(&self) -> u64 {
+        self.0.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// So many of a hundred took at most this long. `None`: there is none.
+    pub fn percentile(&self, percent: f64) -> Option<Duration> {
+        (!self.is_empty()).then(|| Duration::from_micros(self.0.value_at_percentile(percent)))
+    }
+
+    /// Pairs of microseconds and how often, for the way to another process.
+    pub fn to_pairs(&self) -> Vec<(u64, u32)> {
+        self.0.iter_recorded().map(|step| (step.value_iterated_to(), step.count_at_value())).collect()
+    }
+
+    /// What [`Durations::to_pairs`] gave.
+    pub fn from_pairs(pairs: &[(u64, u32)]) -> Self {
+        let mut durations = Self::default();
+        for (micros, count) in pairs {
+            durations.0.saturating_record_n(*micros, *count);
+        }
+        durations
+    }
+}
+
+/// What was counted of a product.
+#[derive(Clone, Debug, Default)]
+pub struct Tally {
+    /// Attempts, by what became of them.
+    pub attempts: HashMap<Attempt, u64>,
+    /// From an attempt's turn to the decision of admission.
+    pub admission: Durations,
+    /// From an attempt to its answer, with the wait for a turn and for the confirm; without the way over the network.
+    pub answer: Durations,
+    /// From an admission to the commit that recorded it: as exact as the clocks of Redis and the worker agree.
+    pub recording: Durations,
+}
+
+impl Tally {
+    /// Adds all of the other one.
+    pub fn add(&mut self, other: &Self) {
+        for (attempt, number) in &other.attempts {
+            *self.attempts.entry(*attempt).or_default() += number;
+        }
+        self.admission.add(&other.admission);
+        self.answer.add(&other.answer);
+        self.recording.add(&other.recording);
+    }
+}
+
+/// What was counted, by product.
+pub type Counts = HashMap<ProductId, Tally>;
+
+/// Counts. Clones share everything; each thread of a server has a part of its own, so that none waits for another.
+#[derive(Clone, Debug)]
+pub struct Meter {
+    parts: Arc<Mutex<Vec<Part>>>,
+    mine: Part,
+}
+
+type Part = Arc<Mutex<Counts>>;
+
+impl Default for Meter {
+    fn default() -> Self {
+        let mine = Part::default();
+        Self { parts: Arc::new(Mutex::new(vec![mine.clone()])), mine }
+    }
+}
+
+impl Meter {
+    /// The same, with a part for the thread that calls this.
+    #[must_use]
+    pub fn on_this_thread(&self) -> Self {
+        let mine = Part::default();
+        self.parts.lock().unwrap_or_else(PoisonError::into_inner).push(mine.clone());
+        Self { parts: self.parts.clone(), mine }
+    }
+
+    /// An attempt was answered.
+    pub fn answered(&self, product: &ProductId, attempt: Attempt, after: Duration) {
+        self.tally(product, |tally| {
+            *tally.attempts.entry(attempt).or_default() += 1;
+            tally.answer.record(after);
+        });
+    }
+
+    /// Admission has decided.
+    pub fn decided(&self, product: &ProductId, after: Duration) {
+        self.tally(product, |tally| tally.admission.record(after));
+    }
+
+    /// A purchase was recorded. Clocks that disagree make it no less than 0.
+    pub fn recorded(&self, product: &ProductId, after: TimeDelta) {
+        self.tally(product, |tally| tally.recording.record(after.to_std().unwrap_or_default()));
+    }
+
+    fn tally(&self, product: &ProductId, add: impl FnOnce(&mut Tally)) {
+        let mut counts = self.mine.lock().unwrap_or_else(PoisonError::into_inner);
+        match counts.get_mut(product) {
+            Some(tally) => add(tally),
+            None => add(counts.entry(product.clone()).or_default()),
+        }
+    }
+
+    /// Takes what was counted since the last time.
+    pub fn take(&self) -> Counts {
+        let parts = self.parts.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let mut all = Counts::default();
+        for part in parts {
+            let counts = mem::take(&mut *part.lock().unwrap_or_else(PoisonError::into_inner));
+            for (product, tally) in counts {
+                all.entry(product).or_default().add(&tally);
+            }
+        }
+        all
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_all_threads_count_is_taken_once() {
+        let (meter, product) = (Meter::default(), ProductId::parse("p").unwrap());
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                let (meter, product) = (meter.on_this_thread(), &product);
+                scope.spawn(move || {
+                    for _ in 0..1_000 {
+                        meter.answered(product, Attempt::SoldOut, Duration::from_millis(3));
+                    }
+                });
+            }
+        });
+        meter.recorded(&product, TimeDelta::seconds(-1));
+        let taken = meter.take();
+        let tally = &taken[&product];
+        assert_eq!(tally.attempts, HashMap::from([(Attempt::SoldOut, 4_000)]));
+        assert_eq!(tally.answer.len(), 4_000);
+        assert!(tally.recording.percentile(50.0).unwrap() < Duration::from_micros(2));
+        assert!(meter.take().is_empty());
+    }
+
+    #[test]
+    fn durations_are_the_same_after_their_way_to_another_process() {
+        let mut durations = Durations::default();
+        for millis in 1..=1_000 {
+            durations.record(Duration::from_millis(millis));
+        }
+        durations.record(Duration::from_hours(1));
+        let there = Durations::from_pairs(&durations.to_pairs());
+        assert_eq!(there.len(), 1_001);
+        for percent in [0.0, 50.0, 99.0, 100.0] {
+            assert_eq!(there.percentile(percent), durations.percentile(percent), "{percent}");
+        }
+        let median = there.percentile(50.0).unwrap().as_secs_f64();
+        assert!((0.495..0.51).contains(&median), "{median}");
+        assert_eq!(Durations::default().percentile(50.0), None);
+    }
+}

@@ -1,0 +1,253 @@
+//! The control room: the evening at a glance, for operators. It changes nothing.
+
+use actix_web::{
+    HttpRequest, HttpResponse,
+    http::{StatusCode, header},
+    web::{Data, Query},
+};
+use askama::Template;
+use chrono::{DateTime, SecondsFormat, Utc};
+use serde::Deserialize;
+
+use super::{
+    Web, pages,
+    words::{self, grouped},
+};
+use crate::control::{
+    Conservation, ControlRoom, DependencyView, EventView, Percentiles, ProductView, Snapshot, Totals,
+};
+use crate::telemetry::{Attempt, EventKind};
+
+#[derive(Template)]
+#[template(path = "control.html")]
+struct ControlPage<'page> {
+    snapshot: &'page Snapshot,
+    verdict: Verdict,
+}
+
+/// What an operator wants to know first.
+struct Verdict {
+    /// `good`, `warn` or `bad`.
+    mood: &'static str,
+    headline: String,
+    /// What is wrong, a line each.
+    troubles: Vec<String>,
+}
+
+impl Verdict {
+    fn of(snapshot: &Snapshot) -> Self {
+        let (mut bad, mut warn) = (Vec::new(), Vec::new());
+        for product in &snapshot.products {
+            if let (Some(law), Some(false)) = (&product.conservation, product.adds_up) {
+                bad.push(format!("{}: {}", product.id, broken(law)));
+            }
+            if let Some(trouble) = &product.trouble {
+                bad.push(format!("{}: {trouble}", product.id));
+            }
+        }
+        for DependencyView { name, used_by, outages } in &snapshot.dependencies {
+            // A sale that is not ready is told of with its product.
+            if let (Some(first), false) = (outages.first(), name.starts_with("sale ")) {
+                warn.push(format!("{name} is away for {} of {used_by}: {}", outages.len(), first.reason));
+            }
+        }
+        for process in snapshot.processes.iter().filter(|process| !process.is_up) {
+            warn.push(format!("{} has been silent for {} s", process.name, process.silent_ms / 1_000));
+        }
+        if let Some(dead) = snapshot.queue.map(|queue| queue.dead).filter(|dead| *dead > 0) {
+            warn.push(format!("{dead} dead letters wait for a decision (flashsale dead-letters list)"));
+        }
+        let mood = if !bad.is_empty() {
+            "bad"
+        } else if !warn.is_empty() {
+            "warn"
+        } else {
+            "good"
+        };
+        let headline = match (mood, snapshot.at) {
+            (_, 0) => "Looking for the first time".to_owned(),
+            ("good", _) => "All is well: every unit is accounted for".to_owned(),
+            ("warn", _) => "Selling goes on; something needs a look".to_owned(),
+            _ => "Something is wrong".to_owned(),
+        };
+        Self { mood, headline, troubles: bad.into_iter().chain(warn).collect() }
+    }
+}
+
+fn broken(law: &Conservation) -> String {
+    match (law.missing, law.surplus) {
+        (missing, 0) => format!("{missing} admitted purchases are neither in the ledger nor on their way"),
+        (_, surplus) => format!("{surplus} purchases are in the ledger that admission does not know"),
+    }
+}
+
+/// Everything the page shows of a product's units.
+struct Units<'page> {
+    law: &'page Conservation,
+    adds_up: bool,
+}
+
+impl Units<'_> {
+    /// Parts of a bar that is 1,000 wide: name, start and width.
+    fn parts(&self) -> Vec<(&'static str, u64, u64)> {
+        let Conservation { total_stock, in_flight, in_ledger, dead_lettered, .. } = self.law;
+        let (total, mut start) = (u64::from(*total_stock).max(1), 0);
+        // What moves is counted once.
+        let in_flight = in_flight.saturating_sub(self.law.moving());
+        let parts = [("ledger", *in_ledger), ("flight", in_flight), ("dead", *dead_lettered)];
+        let part = |(name, number): (&'static str, u64)| {
+            let width = (number * 1_000).div_ceil(total).min(1_000 - start);
+            let part = (name, start, width);
+            start += width;
+            part
+        };
+        parts.map(part).into_iter().filter(|(_, _, width)| *width > 0).collect()
+    }
+}
+
+impl ProductView {
+    fn units(&self) -> Option<Units<'_>> {
+        Some(Units { law: self.conservation.as_ref()?, adds_up: self.adds_up? })
+    }
+
+    fn badge(&self) -> &'static str {
+        words::of(self.phase_name())
+    }
+
+    fn phase_name(&self) -> &'static str {
+        self.phase.map_or(words::NOT_READY, pages::phase_name)
+    }
+
+    fn outbox_age(&self) -> String {
+        self.outbox_age_ms.map_or("?".to_owned(), |millis| shown_millis(millis_as_float(millis)))
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "an age in milliseconds, far below 2^52")]
+fn millis_as_float(millis: u64) -> f64 {
+    millis as f64
+}
+
+impl Totals {
+    /// Attempts by what became of them: word, a second, since the start.
+    fn rows(&self) -> Vec<(&'static str, String, String)> {
+        ATTEMPTS
+            .iter()
+            .map(|(attempt, word)| {
+                let per_s = self.attempts_per_s.get(attempt).copied().unwrap_or(0.0);
+                let number = self.attempts.get(attempt).copied().unwrap_or(0);
+                (*word, whole(per_s), grouped(number))
+            })
+            .collect()
+    }
+
+    fn per_s(&self) -> String {
+        whole(self.attempts_per_s.values().sum())
+    }
+
+    /// What is timed: name, and three percentiles.
+    fn times(&self) -> [(&'static str, [String; 3]); 3] {
+        let shown = |Percentiles { p50_ms, p95_ms, p99_ms, .. }: &Percentiles| {
+            [p50_ms, p95_ms, p99_ms].map(|millis| millis.map_or("–".to_owned(), shown_millis))
+        };
+        [
+            ("Admission", shown(&self.admission)),
+            ("Answer", shown(&self.answer)),
+            ("SUCCESS to row", shown(&self.recording)),
+        ]
+    }
+}
+
+const ATTEMPTS: [(Attempt, &str); 8] = [
+    (Attempt::Success, "Success"),
+    (Attempt::Purchased, "Already theirs"),
+    (Attempt::SoldOut, "Sold out"),
+    (Attempt::Upcoming, "Not open yet"),
+    (Attempt::Ended, "Ended"),
+    (Attempt::Paused, "Paused"),
+    (Attempt::NotReady, "Not ready (503)"),
+    (Attempt::Unknown, "Unknown (503)"),
+];
+
+impl EventView {
+    fn time(&self) -> String {
+        instant(self.at).to_rfc3339_opts(SecondsFormat::Secs, true)
+    }
+
+    fn clock(&self) -> String {
+        instant(self.at).format("%H:%M:%S").to_string()
+    }
+
+    fn word(&self) -> &'static str {
+        event(self.kind).0
+    }
+
+    fn mood(&self) -> &'static str {
+        event(self.kind).1
+    }
+}
+
+fn event(kind: EventKind) -> (&'static str, &'static str) {
+    match kind {
+        EventKind::Opened => ("Opened", "good"),
+        EventKind::SoldOut => ("Sold out", "good"),
+        EventKind::Paused => ("Paused", "warn"),
+        EventKind::Ended => ("Ended", "good"),
+        EventKind::OutageBegan => ("Outage began", "bad"),
+        EventKind::OutageEnded => ("Outage ended", "good"),
+        EventKind::RebuildBegan => ("Rebuild began", "warn"),
+        EventKind::RebuildEnded => ("Rebuild ended", "good"),
+        EventKind::DeadLetter => ("Dead letter", "bad"),
+        EventKind::LawBroken => ("Units do not add up", "bad"),
+        EventKind::LawHolds => ("Units add up again", "good"),
+        EventKind::ProcessJoined => ("Process up", "good"),
+        EventKind::ProcessLost => ("Process silent", "bad"),
+    }
+}
+
+fn instant(millis: i64) -> DateTime<Utc> {
+    DateTime::from_timestamp_millis(millis).unwrap_or_default()
+}
+
+fn whole(number: f64) -> String {
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a rate, far below 2^52")]
+    grouped(number.round() as u64)
+}
+
+fn shown_millis(millis: f64) -> String {
+    match millis {
+        ..1.0 => format!("{millis:.2} ms"),
+        1.0..10.0 => format!("{millis:.1} ms"),
+        10.0..1_000.0 => format!("{millis:.0} ms"),
+        _ => format!("{:.1} s", millis / 1_000.0),
+    }
+}
+
+/// `GET /control`
+pub(super) async fn page(room: Data<ControlRoom>) -> HttpResponse {
+    let snapshot = room.snapshot();
+    pages::render(StatusCode::OK, &ControlPage { snapshot: &snapshot, verdict: Verdict::of(&snapshot) })
+}
+
+/// `/control` of the shop, which does not have it: leads whoever sits at this machine to where it is.
+pub(super) async fn elsewhere(web: Data<Web>, request: HttpRequest) -> HttpResponse {
+    let is_here = request.peer_addr().is_some_and(|peer| peer.ip().to_canonical().is_loopback());
+    let Some(port) = web.control_port.filter(|_| is_here) else { return pages::not_found().await };
+    let host = request.connection_info().host().to_owned();
+    let name = host.rsplit_once(':').map_or(host.as_str(), |(name, _)| name);
+    pages::see_other(&format!("http://{name}:{port}{}", request.uri()))
+}
+
+/// From when on the history is wanted.
+#[derive(Deserialize)]
+pub(super) struct Since {
+    since: Option<i64>,
+}
+
+/// `GET /control/snapshot`
+pub(super) async fn snapshot(room: Data<ControlRoom>, wanted: Query<Since>) -> HttpResponse {
+    let snapshot = room.snapshot();
+    let history = snapshot.history.after(wanted.since.unwrap_or(i64::MIN));
+    let snapshot = Snapshot { history, ..(*snapshot).clone() };
+    HttpResponse::Ok().insert_header((header::CACHE_CONTROL, "no-store")).json(snapshot)
+}

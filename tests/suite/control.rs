@@ -1,0 +1,343 @@
+//! The control room: what operators see while a drop goes on, and while something is wrong.
+
+use serde_json::{Value, json};
+
+use rustix::process::Signal;
+
+use crate::{
+    distributed::{catalogue, drained},
+    embedded::Embedded,
+    support::{
+        SOON,
+        browser::{Browser, DESKTOP, Look, PHONE},
+        eventually,
+        http::{buy, buy_at, client, get, ready},
+        process::Flashsale,
+        sale::now,
+        servers,
+        services::Services,
+        stage::{own, restarted, with_redis},
+    },
+};
+
+async fn snapshot(control: &str) -> Value {
+    get(&format!("{control}/control/snapshot")).await.body
+}
+
+/// Waits until the snapshot is as wanted, and gives it.
+async fn shows(control: &str, what: &str, wanted: impl Fn(&Value) -> bool) -> Value {
+    let seen = std::sync::Mutex::new(Value::Null);
+    let looking = eventually(what, SOON, async || {
+        let snapshot = snapshot(control).await;
+        seen.lock().expect("seen").clone_from(&snapshot);
+        wanted(&snapshot).then_some(snapshot)
+    });
+    looking.await
+}
+
+fn has_event(snapshot: &Value, kind: &str, about: &str) -> bool {
+    let mut events = snapshot["events"].as_array().expect("events").iter();
+    events.any(|event| event["kind"] == kind && event["about"] == about)
+}
+
+async fn page(control: &str) -> String {
+    get(&format!("{control}/control")).await.body.as_str().expect("a page").to_owned()
+}
+
+/// A drop from before its opening to its last unit, embedded.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_drop_is_seen_from_its_opening_to_its_last_unit() {
+    let (embedded, file) = (Embedded::new(), tempfile::NamedTempFile::new().expect("file"));
+    let opens = chrono::DateTime::from_timestamp_millis(now() + 5_000).expect("time").to_rfc3339();
+    let product = |id: &str, more: &str| {
+        format!(
+            "[[products]]\nid = \"{id}\"\nname = '<b>{id}'\nprice = \"1\"\ncurrency = \"USD\"\ntotal_stock = 3\n{more}\n"
+        )
+    };
+    let products = [product("soon", &format!("sale_start = \"{opens}\"")), product("other", "")].concat();
+    std::fs::write(file.path(), products).expect("write");
+    let serve = embedded.spawn(&["serve"], &[("FLASHSALE_PRODUCTS", file.path().to_str().expect("path"))]);
+    let (api, control) = (serve.api().await, serve.control().await);
+    assert!(control.starts_with("http://127.0.0.1:"), "nobody else can reach it");
+    ready(&api).await;
+    let buy = async |product: &str, user: &str| {
+        buy_at(&client(), &format!("{api}/products/{product}/buy"), user).await.body["status"].clone()
+    };
+    shows(&control, "it is not open", |seen| seen["products"][0]["phase"] == "UPCOMING").await;
+    assert_eq!(buy("soon", "early").await, json!("UPCOMING"));
+    shows(&control, "it opens", |seen| has_event(seen, "OPENED", "soon")).await;
+    for (user, outcome) in [
+        ("a", "SUCCESS"),
+        ("a", "PURCHASED"),
+        ("b", "SUCCESS"),
+        ("c", "SUCCESS"),
+        ("d", "SOLD_OUT"),
+        ("e", "SOLD_OUT"),
+    ] {
+        assert_eq!(buy("soon", user).await, json!(outcome), "{user}");
+    }
+    assert_eq!(buy("other", "a").await, json!("SUCCESS"));
+    let seen = shows(&control, "all of it is counted", |seen| {
+        has_event(seen, "SOLD_OUT", "soon") && seen["total"]["attempts"]["SUCCESS"] == 4
+    })
+    .await;
+    let [soon, other] = [0, 1].map(|number| &seen["products"][number]);
+    assert_eq!(soon["attempts"], json!({ "SUCCESS": 3, "PURCHASED": 1, "SOLD_OUT": 2, "UPCOMING": 1 }));
+    assert_eq!(
+        seen["total"]["attempts"],
+        json!({ "SUCCESS": 4, "PURCHASED": 1, "SOLD_OUT": 2, "UPCOMING": 1 })
+    );
+    let units = |remaining, sold| {
+        json!({ "totalStock": 3, "remaining": remaining, "inFlight": 0, "inLedger": sold, "deadLettered": 0,
+            "missing": 0, "surplus": 0 })
+    };
+    assert_eq!((&soon["conservation"], &other["conservation"]), (&units(0, 3), &units(2, 1)));
+    assert_eq!((&soon["addsUp"], &soon["outboxAgeMs"]), (&json!(true), &json!(0)));
+    for (what, number) in [("admission", 7), ("answer", 7), ("recording", 3)] {
+        assert_eq!(soon[what]["number"], json!(number), "{what}: {soon}");
+        assert!(soon[what]["p99Ms"].as_f64().is_some_and(|millis| millis > 0.0), "{what}: {soon}");
+    }
+    assert_eq!(seen["processes"].as_array().map(Vec::len), Some(1));
+    let process = &seen["processes"][0];
+    assert_eq!(
+        (&process["role"], &process["isUp"], &process["isReady"]),
+        (&json!("serve"), &json!(true), &json!(true))
+    );
+    // Only what is new, for those who ask again and again.
+    let at = seen["at"].as_i64().expect("a time");
+    let later = shows(&control, "a later look", |seen| seen["at"].as_i64() > Some(at)).await;
+    let news = get(&format!("{control}/control/snapshot?since={at}")).await.body;
+    assert!(later["history"].as_array().map(Vec::len) > news["history"].as_array().map(Vec::len), "{news}");
+    assert!(news["history"].as_array().expect("history").iter().all(|point| point["at"].as_i64() > Some(at)));
+}
+
+/// It is a page of its own, safe, and no part of the shop.
+#[tokio::test]
+async fn the_page_needs_no_script_and_nobody_else_reaches_it() {
+    let embedded = Embedded::new();
+    let serve = embedded.spawn(&["serve"], &[]);
+    ready(&serve.api().await).await;
+    let (control, shop) = (serve.control().await, serve.shop().await);
+    shows(&control, "the first look", |seen| seen["products"][0]["addsUp"] == true).await;
+    let answer = get(&format!("{control}/control")).await;
+    let text = answer.body.as_str().expect("a page");
+    for wanted in [
+        "All is well",
+        "<b>10,000</b> remaining",
+        "✓ adds up",
+        "sqlite",
+        "http-equiv=\"refresh\"",
+        "<title>Control room",
+    ] {
+        assert!(text.contains(wanted), "{wanted} is not in {text}");
+    }
+    assert!(answer.header("content-security-policy").contains("default-src 'none'"));
+    assert_eq!(answer.header("cache-control"), "no-store");
+    assert_eq!(get(&control).await.header("location"), "/control");
+    assert_eq!(get(&format!("{control}/products/limited-001")).await.status, 404, "the shop is elsewhere");
+    assert_eq!(get(&format!("{shop}/control")).await.header("location"), format!("{control}/control"));
+    let query = get(&format!("{control}/control/snapshot?since=yesterday")).await;
+    assert_eq!(query.status, 400);
+
+    let nowhere = embedded_without_control().await;
+    assert_eq!(get(&format!("{}/control", nowhere.1)).await.status, 404);
+}
+
+async fn embedded_without_control() -> ((Embedded, Flashsale), String) {
+    let embedded = Embedded::new();
+    let serve = embedded.spawn(&["serve"], &[("FLASHSALE_CONTROL_ADDR", "")]);
+    let shop = serve.shop().await;
+    assert!(!serve.log().contains("control room"), "{}", serve.log());
+    ((embedded, serve), shop)
+}
+
+/// A system of two API processes, a worker and the pages.
+struct System {
+    services: Services,
+    _file: tempfile::NamedTempFile,
+    serves: Vec<Flashsale>,
+    work: Flashsale,
+    _web: Flashsale,
+    apis: Vec<String>,
+    control: String,
+}
+
+impl System {
+    async fn start(services: Services) -> Self {
+        let file = catalogue(100);
+        let products = [("FLASHSALE_PRODUCTS", file.path().to_str().expect("path"))];
+        let spawn = |command| services.spawn(&[command], &products);
+        let (work, web, serves) = (spawn("work"), spawn("web"), vec![spawn("serve"), spawn("serve")]);
+        let mut apis = Vec::new();
+        for serve in &serves {
+            apis.push(serve.api().await);
+            ready(apis.last().expect("an API")).await;
+        }
+        let control = web.control().await;
+        Self { services, _file: file, serves, work, _web: web, apis, control }
+    }
+
+    async fn shows(&self, what: &str, wanted: impl Fn(&Value) -> bool) -> Value {
+        shows(&self.control, what, wanted).await
+    }
+}
+
+fn up(snapshot: &Value) -> usize {
+    let processes = snapshot["processes"].as_array().expect("processes");
+    processes.iter().filter(|process| process["isUp"] == true && process["isReady"] == true).count()
+}
+
+fn dependency<'seen>(snapshot: &'seen Value, name: &str) -> &'seen Value {
+    let dependencies = snapshot["dependencies"].as_array().expect("dependencies");
+    dependencies.iter().find(|one| one["name"] == name).unwrap_or(&Value::Null)
+}
+
+/// All processes are one system: their attempts are added up, and one that is gone is missed, unless it said goodbye.
+#[tokio::test(flavor = "multi_thread")]
+async fn every_process_is_seen_and_missed() {
+    let mut system = System::start(Services::new().await).await;
+    system.shows("all four are up", |seen| up(seen) == 4).await;
+    for number in 0..10 {
+        buy(&client(), &system.apis[number % 2], &format!("user-{number}")).await;
+    }
+    let seen = system
+        .shows("both are counted", |seen| {
+            seen["total"]["attempts"]["SUCCESS"] == 10 && seen["total"]["recording"]["number"] == 10
+        })
+        .await;
+    assert_eq!((&seen["queue"]["purchases"], &seen["queue"]["dead"]), (&json!(0), &json!(0)));
+    assert_eq!(dependency(&seen, "redis")["usedBy"], json!(4));
+    assert_eq!(dependency(&seen, "rabbitmq-consumer")["usedBy"], json!(1));
+
+    let mut gone = system.serves.pop().expect("a process");
+    let name = format!(":{}", gone.id());
+    let named = |seen: &Value| {
+        let processes = seen["processes"].as_array().expect("processes").clone();
+        processes.into_iter().find(|process| process["name"].as_str().is_some_and(|one| one.ends_with(&name)))
+    };
+    gone.signal(Signal::TERM);
+    assert!(gone.ended(SOON).await.success());
+    let seen = system.shows("it said goodbye", |seen| named(seen).is_none()).await;
+    assert!(!seen["events"].to_string().contains("PROCESS_LOST"), "{seen}");
+
+    let killed = system.serves.pop().expect("a process");
+    let name = format!(":{}", killed.id());
+    killed.kill();
+    let seen = system.shows("it is missed", |seen| seen["events"].to_string().contains("PROCESS_LOST")).await;
+    assert!(seen["events"].to_string().contains(&name), "{seen}");
+    assert_eq!(up(&seen), 2, "{seen}");
+    let text = page(&system.control).await;
+    assert!(text.contains("has been silent for") && text.contains("data-mood=\"warn\""), "{text}");
+}
+
+/// What does not add up is seen, and when it adds up again; and a dead letter.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_row_that_is_missing_turns_the_law_red() {
+    let system = System::start(Services::new().await).await;
+    for number in 0..10 {
+        buy(&client(), &system.apis[0], &format!("user-{number}")).await;
+    }
+    drained(&system.services, 10).await;
+    let adds_up = |wanted: bool| move |seen: &Value| seen["products"][0]["addsUp"] == wanted;
+    system
+        .shows("it adds up", |seen| {
+            adds_up(true)(seen) && seen["products"][0]["conservation"]["inLedger"] == 10
+        })
+        .await;
+    let sql = system.services.sql().await;
+    let moved = "CREATE TABLE elsewhere AS SELECT * FROM purchases WHERE unit <= 2; DELETE FROM purchases WHERE unit <= 2";
+    sql.batch_execute(moved).await.expect("delete");
+    let seen = system.shows("two are missing", adds_up(false)).await;
+    assert_eq!(seen["products"][0]["conservation"]["missing"], json!(2));
+    system.shows("it is noted", |seen| has_event(seen, "LAW_BROKEN", "limited-001")).await;
+    let text = page(&system.control).await;
+    for wanted in
+        ["✗ does not add up", "2 admitted purchases are neither", "data-mood=\"bad\"", "Something is wrong"]
+    {
+        assert!(text.contains(wanted), "{wanted} is not in {text}");
+    }
+    sql.batch_execute("INSERT INTO purchases SELECT * FROM elsewhere").await.expect("insert");
+    system.shows("it adds up again", adds_up(true)).await;
+    system.shows("that is noted", |seen| has_event(seen, "LAW_HOLDS", "limited-001")).await;
+
+    system.services.publish(b"no purchase at all").await;
+    system
+        .shows("a dead letter", |seen| {
+            seen["queue"]["dead"] == 1 && seen["events"].to_string().contains("DEAD_LETTER")
+        })
+        .await;
+    assert!(page(&system.control).await.contains("1 dead letters wait"));
+
+    // One row too many, which admission has not given.
+    let extra = "INSERT INTO purchases (id, product_id, user_id, unit, admitted_at)
+        VALUES (gen_random_uuid(), 'limited-001', 'by-hand', 99, now())";
+    system.work.signal(Signal::STOP);
+    sql.batch_execute(extra).await.expect("insert");
+    let seen = system.shows("one too many", adds_up(false)).await;
+    assert_eq!(seen["products"][0]["conservation"]["surplus"], json!(1));
+    system.work.signal(Signal::CONT);
+}
+
+/// While Redis is away, with it the noticeboard, the control room says so; afterwards it tells of outage and rebuild.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_outage_of_redis_is_seen_to_its_end() {
+    let redis = own(servers::redis).await;
+    let system = System::start(with_redis(redis.port).await).await;
+    system.shows("all four are up", |seen| up(seen) == 4).await;
+    let mut redis = redis;
+    redis.kill();
+    redis.wipe();
+    let away = |seen: &Value| {
+        dependency(seen, "redis")["outages"].as_array().is_some_and(|outages| !outages.is_empty())
+    };
+    let seen =
+        system.shows("it is away", |seen| away(seen) && !seen["products"][0]["trouble"].is_null()).await;
+    assert!(has_event(&seen, "OUTAGE_BEGAN", "redis"), "{seen}");
+    assert!(page(&system.control).await.contains("redis is away for"));
+    let _redis = restarted(redis).await;
+    let seen = system
+        .shows("it is back", |seen| {
+            !away(seen)
+                && up(seen) == 4
+                && has_event(seen, "OUTAGE_ENDED", "redis")
+                && has_event(seen, "REBUILD_ENDED", "limited-001")
+                && seen["products"][0]["addsUp"] == true
+        })
+        .await;
+    assert!(!seen["events"].to_string().contains("PROCESS_LOST"), "nobody was lost: {seen}");
+}
+
+/// Live in a browser, readable by all, on a phone and in the dark.
+#[tokio::test(flavor = "multi_thread")]
+async fn it_is_live_accessible_and_fits_a_phone() {
+    let (embedded, file) = (Embedded::new(), tempfile::NamedTempFile::new().expect("file"));
+    let products = "[[products]]\nid = \"p\"\nname = '<script>window.hacked=1</script>'\nprice = \"1\"\ncurrency = \"USD\"\ntotal_stock = 500\n";
+    std::fs::write(file.path(), products).expect("write");
+    let serve = embedded.spawn(&["serve"], &[("FLASHSALE_PRODUCTS", file.path().to_str().expect("path"))]);
+    let (api, control) = (serve.api().await, serve.control().await);
+    ready(&api).await;
+    for (name, look) in [
+        ("phone-light", PHONE),
+        ("phone-dark", Look { dark: true, ..PHONE }),
+        ("desktop-light", DESKTOP),
+        ("desktop-dark", Look { dark: true, ..DESKTOP }),
+    ] {
+        let browser = Browser::open(look).await;
+        browser.goto(&format!("{control}/control")).await;
+        browser.shows(".link", "Live").await;
+        let before = browser.text(".law").await;
+        browser.run("window.still = 'here'").await;
+        buy(&client(), &api, name).await;
+        eventually("the new purchase is shown", SOON, async || {
+            (browser.text(".law").await != before).then_some(())
+        })
+        .await;
+        assert_eq!(browser.run("return window.still").await, json!("here"), "the page was loaded again");
+        assert_eq!(browser.run("return window.hacked ?? null").await, json!(null));
+        assert_eq!(browser.run("return document.querySelectorAll('.charts canvas').length").await, json!(3));
+        browser.fits().await;
+        browser.is_accessible().await;
+        browser.picture(&format!("control-{name}")).await;
+        browser.close().await;
+    }
+}
