@@ -2,11 +2,12 @@
 //!
 //! Loads are made by wrk and redis-benchmark. Every case is repeated, in turn with the others, and shown as the ratio to
 //! the do-nothing route of the same turn: median, least and most. Writes a table to the terminal, and into
-//! docs/PERFORMANCE.md between its two marks.
+//! docs/PERFORMANCE.md between its two marks. With `--shop` it measures the shop beside a big drop instead.
 
 #![allow(clippy::expect_used, clippy::indexing_slicing, reason = "a tool fails by panicking")]
 
 mod measure;
+mod shop;
 mod system;
 
 use std::time::Duration;
@@ -17,7 +18,18 @@ use measure::{
 use system::{GONE, System, WON, example, url};
 
 fn main() {
-    let quick = std::env::args().any(|argument| argument == "--quick");
+    let given = |flag: &str| std::env::args().any(|argument| argument == flag);
+    let quick = given("--quick");
+    if given("--shop") {
+        let mut table = Table::default();
+        let (turns, scale) = if quick { (1, 0.1) } else { (3, 0.3) };
+        shop::measure(&mut table, turns, scale);
+        table.show();
+        if !quick {
+            table.write("docs/PERFORMANCE.md", "scripts/bench --shop");
+        }
+        return;
+    }
     let (turns, time) = if quick { (2, Duration::from_secs(2)) } else { (3, Duration::from_secs(8)) };
     let mut table = Table::default();
     let noop = example("noop_route", &["127.0.0.1:0"]);
@@ -34,7 +46,7 @@ fn main() {
     facts(&mut table, system, quick);
     table.show();
     if !quick {
-        table.write("docs/PERFORMANCE.md");
+        table.write("docs/PERFORMANCE.md", "scripts/bench");
     }
 }
 

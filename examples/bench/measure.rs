@@ -241,9 +241,11 @@ impl Table {
     }
 
     fn markdown(&self) -> String {
-        let mut text = String::from(
-            "| | a second, median | ratio to its (a): median | least | most | target |\n|---|---|---|---|---|---|\n",
-        );
+        let mut text = String::new();
+        let rates = "| | a second, median | ratio to its (a): median | least | most | target |\n|---|---|---|---|---|---|\n";
+        if !self.cases.is_empty() {
+            text.push_str(rates);
+        }
         for (name, (target, values)) in &self.cases {
             let rate = spread(values.iter().map(|(rate, _)| *rate).collect())[0];
             let [median, least, most] = spread(values.iter().map(|(_, ratio)| *ratio).collect());
@@ -251,7 +253,10 @@ impl Table {
             let _ =
                 writeln!(text, "| {name} | {rate:.0} | {median:.2} | {least:.2} | {most:.2} | {target} |");
         }
-        text.push_str("\n| | | target |\n|---|---|---|\n");
+        if !self.cases.is_empty() {
+            text.push('\n');
+        }
+        text.push_str("| | | target |\n|---|---|---|\n");
         for [name, value, target] in &self.facts {
             let _ = writeln!(text, "| {name} | {value} | {target} |");
         }
@@ -262,23 +267,23 @@ impl Table {
         println!("{}", self.markdown());
     }
 
-    /// Puts the table between the two marks of a document.
-    pub(crate) fn write(&self, document: &str) {
-        const MARKS: [&str; 2] = ["<!-- measured by scripts/bench -->", "<!-- end of what was measured -->"];
+    /// Puts the table between the two marks that a command has in a document.
+    pub(crate) fn write(&self, document: &str, command: &str) {
+        let [begin, end] = ["measured by", "end of"].map(|word| format!("<!-- {word} {command} -->"));
         let text = std::fs::read_to_string(document).expect("the document");
-        let (before, rest) = text.split_once(MARKS[0]).expect("the first mark");
-        let (_, after) = rest.split_once(MARKS[1]).expect("the second mark");
+        let (before, rest) = text.split_once(&begin).expect("the first mark");
+        let (_, after) = rest.split_once(&end).expect("the second mark");
         let date = Command::new("date").arg("+%F").output().expect("date");
         let cpu = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
         let model = cpu.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": "));
         let head = format!(
-            "{}, {} cores, {}, everything on it: `scripts/bench`",
+            "{}, {} cores, {}, everything on it: `{command}`",
             String::from_utf8_lossy(&date.stdout).trim(),
             std::thread::available_parallelism().map_or(0, std::num::NonZero::get),
             model.map_or("an unknown processor", |(_, model)| model),
         );
         let table = self.markdown();
-        let text = format!("{before}{}\n\n{head}\n\n{table}\n{}{after}", MARKS[0], MARKS[1]);
+        let text = format!("{before}{begin}\n\n{head}\n\n{table}\n{end}{after}");
         std::fs::write(document, text).expect("write");
     }
 }
