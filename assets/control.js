@@ -65,10 +65,26 @@ async function fetched(url) {
   return answer;
 }
 
+// A status is spoken when its text changes, so the element itself must stay.
+function put(shown, now) {
+  const [before, after] = [shown, now].map((section) => section.querySelector("[role=status]"));
+  if (before && after) {
+    if (before.textContent !== after.textContent) before.textContent = after.textContent;
+    for (const old of [...shown.children]) if (old !== before) old.remove();
+    for (const one of [...now.children]) if (one !== after) shown.append(one);
+  } else {
+    shown.innerHTML = now.innerHTML;
+  }
+}
+
 function replace(page) {
+  const selection = getSelection();
+  const selected = !selection.isCollapsed;
   for (const now of page.querySelectorAll("[data-live]")) {
     const shown = document.getElementById(now.id);
-    if (shown.innerHTML !== now.innerHTML) shown.innerHTML = now.innerHTML;
+    // What somebody is about to copy stays as it is.
+    if (selected && selection.containsNode(shown, true)) continue;
+    if (shown.innerHTML !== now.innerHTML) put(shown, now);
     Object.assign(shown.dataset, now.dataset);
   }
 }

@@ -115,17 +115,24 @@ impl Checkout {
     /// One attempt. Repeating it is safe: it yields the same purchase.
     pub async fn buy(&self, product: &ProductId, user: &UserId) -> Result<Answer, CheckoutError> {
         let began = Instant::now();
-        let answer = self.decide(product, user).await;
+        let mut decided = None;
+        let answer = self.attempt(product, user, &mut decided).await;
         let attempt = match &answer {
             Ok(answer) => answer.outcome().into(),
             Err(error) if error.is_unknown() => Attempt::Unknown,
             Err(_) => Attempt::NotReady,
         };
-        self.meter.answered(product, attempt, began.elapsed());
+        self.meter.answered(product, attempt, began.elapsed(), decided);
         answer
     }
 
-    async fn decide(&self, product: &ProductId, user: &UserId) -> Result<Answer, CheckoutError> {
+    /// `decided`: how long admission took, once it has decided.
+    async fn attempt(
+        &self,
+        product: &ProductId,
+        user: &UserId,
+        decided: &mut Option<Duration>,
+    ) -> Result<Answer, CheckoutError> {
         let id = PurchaseId::generate(self.clock.now());
         // It is never closed.
         let turn = self.turns.acquire().await;
@@ -139,7 +146,7 @@ impl Checkout {
             admission => admission?,
         };
         drop(turn);
-        self.meter.decided(product, began.elapsed());
+        *decided = Some(began.elapsed());
         crash_point!("api-after-admission");
         match admission {
             Admission::Refused(outcome) => Ok(Answer::Refused(outcome)),

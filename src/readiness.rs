@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use futures_util::future::join_all;
+use serde::{Deserialize, Serialize};
 use tokio::time::timeout;
 
 use crate::admission::Gate;
@@ -32,9 +33,23 @@ pub struct Readiness {
     pub drift: Option<Drift>,
 }
 
+/// What a line of the answer is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Subject {
+    /// A service.
+    Service,
+    /// A sale's state in admission.
+    Sale,
+    /// What the scheduled comparison of admission and ledger has found.
+    Reconciliation,
+}
+
 /// One line of the answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Check {
+    /// What it is about.
+    pub subject: Subject,
     /// The dependency's name.
     pub name: String,
     /// Why it is not ready; `None`: it is.
@@ -50,7 +65,7 @@ impl Readiness {
         for dependency in &self.dependencies {
             let required = self.needs_everything || dependency.name() == "redis";
             let name = dependency.name().to_owned();
-            checks.push(Check { name, outage: dependency.outage(), required });
+            checks.push(Check { subject: Subject::Service, name, outage: dependency.outage(), required });
         }
         let outage = match timeout(PING_TIMEOUT, self.ledger.ping()).await {
             Ok(Ok(())) => None,
@@ -58,15 +73,18 @@ impl Readiness {
             Err(_elapsed) => Some("no answer".to_owned()),
         };
         let required = self.needs_everything || !self.gate.outlives_process();
-        checks.push(Check { name: self.ledger.name().to_owned(), outage, required });
+        let name = self.ledger.name().to_owned();
+        checks.push(Check { subject: Subject::Service, name, outage, required });
         let sales = self.catalogue.ids().map(async |product| {
             let outage = self.gate.sale(product).await.err().map(|error| error.to_string());
-            Check { name: format!("sale {product}"), outage, required: !self.needs_everything }
+            let name = format!("sale {product}");
+            Check { subject: Subject::Sale, name, outage, required: !self.needs_everything }
         });
         checks.extend(join_all(sales).await);
         for (product, differences) in self.drift.iter().flat_map(Drift::products) {
             let outage = Some(format!("admission and ledger differ in {differences} places"));
-            checks.push(Check { name: format!("reconciliation {product}"), outage, required: false });
+            let name = format!("reconciliation {product}");
+            checks.push(Check { subject: Subject::Reconciliation, name, outage, required: false });
         }
         checks
     }

@@ -155,19 +155,18 @@ impl EmbeddedGate {
             return Ok(());
         };
         for &EntryKey { millis, sequence, purchase } in entries {
-            if dead {
-                sale.dead.insert(purchase);
-            } else {
-                sale.dead.remove(&purchase);
-            }
-            if let Some(sequence) = sequence {
-                sale.outbox.remove(&EntryId { millis, sequence });
+            let entry = if let Some(sequence) = sequence {
+                Some(EntryId { millis, sequence })
             } else {
                 let instant = EntryId { millis, sequence: 0 }..=EntryId { millis, sequence: u64::MAX };
                 let found = sale.outbox.range(instant).find(|(_, entry)| entry.purchase.id == purchase);
-                if let Some(id) = found.map(|(id, _)| *id) {
-                    sale.outbox.remove(&id);
-                }
+                found.map(|(id, _)| *id)
+            };
+            let deleted = entry.and_then(|id| sale.outbox.remove(&id));
+            if !dead {
+                sale.dead.remove(&purchase);
+            } else if deleted.is_some() {
+                sale.dead.insert(purchase);
             }
         }
         Ok(())

@@ -73,6 +73,6 @@ async fn readyz(readiness: Data<Readiness>) -> HttpResponse {
 }
 
 fn dependency_view(check: Check) -> DependencyView {
-    let Check { name, outage, required } = check;
+    let Check { name, outage, required, .. } = check;
     DependencyView { name, ready: outage.is_none(), required, reason: outage }
 }

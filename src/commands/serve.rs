@@ -56,7 +56,7 @@ impl Serve {
         ];
         let settings = overrides.settings(&own)?;
         let connected = stores::connect(&settings, "serve").await?;
-        let ledger_state = connected.ledger_state();
+        let ledger_state = Dependency::new(connected.stores.ledger.name());
         if connected.data_dir.is_some() {
             // A file is there at once or never.
             let Stores { ledger, .. } = &connected.stores;

@@ -40,11 +40,6 @@ impl Connected {
         Sources { ledger, gate: Some(gate), broker: Some(broker) }
     }
 
-    /// The ledger's state, as this process sees it.
-    pub(super) fn ledger_state(&self) -> Dependency {
-        Dependency::new(self.stores.ledger.name()).noted_in(&self.stores.telemetry.events)
-    }
-
     /// Begins to post this process's report; the task ends after `stop`.
     pub(super) fn report(
         &self,

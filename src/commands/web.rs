@@ -1,5 +1,7 @@
 //! `flashsale web`
 
+use std::net::SocketAddr;
+
 use actix_web::web::Data;
 use anyhow::bail;
 use clap::Args;
@@ -13,13 +15,12 @@ use super::{
 };
 use crate::api;
 use crate::checkout::Checkout;
-use crate::clock::Clock;
 use crate::config::{Mode, Settings};
 use crate::control::{ControlRoom, Role};
 use crate::outbox::Publisher;
 use crate::server::{Listening, ServerOptions, listen};
 use crate::shutdown;
-use crate::web::{self, Live, Web as Pages};
+use crate::web::{self, ControlHost, Live, Web as Pages};
 
 /// Serve the pages (distributed mode)
 ///
@@ -67,9 +68,13 @@ pub(super) fn listen_pages(
     checkout: &Checkout,
     stop: &CancellationToken,
 ) -> anyhow::Result<Vec<Listening>> {
-    let control = listen_control(settings, connected, stop)?;
-    let control_port = control.as_ref().map(|listening| listening.addr.port());
-    let pages = listen_shop(settings, connected, checkout, control_port, stop)?;
+    // Selling does not depend on it.
+    let control = listen_control(settings, connected, stop).unwrap_or_else(|error| {
+        tracing::error!("there is no control room: {error:#} (FLASHSALE_CONTROL_ADDR)");
+        None
+    });
+    let control_addr = control.as_ref().map(|listening| listening.addr);
+    let pages = listen_shop(settings, connected, checkout, control_addr, stop)?;
     Ok(std::iter::once(pages).chain(control).collect())
 }
 
@@ -77,7 +82,7 @@ fn listen_shop(
     settings: &Settings,
     connected: &Connected,
     checkout: &Checkout,
-    control_port: Option<u16>,
+    control_addr: Option<SocketAddr>,
     stop: &CancellationToken,
 ) -> anyhow::Result<Listening> {
     let options = ServerOptions {
@@ -90,8 +95,7 @@ fn listen_shop(
         catalogue: settings.catalogue.clone(),
         body_timeout: settings.api.body_timeout,
         live: Live::default(),
-        clock: Clock::system(),
-        control_port,
+        control_addr,
         stop: stop.clone(),
     };
     let readiness = Data::new(connected.readiness(&settings.catalogue, false));
@@ -113,9 +117,9 @@ fn listen_control(
     let options = ServerOptions { addr, connections_max: 256, head_timeout };
     let (catalogue, stores) = (settings.catalogue.clone(), connected.stores.clone());
     let room = ControlRoom::open(catalogue, stores, connected.noticeboard.clone(), stop.clone());
-    let room = Data::new(room);
+    let (room, host) = (Data::new(room), Data::new(ControlHost(settings.control_host.clone())));
     let listening = listen("control room", &options, move |config| {
-        config.app_data(room.clone()).configure(web::control_routes);
+        config.app_data(room.clone()).app_data(host.clone()).configure(web::control_routes);
     });
     listening.map(Some)
 }

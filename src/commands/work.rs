@@ -10,6 +10,7 @@ use super::{Overrides, serve::run_servers, stores};
 use crate::api;
 use crate::config::{Mode, Settings};
 use crate::control::Role;
+use crate::dependency::Dependency;
 use crate::readiness::Readiness;
 use crate::recovery::Recovery;
 use crate::server::{Listening, ServerOptions, listen};
@@ -45,7 +46,7 @@ impl Work {
         let reporting = connected.report(Role::Work, readiness.clone(), &stop);
         let servers = listen_health(&settings, readiness)?.into_iter().collect();
         let working = async {
-            let state = connected.ledger_state();
+            let state = Dependency::new(connected.stores.ledger.name());
             stores::prepare_ledger(&connected.stores.ledger, &settings.catalogue, &state, &stop).await?;
             let background = CancellationToken::new();
             let leading = tokio::spawn(recovery.run(background.clone()));

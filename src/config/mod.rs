@@ -31,6 +31,8 @@ pub struct Settings {
     pub web_addr: SocketAddr,
     /// Where the control room is served, if anywhere.
     pub control_addr: Option<SocketAddr>,
+    /// The name under which it is reached, beside addresses and `localhost`.
+    pub control_host: String,
     /// Where a worker tells its health, if anywhere.
     pub work_health_addr: Option<SocketAddr>,
     /// Connections to Redis.
@@ -176,6 +178,7 @@ impl Settings {
             },
             web_addr: checks.addr("web.addr"),
             control_addr: checks.optional_addr("control.addr"),
+            control_host: checks.text("control.host"),
             work_health_addr: checks.optional_addr("work.health_addr"),
             redis: Redis {
                 connections: checks.integer("redis.connections", 1..=64),

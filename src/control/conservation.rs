@@ -8,20 +8,23 @@ use serde::Serialize;
 
 use crate::domain::SaleState;
 
-/// The units of a sale.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+/// The units of a sale, or of all. Always `remaining + in_flight + in_ledger + dead_lettered + missing - moving - surplus`
+/// is `total_stock`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Conservation {
     /// Units in the sale.
-    pub total_stock: u32,
+    pub total_stock: u64,
     /// Units that nobody has.
-    pub remaining: u32,
-    /// Purchases in the outbox. While purchases move, some of them are in the ledger already.
+    pub remaining: u64,
+    /// Purchases in the outbox.
     pub in_flight: u64,
-    /// Purchases in the ledger.
+    /// Purchases in the ledger, a moment later.
     pub in_ledger: u64,
     /// Purchases in the dead-letter queue.
     pub dead_lettered: u64,
+    /// Purchases that moved on in that moment, and so are counted twice.
+    pub moving: u64,
     /// Purchases that admission has let go and the ledger does not have.
     pub missing: u64,
     /// Purchases in the ledger that admission does not know.
@@ -32,29 +35,41 @@ impl Conservation {
     /// From what admission said before and after the ledger said how many rows it has.
     pub fn new(before: &SaleState, rows: u64, after: &SaleState) -> Self {
         let taken = |sale: &SaleState| u64::from(sale.terms.total_stock.saturating_sub(sale.remaining));
-        // Whatever had left the outbox before the ledger was asked was in it. Whatever is in the ledger was taken before
-        // admission was asked again.
-        let least = taken(before).saturating_sub(before.in_flight + before.dead);
+        let not_yet = before.in_flight + before.dead;
+        // Whatever had left the outbox before the ledger was asked was in it.
+        let missing = taken(before).saturating_sub(not_yet).saturating_sub(rows);
+        // Whatever is in the ledger was taken before admission was asked again.
+        let surplus = rows.saturating_sub(taken(after));
+        let twice = (not_yet + rows).saturating_sub(taken(before));
         Self {
-            total_stock: after.terms.total_stock,
-            remaining: after.remaining,
-            in_flight: after.in_flight,
+            total_stock: before.terms.total_stock.into(),
+            remaining: before.remaining.into(),
+            in_flight: before.in_flight,
             in_ledger: rows,
-            dead_lettered: after.dead,
-            missing: least.saturating_sub(rows),
-            surplus: rows.saturating_sub(taken(after)),
+            dead_lettered: before.dead,
+            moving: twice.saturating_sub(surplus),
+            missing,
+            surplus,
         }
+    }
+
+    /// Of several sales together.
+    pub fn sum<'law>(laws: impl Iterator<Item = &'law Self>) -> Self {
+        laws.fold(Self::default(), |sum, law| Self {
+            total_stock: sum.total_stock + law.total_stock,
+            remaining: sum.remaining + law.remaining,
+            in_flight: sum.in_flight + law.in_flight,
+            in_ledger: sum.in_ledger + law.in_ledger,
+            dead_lettered: sum.dead_lettered + law.dead_lettered,
+            moving: sum.moving + law.moving,
+            missing: sum.missing + law.missing,
+            surplus: sum.surplus + law.surplus,
+        })
     }
 
     /// Whether they add up.
     pub fn holds(&self) -> bool {
         self.missing == 0 && self.surplus == 0
-    }
-
-    /// How many purchases are counted twice at the moment, because they are in the ledger and still in the outbox.
-    pub fn moving(&self) -> u64 {
-        let sum = u64::from(self.remaining) + self.in_flight + self.in_ledger + self.dead_lettered;
-        sum.saturating_sub(u64::from(self.total_stock))
     }
 }
 
@@ -69,18 +84,25 @@ mod tests {
         SaleState { epoch: 1, terms, next: 100 - remaining, remaining, in_flight, dead, now }
     }
 
+    /// The equation on the page, which must be one.
+    fn checked(before: &SaleState, rows: u64, after: &SaleState) -> (u64, u64) {
+        let law = Conservation::new(before, rows, after);
+        let sum = law.remaining + law.in_flight + law.in_ledger + law.dead_lettered + law.missing;
+        assert_eq!(sum - law.moving - law.surplus, law.total_stock, "{law:?}");
+        (law.missing, law.surplus)
+    }
+
     #[test]
     fn at_rest_one_purchase_too_few_or_too_many_is_seen() {
+        let state = sale(57, 0, 3);
         // The three dead letters may be in the ledger as well for a moment, after they were sent again.
         for (rows, missing, surplus) in [(39, 1, 0), (40, 0, 0), (43, 0, 0), (44, 0, 1)] {
-            let state = sale(57, 0, 3);
-            let law = Conservation::new(&state, rows, &state);
-            assert_eq!((law.missing, law.surplus), (missing, surplus), "{rows} rows");
+            assert_eq!(checked(&state, rows, &state), (missing, surplus), "{rows} rows");
         }
         let sold_out = sale(0, 0, 0);
-        assert!(Conservation::new(&sold_out, 100, &sold_out).holds());
-        assert_eq!(Conservation::new(&sold_out, 101, &sold_out).surplus, 1);
-        assert_eq!(Conservation::new(&sold_out, 99, &sold_out).missing, 1);
+        for (rows, missing, surplus) in [(99, 1, 0), (100, 0, 0), (101, 0, 1)] {
+            assert_eq!(checked(&sold_out, rows, &sold_out), (missing, surplus), "{rows} rows");
+        }
     }
 
     #[test]
@@ -88,10 +110,17 @@ mod tests {
         // 20 were taken, 12 on their way; then 30, of which 5; the ledger was asked in between.
         let (before, after) = (sale(80, 12, 0), sale(70, 5, 0));
         for rows in 8..=30 {
-            assert!(Conservation::new(&before, rows, &after).holds(), "{rows} rows");
+            assert_eq!(checked(&before, rows, &after), (0, 0), "{rows} rows");
         }
-        assert_eq!(Conservation::new(&before, 7, &after).missing, 1);
-        assert_eq!(Conservation::new(&before, 31, &after).surplus, 1);
-        assert_eq!(Conservation::new(&before, 28, &after).moving(), 3);
+        assert_eq!(checked(&before, 7, &after), (1, 0));
+        assert_eq!(checked(&before, 31, &after), (0, 1));
+    }
+
+    #[test]
+    fn all_sales_together_are_the_sum_of_each() {
+        let (one, other) = (sale(57, 0, 3), sale(80, 12, 0));
+        let laws = [Conservation::new(&one, 40, &one), Conservation::new(&other, 7, &other)];
+        let sum = Conservation::sum(laws.iter());
+        assert_eq!((sum.total_stock, sum.remaining, sum.missing, sum.holds()), (200, 137, 1, false));
     }
 }

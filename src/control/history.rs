@@ -1,4 +1,4 @@
-//! The last minutes, a point a second: what charts are drawn from.
+//! The last minutes, a point for each look: what charts are drawn from.
 
 use std::collections::VecDeque;
 
@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::snapshot::{Percentiles, Rates};
 
-/// Points that are kept: five minutes.
+/// Points that are kept: five minutes, where every look takes its second.
 const KEPT_MAX: usize = 300;
 
 /// A point in time of all products together. `None`: not known at that time.

@@ -7,9 +7,11 @@
 mod conservation;
 mod history;
 mod noticeboard;
+mod presence;
 mod report;
 mod reporter;
 mod room;
+mod sales;
 mod snapshot;
 
 pub use conservation::Conservation;

@@ -14,8 +14,8 @@ use redis::{AsyncConnectionConfig, Script};
 use super::Report;
 use crate::service_url::ServiceUrl;
 
-/// A process that has not reported for so long is forgotten.
-const KEPT: Duration = Duration::from_mins(10);
+/// A process that has not reported for so long is forgotten, and with it what happened to it.
+const KEPT: Duration = Duration::from_hours(1);
 
 /// Where reports are posted; clones share it.
 #[derive(Clone)]
@@ -46,6 +46,9 @@ pub enum NoticeboardError {
     /// No connection could be had.
     #[error("the noticeboard in Redis can't be reached")]
     Pool(#[from] deadpool_redis::PoolError),
+    /// It has not answered in time.
+    #[error("the noticeboard in Redis does not answer")]
+    Silent,
     /// A report can't be written.
     #[error("a report can't be written")]
     Report(#[from] serde_json::Error),
@@ -103,22 +106,6 @@ impl Noticeboard {
             Self::Local(reports) => {
                 let mut reports = reports.lock().unwrap_or_else(PoisonError::into_inner);
                 reports.insert(report.id.clone(), (Instant::now(), report.clone()));
-                Ok(())
-            }
-        }
-    }
-
-    /// Takes a process's report off: it says goodbye.
-    pub async fn remove(&self, id: &str) -> Result<(), NoticeboardError> {
-        match self {
-            Self::Redis(board) => {
-                let mut connection = board.pool.get().await?;
-                let mut both = redis::pipe();
-                both.atomic().zrem(&board.seen, id).ignore().hdel(&board.reports, id).ignore();
-                Ok(both.query_async(&mut connection).await?)
-            }
-            Self::Local(reports) => {
-                reports.lock().unwrap_or_else(PoisonError::into_inner).remove(id);
                 Ok(())
             }
         }

@@ -1,11 +1,11 @@
-#!lua flags=allow-oom
+#!lua
 -- Posts a process's report, and drops those of processes that have not reported for long.
 --
 -- KEYS  1 seen (sorted set: process → when it reported last, ms)   2 reports (hash: process → report)
 -- ARGV  1 process   2 report   3 how long a report is kept, in ms
 -- Reply number of reports dropped
 --
--- Keeps: one report a process, none older than it may be. Running it twice is safe.
+-- Keeps: one report a process, none older than it may be. A full Redis refuses it. Running it twice is safe.
 
 local time = redis.call('TIME')
 local now_ms = time[1] * 1000 + math.floor(time[2] / 1000)

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::ProductId;
-use crate::readiness::Check;
+use crate::readiness::{Check, Subject};
 use crate::telemetry::{Attempt, Durations, Event, Tally};
 
 /// What a process does.
@@ -18,6 +18,9 @@ pub enum Role {
     Work,
     /// `flashsale web`
     Web,
+    /// Something that this version does not know of.
+    #[serde(other)]
+    Other,
 }
 
 impl Role {
@@ -27,6 +30,7 @@ impl Role {
             Self::Serve => "serve",
             Self::Work => "work",
             Self::Web => "web",
+            Self::Other => "?",
         }
     }
 }
@@ -47,6 +51,9 @@ pub struct Report {
     pub version: String,
     /// When it started, in milliseconds since 1970.
     pub started_at: i64,
+    /// Whether it has said goodbye.
+    #[serde(default)]
+    pub left: bool,
     /// What it depends on, as `/readyz` answers.
     pub checks: Vec<CheckReport>,
     /// What it counted, by product.
@@ -70,6 +77,8 @@ impl Report {
 /// One dependency of a process.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CheckReport {
+    /// What it is about.
+    pub subject: Subject,
     /// Its name.
     pub name: String,
     /// Why it is not ready; `None`: it is.
@@ -79,8 +88,8 @@ pub struct CheckReport {
 }
 
 impl From<Check> for CheckReport {
-    fn from(Check { name, outage, required }: Check) -> Self {
-        Self { name, outage, required }
+    fn from(Check { subject, name, outage, required }: Check) -> Self {
+        Self { subject, name, outage, required }
     }
 }
 
@@ -128,7 +137,7 @@ impl Counted {
         let per_s = |(attempt, number): (&Attempt, &u64)| (*attempt, *number as f64 / seconds);
         let sum = |part: fn(&Tally) -> &Durations| {
             let mut all = Durations::default();
-            self.latest.iter().filter(|tally| !part(tally).is_empty()).for_each(|tally| all.add(part(tally)));
+            self.latest.iter().for_each(|tally| all.add(part(tally)));
             all.to_pairs()
         };
         Window {

@@ -10,7 +10,7 @@ use super::{
     report::{AllCounted, Counted},
 };
 use crate::readiness::Readiness;
-use crate::telemetry::{Counts, Telemetry};
+use crate::telemetry::{Counts, EventKind, Telemetry};
 
 const INTERVAL: Duration = Duration::from_secs(1);
 
@@ -23,6 +23,7 @@ pub struct Reporter {
     /// Who this is: everything that does not change.
     report: Report,
     counted: AllCounted,
+    ledger_is_away: bool,
 }
 
 impl Reporter {
@@ -36,16 +37,17 @@ impl Reporter {
             pid: std::process::id(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             started_at: now.timestamp_millis(),
+            left: false,
             checks: Vec::new(),
             products: std::collections::BTreeMap::new(),
             events: Vec::new(),
         };
         let counted =
             readiness.catalogue.ids().map(|product| (product.clone(), Counted::default())).collect();
-        Self { noticeboard, readiness, telemetry, report, counted }
+        Self { noticeboard, readiness, telemetry, report, counted, ledger_is_away: false }
     }
 
-    /// Posts until `stop`, and then takes the report off.
+    /// Posts until `stop`, and then says goodbye.
     pub async fn run(mut self, stop: CancellationToken) {
         let mut turns = tokio::time::interval(INTERVAL);
         turns.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -61,13 +63,32 @@ impl Reporter {
             let seconds = last.elapsed().as_secs_f64().max(0.001);
             last = Instant::now();
             self.count(self.telemetry.meter.take(), seconds);
-            if let Err(error) = self.noticeboard.post(&self.report).await {
-                tracing::debug!(%error, "this process's report is not posted");
-            }
+            self.note_ledger();
+            self.post().await;
         }
-        if let Err(error) = self.noticeboard.remove(&self.report.id).await {
-            tracing::debug!(%error, "this process's report is not taken off");
+        // So that nobody misses it; what happened to it stays to be read.
+        self.report.left = true;
+        self.post().await;
+    }
+
+    async fn post(&self) {
+        if let Err(error) = self.noticeboard.post(&self.report).await {
+            tracing::debug!(%error, "this process's report is not posted");
         }
+    }
+
+    /// Notes the outages of the ledger, which has no connection of its own that could be lost.
+    fn note_ledger(&mut self) {
+        let name = self.readiness.ledger.name();
+        let outage = self.report.checks.iter().find(|check| check.name == name);
+        let outage = outage.and_then(|check| check.outage.clone());
+        let events = &self.telemetry.events;
+        match (&outage, self.ledger_is_away) {
+            (Some(reason), false) => events.note(EventKind::OutageBegan, name, reason.as_str()),
+            (None, true) => events.note(EventKind::OutageEnded, name, ""),
+            _ => {}
+        }
+        self.ledger_is_away = outage.is_some();
     }
 
     fn count(&mut self, mut counts: Counts, seconds: f64) {

@@ -1,34 +1,41 @@
 //! Looks at everything once a second, however many watch.
 
 use std::{
-    collections::{BTreeMap, HashMap, HashSet},
     sync::{Arc, PoisonError, RwLock},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use chrono::{DateTime, Utc};
-use tokio::time::MissedTickBehavior;
+use futures_util::future::join;
+use tokio::time::{MissedTickBehavior, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Conservation, History, Noticeboard, Report, Window,
-    history::Point,
-    snapshot::{self, Percentiles, ProcessView, ProductView, Rates, Snapshot, Totals},
+    Conservation, History, Noticeboard, NoticeboardError, Point, Window,
+    presence::{Presence, Present},
+    sales::{PATIENCE, SaleLook, Sales},
+    snapshot::{self, Percentiles, ProcessView, ProductView, Snapshot, Totals},
 };
-use crate::domain::{Catalogue, EntryId, Phase, Product, ProductId, SaleState};
-use crate::telemetry::{Attempt, Durations, EventKind};
+use crate::clock::Clock;
+use crate::domain::{Catalogue, Product, SaleState};
+use crate::telemetry::Durations;
 use crate::worker::Stores;
 
 const INTERVAL: Duration = Duration::from_secs(1);
-/// A process that has not reported for so long does not count as being up.
-const SILENT_MAX: Duration = Duration::from_secs(5);
-/// Counting rows takes at most this share of the ledger's time.
-const COUNTING_SHARE_MAX: u32 = 20;
+/// So many looks in a row in which letters are missing: whoever holds them, holds them for a moment.
+const LETTERS_MISSING_LOOKS: u32 = 15;
 
 /// The control room: keeps the latest [`Snapshot`]. Clones share it.
 #[derive(Clone, Debug)]
 pub struct ControlRoom {
-    latest: Arc<RwLock<Arc<Snapshot>>>,
+    latest: Arc<RwLock<Latest>>,
+    clock: Clock,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Latest {
+    snapshot: Arc<Snapshot>,
+    history: History,
 }
 
 impl ControlRoom {
@@ -39,25 +46,34 @@ impl ControlRoom {
         noticeboard: Noticeboard,
         stop: CancellationToken,
     ) -> Self {
-        let room = Self { latest: Arc::default() };
-        let watch = Watch {
-            catalogue,
-            stores,
-            noticeboard,
-            reports: Vec::new(),
-            sales: HashMap::new(),
-            readable_since: None,
-            seen: None,
-            lost: HashSet::new(),
-            history: History::default(),
-        };
+        let room = Self { latest: Arc::default(), clock: stores.telemetry.clock().clone() };
+        let (presence, sales) = (Presence::default(), Sales::default());
+        let watch = Watch { catalogue, stores, noticeboard, presence, sales, letters_missing: 0 };
         tokio::spawn(watch.run(room.clone(), stop));
         room
     }
 
+    /// The clock by which looks are dated.
+    pub fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
     /// The latest look.
     pub fn snapshot(&self) -> Arc<Snapshot> {
-        self.latest.read().unwrap_or_else(PoisonError::into_inner).clone()
+        self.latest.read().unwrap_or_else(PoisonError::into_inner).snapshot.clone()
+    }
+
+    /// The latest look, and the points of the history after a time (milliseconds since 1970).
+    pub fn since(&self, millis: i64) -> (Arc<Snapshot>, History) {
+        let latest = self.latest.read().unwrap_or_else(PoisonError::into_inner);
+        (latest.snapshot.clone(), latest.history.after(millis))
+    }
+
+    fn show(&self, snapshot: Snapshot) {
+        let point = Point::of(&snapshot);
+        let mut latest = self.latest.write().unwrap_or_else(PoisonError::into_inner);
+        latest.snapshot = Arc::new(snapshot);
+        latest.history.add(point);
     }
 }
 
@@ -66,36 +82,10 @@ struct Watch {
     catalogue: Catalogue,
     stores: Stores,
     noticeboard: Noticeboard,
-    /// The reports that were read last: while Redis is away they are all there is.
-    reports: Vec<(Instant, Report)>,
-    sales: HashMap<ProductId, Seen>,
-    /// Since when the noticeboard can be read.
-    readable_since: Option<Instant>,
-    /// The processes that have been seen; `None`: nobody has looked yet.
-    seen: Option<HashSet<String>>,
-    /// Those of them that do not report any more.
-    lost: HashSet<String>,
-    history: History,
-}
-
-/// What was seen of a sale.
-#[derive(Clone, Debug, Default)]
-struct Seen {
-    phase: Option<Phase>,
-    /// When the rows may be counted again.
-    count_at: Option<Instant>,
-    conservation: Option<Conservation>,
-    /// Looks in a row in which the units did not add up.
-    broken: u32,
-    /// Whether that was noted.
-    noted: bool,
-}
-
-/// What the stores say of a sale.
-struct Look {
-    sale: Result<SaleState, String>,
-    conservation: Result<Option<Conservation>, String>,
-    outbox_age: Option<Duration>,
+    presence: Presence,
+    sales: Sales,
+    /// Looks in a row in which the dead-letter queue had fewer letters than admission knows of.
+    letters_missing: u32,
 }
 
 impl Watch {
@@ -107,188 +97,82 @@ impl Watch {
                 _ = turns.tick() => {}
                 () = stop.cancelled() => return,
             }
-            let snapshot = Arc::new(self.look().await);
-            *room.latest.write().unwrap_or_else(PoisonError::into_inner) = snapshot;
+            room.show(self.look().await);
         }
     }
 
     async fn look(&mut self) -> Snapshot {
-        let now = self.stores.telemetry.clock().now();
-        let queue = self.stores.broker.depths().await.ok().flatten();
-        self.read_reports().await;
-        let up: Vec<_> =
-            self.reports.iter().filter(|(at, _)| is_up(*at)).map(|(_, report)| report.clone()).collect();
-        let mut products = Vec::new();
-        for product in self.catalogue.products().to_vec() {
-            let count = self
-                .sales
-                .get(&product.id)
-                .and_then(|seen| seen.count_at)
-                .is_none_or(|at| at <= Instant::now());
-            let (look, counting) = look_at(&self.stores, &product.id, count).await;
-            let totals = totals(up.iter().filter_map(|report| report.products.get(product.id.as_str())));
-            products.push(self.view(&product, look, counting, totals));
-        }
-        let total = totals(up.iter().flat_map(|report| report.products.values()));
-        self.history.add(point(now, &total, &products, queue.map(|queue| queue.purchases)));
-        let reports: Vec<_> = self.reports.iter().map(|(_, report)| report.clone()).collect();
+        let at = self.stores.telemetry.clock().now().timestamp_millis();
+        let asking = timeout(PATIENCE, self.stores.broker.depths());
+        let reading = timeout(PATIENCE, self.noticeboard.read());
+        let (depths, reports) = join(asking, reading).await;
+        let queue = depths.ok().and_then(Result::ok).flatten();
+        let reports = reports.unwrap_or(Err(NoticeboardError::Silent));
+        let events = &self.stores.telemetry.events;
+        let trouble = self.presence.take(reports, &self.noticeboard, events);
+        let present = self.presence.present();
+        let up: Vec<_> = present.iter().filter(|one| one.is_up()).map(|one| &one.report).collect();
+
+        let looks = self.sales.look(&self.stores, self.catalogue.products()).await;
+        let views = self.catalogue.products().iter().zip(looks).map(|(product, look)| {
+            let windows = up.iter().filter_map(|report| report.products.get(product.id.as_str()));
+            view(product, look, totals(windows))
+        });
+        let products: Vec<_> = views.collect();
+        let laws: Option<Vec<_>> = products.iter().map(|product| product.conservation.as_ref()).collect();
+        let conservation = laws.map(|laws| Conservation::sum(laws.into_iter()));
+        let dead = conservation.as_ref().map_or(0, |law| law.dead_lettered);
+        let missing = queue.map_or(0, |queue| dead.saturating_sub(queue.dead.into()));
+        self.letters_missing = if missing > 0 { self.letters_missing.saturating_add(1) } else { 0 };
         Snapshot {
-            at: now.timestamp_millis(),
-            total,
+            at,
+            embedded: !self.stores.gate.outlives_process(),
+            trouble,
+            adds_up: products.iter().map(|product| product.adds_up).reduce(both).flatten(),
+            conservation,
+            letters_missing: if self.letters_missing >= LETTERS_MISSING_LOOKS { missing } else { 0 },
+            total: totals(up.iter().flat_map(|report| report.products.values())),
             products,
             queue,
-            dependencies: snapshot::dependencies(up.iter()),
-            processes: processes(&self.reports),
-            events: snapshot::events(&reports),
-            history: self.history.clone(),
-        }
-    }
-
-    async fn read_reports(&mut self) {
-        match self.noticeboard.read().await {
-            Ok(reports) => {
-                let at = |age| Instant::now().checked_sub(age).unwrap_or_else(Instant::now);
-                self.reports = reports.into_iter().map(|(age, report)| (at(age), report)).collect();
-                let readable_since = *self.readable_since.get_or_insert_with(Instant::now);
-                // Those that could not post either need a moment to come back.
-                if self.seen.is_none() || readable_since.elapsed() > SILENT_MAX {
-                    self.note_processes();
-                }
-            }
-            Err(error) => {
-                tracing::debug!(%error, "only this process's own report is new");
-                self.readable_since = None;
-                if let Some(mine) = self.noticeboard.mine() {
-                    self.reports.retain(|(_, report)| report.id != mine.1.id);
-                    self.reports.push(mine);
-                }
-            }
-        }
-    }
-
-    /// What is shown of a product, and what is notable of it.
-    fn view(&mut self, product: &Product, look: Look, counting: Duration, totals: Totals) -> ProductView {
-        let events = &self.stores.telemetry.events;
-        let seen = self.sales.entry(product.id.clone()).or_default();
-        let Look { sale, conservation, outbox_age } = look;
-        let phase = sale.as_ref().ok().map(SaleState::phase);
-        if let (Some(before), Some(now)) = (seen.phase, phase)
-            && let Some(kind) = notable(before, now)
-        {
-            events.note(kind, product.id.as_str(), product.name.as_str());
-        }
-        seen.phase = phase.or(seen.phase);
-        if let Ok(Some(law)) = &conservation {
-            seen.broken = if law.holds() { 0 } else { seen.broken + 1 };
-            seen.count_at = Some(Instant::now() + counting * COUNTING_SHARE_MAX);
-        }
-        // Two looks in a row: a conflict that is being settled right now is out of place for a moment.
-        let adds_up = seen.broken < 2;
-        if let (Ok(Some(law)), true) = (&conservation, seen.noted == adds_up) {
-            let (kind, text) = if adds_up {
-                (EventKind::LawHolds, String::new())
-            } else {
-                (EventKind::LawBroken, format!("{} missing, {} too many", law.missing, law.surplus))
-            };
-            events.note(kind, product.id.as_str(), text);
-            seen.noted = !adds_up;
-        }
-        let (conservation, trouble) = match (sale.as_ref(), conservation) {
-            (Err(trouble), _) => (None, Some(trouble.clone())),
-            (Ok(_), Err(trouble)) => (None, Some(trouble)),
-            // Not counted in this look.
-            (Ok(_), Ok(None)) => (seen.conservation.clone(), None),
-            (Ok(_), Ok(law)) => (law, None),
-        };
-        seen.conservation.clone_from(&conservation);
-        let millis = |at: Option<DateTime<Utc>>| at.map(|at| at.timestamp_millis());
-        let terms = sale.ok().map(|sale| sale.terms);
-        ProductView {
-            id: product.id.to_string(),
-            name: product.name.clone(),
-            phase,
-            trouble,
-            opens_at: terms.as_ref().map_or(millis(product.sale_start), |terms| millis(terms.opens_at)),
-            closes_at: terms.as_ref().map_or(millis(product.sale_end), |terms| millis(terms.closes_at)),
-            adds_up: conservation.as_ref().map(|_| adds_up),
-            conservation,
-            outbox_age_ms: outbox_age.map(|age| u64::try_from(age.as_millis()).unwrap_or(u64::MAX)),
-            totals,
-        }
-    }
-
-    /// Notes who has come, and who is gone without a word. (Whoever says goodbye takes the report off.)
-    fn note_processes(&mut self) {
-        let events = &self.stores.telemetry.events;
-        if self.reports.is_empty() {
-            return;
-        }
-        let is_first = self.seen.is_none();
-        let seen = self.seen.get_or_insert_default();
-        for (at, report) in &self.reports {
-            if !is_up(*at) {
-                if self.lost.insert(report.id.clone()) && !is_first {
-                    events.note(EventKind::ProcessLost, report.name(), "it does not report any more");
-                }
-            } else if self.lost.remove(&report.id) {
-                events.note(EventKind::ProcessJoined, report.name(), "it reports again");
-            } else if seen.insert(report.id.clone()) && !is_first {
-                events.note(EventKind::ProcessJoined, report.name(), format!("version {}", report.version));
-            }
+            dependencies: snapshot::dependencies(up.iter().copied()),
+            processes: processes(&present),
+            events: snapshot::events(present.iter().map(|one| &one.report)),
         }
     }
 }
 
-fn is_up(reported_at: Instant) -> bool {
-    reported_at.elapsed() <= SILENT_MAX
+/// Whether both add up: one that does not is enough to know that they don't.
+fn both(one: Option<bool>, other: Option<bool>) -> Option<bool> {
+    match (one, other) {
+        (Some(false), _) | (_, Some(false)) => Some(false),
+        (Some(true), Some(true)) => Some(true),
+        _ => None,
+    }
 }
 
-/// Asks the stores; how long the rows took to be counted. `count`: whether they are.
-async fn look_at(stores: &Stores, product: &ProductId, count: bool) -> (Look, Duration) {
-    let told = |error: &dyn std::error::Error| error.to_string();
-    let before = match stores.gate.sale(product).await {
-        Ok(sale) => sale,
-        Err(error) => {
-            let sale = Err(told(&error));
-            return (Look { sale, conservation: Ok(None), outbox_age: None }, Duration::ZERO);
-        }
+fn view(product: &Product, look: SaleLook, totals: Totals) -> ProductView {
+    let SaleLook { sale, outbox_age, conservation, adds_up, trouble } = look;
+    let millis = |at: Option<DateTime<Utc>>| at.map(|at| at.timestamp_millis());
+    let (opens_at, closes_at) = match &sale {
+        Some(sale) => (sale.terms.opens_at, sale.terms.closes_at),
+        None => (product.sale_start, product.sale_end),
     };
-    let (mut counting, mut conservation, mut sale) = (Duration::ZERO, Ok(None), Ok(before.clone()));
-    if count {
-        let began = Instant::now();
-        let rows = stores.ledger.count(product).await;
-        counting = began.elapsed();
-        match (rows, stores.gate.sale(product).await) {
-            (Ok(rows), Ok(after)) => {
-                // A rebuild in between has begun everything anew.
-                conservation =
-                    Ok((before.epoch == after.epoch).then(|| Conservation::new(&before, rows, &after)));
-                sale = Ok(after);
-            }
-            (Err(error), _) => conservation = Err(told(&error)),
-            (_, Err(error)) => sale = Err(told(&error)),
-        }
+    let (conservation, counted_at) = conservation.unzip();
+    ProductView {
+        id: product.id.to_string(),
+        name: product.name.clone(),
+        phase: sale.as_ref().map(SaleState::phase),
+        trouble,
+        opens_at: millis(opens_at),
+        closes_at: millis(closes_at),
+        remaining: sale.as_ref().map(|sale| sale.remaining),
+        in_flight: sale.as_ref().map(|sale| sale.in_flight),
+        outbox_age_ms: outbox_age.map(|age| u64::try_from(age.as_millis()).unwrap_or(u64::MAX)),
+        conservation,
+        counted_at,
+        adds_up,
+        totals,
     }
-    let oldest = stores.gate.outbox(product, EntryId::FIRST, EntryId::LAST, 1).await.ok();
-    let age = oldest.map(|entries| {
-        let age = entries.first().map(|entry| before.now - entry.purchase.admitted_at);
-        age.and_then(|age| age.to_std().ok()).unwrap_or_default()
-    });
-    (Look { sale, conservation, outbox_age: age }, counting)
-}
-
-/// The event of a change of phase, if it is one.
-fn notable(before: Phase, now: Phase) -> Option<EventKind> {
-    if before == now {
-        return None;
-    }
-    Some(match now {
-        Phase::Active => EventKind::Opened,
-        Phase::SoldOut => EventKind::SoldOut,
-        Phase::Paused => EventKind::Paused,
-        Phase::Ended => EventKind::Ended,
-        Phase::Upcoming => return None,
-    })
 }
 
 /// The sum of what processes counted.
@@ -310,43 +194,38 @@ fn totals<'window>(windows: impl Iterator<Item = &'window Window>) -> Totals {
     Totals { admission, answer, recording, ..total }
 }
 
-fn point(now: DateTime<Utc>, total: &Totals, products: &[ProductView], queued: Option<u32>) -> Point {
-    let in_flight = |product: &ProductView| product.conservation.as_ref().map(|law| law.in_flight);
-    Point {
-        at: now.timestamp_millis(),
-        attempts_per_s: total.attempts_per_s.clone(),
-        admission: total.admission,
-        answer: total.answer,
-        recording: total.recording,
-        in_flight: products.iter().map(in_flight).sum(),
-        queued,
-    }
-}
-
-fn processes(reports: &[(Instant, Report)]) -> Vec<ProcessView> {
-    let view = |(at, report): &(Instant, Report)| {
-        let windows = report.products.values();
-        let rates = windows.fold(BTreeMap::<Attempt, f64>::new(), |mut rates: Rates, window| {
-            window.per_s.iter().for_each(|(attempt, per_s)| *rates.entry(*attempt).or_default() += per_s);
-            rates
-        });
+fn processes(present: &[Present]) -> Vec<ProcessView> {
+    let view = |one: &Present| {
+        let rates = one.report.products.values().flat_map(|window| window.per_s.values());
+        let report = &one.report;
         ProcessView {
             name: report.name(),
             role: report.role,
             version: report.version.clone(),
             started_at: report.started_at,
-            silent_ms: u64::try_from(at.elapsed().as_millis()).unwrap_or(u64::MAX),
-            is_up: is_up(*at),
+            silent_ms: u64::try_from(one.silent.as_millis()).unwrap_or(u64::MAX),
+            is_up: one.is_up(),
             is_ready: report.is_ready(),
-            attempts_per_s: if is_up(*at) {
-                rates.values().fold(0.0, |sum, per_s| sum + per_s).round()
-            } else {
-                0.0
-            },
+            attempts_per_s: if one.is_up() { rates.fold(0.0, |sum, per_s| sum + per_s).round() } else { 0.0 },
             checks: report.checks.clone(),
         }
     };
-    let mut views: Vec<_> = reports.iter().map(view).collect();
+    let mut views: Vec<_> = present.iter().filter(|one| one.is_shown()).map(view).collect();
     views.sort_by(|one, other| (one.role, &one.name).cmp(&(other.role, &other.name)));
     views
+}
+
+impl Point {
+    fn of(snapshot: &Snapshot) -> Self {
+        let Totals { attempts_per_s, admission, answer, recording, .. } = &snapshot.total;
+        Self {
+            at: snapshot.at,
+            attempts_per_s: attempts_per_s.clone(),
+            admission: *admission,
+            answer: *answer,
+            recording: *recording,
+            in_flight: snapshot.products.iter().map(|product| product.in_flight).sum(),
+            queued: snapshot.queue.map(|queue| queue.purchases),
+        }
+    }
 }

@@ -4,9 +4,10 @@ use std::{collections::BTreeMap, time::Duration};
 
 use serde::Serialize;
 
-use super::{CheckReport, Conservation, History, Report, Role};
+use super::{CheckReport, Conservation, Report, Role};
 use crate::broker::Depths;
 use crate::domain::Phase;
+use crate::readiness::Subject;
 use crate::telemetry::{Attempt, Durations, EventKind};
 
 /// The system at a time.
@@ -15,6 +16,16 @@ use crate::telemetry::{Attempt, Durations, EventKind};
 pub struct Snapshot {
     /// When, in milliseconds since 1970.
     pub at: i64,
+    /// Whether everything is in this process.
+    pub embedded: bool,
+    /// Why the other processes can't be seen; `null`: they can.
+    pub trouble: Option<String>,
+    /// The units of all products; `null`: not known of one of them.
+    pub conservation: Option<Conservation>,
+    /// Whether they add up; `null`: not known at the moment.
+    pub adds_up: Option<bool>,
+    /// Purchases that admission knows as dead-lettered and the dead-letter queue has not had for a while.
+    pub letters_missing: u64,
     /// All products together.
     pub total: Totals,
     /// Each product.
@@ -27,8 +38,6 @@ pub struct Snapshot {
     pub processes: Vec<ProcessView>,
     /// The last 20 notable events, latest first.
     pub events: Vec<EventView>,
-    /// The last five minutes; with `?since=` only the points after that time.
-    pub history: History,
 }
 
 /// Attempts a second, by what became of them.
@@ -68,7 +77,7 @@ impl From<&Durations> for Percentiles {
     fn from(durations: &Durations) -> Self {
         let millis = |duration: Duration| (duration.as_secs_f64() * 1e5).round() / 100.0;
         let of = |percent| durations.percentile(percent).map(millis);
-        Self { number: durations.len(), p50_ms: of(50.0), p95_ms: of(95.0), p99_ms: of(99.0) }
+        Self { number: durations.number(), p50_ms: of(50.0), p95_ms: of(95.0), p99_ms: of(99.0) }
     }
 }
 
@@ -82,18 +91,24 @@ pub struct ProductView {
     pub name: String,
     /// Where its sale stands; `null`: admission has no state of it, or is away.
     pub phase: Option<Phase>,
-    /// Why there is no phase, or no conservation law.
+    /// Why something is not known.
     pub trouble: Option<String>,
     /// When it opens and closes, in milliseconds since 1970.
     pub opens_at: Option<i64>,
     /// When it closes.
     pub closes_at: Option<i64>,
-    /// Its units; `null`: not known at the moment.
-    pub conservation: Option<Conservation>,
-    /// Whether they add up; `null`: not known at the moment.
-    pub adds_up: Option<bool>,
-    /// Age of the oldest purchase in the outbox, in milliseconds; 0: there is none.
+    /// Units that nobody has.
+    pub remaining: Option<u32>,
+    /// Purchases in the outbox.
+    pub in_flight: Option<u64>,
+    /// Age of the oldest of them, in milliseconds; 0: there is none.
     pub outbox_age_ms: Option<u64>,
+    /// Its units, when they were counted last; `null`: not known.
+    pub conservation: Option<Conservation>,
+    /// When that was, in milliseconds since 1970.
+    pub counted_at: Option<i64>,
+    /// Whether they add up; `null`: not known, or about to be looked at once more.
+    pub adds_up: Option<bool>,
     /// What was measured.
     #[serde(flatten)]
     pub totals: Totals,
@@ -103,6 +118,8 @@ pub struct ProductView {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct DependencyView {
+    /// What it is about.
+    pub subject: Subject,
     /// Its name.
     pub name: String,
     /// How many processes use it.
@@ -155,16 +172,18 @@ pub struct EventView {
     pub about: String,
     /// The details.
     pub text: String,
+    /// How often in a row.
+    pub times: u32,
     /// The processes that noticed.
     pub processes: Vec<String>,
 }
 
 /// The events of all processes, latest first. What several notice within a moment is one.
-pub(super) fn events(reports: &[Report]) -> Vec<EventView> {
+pub(super) fn events<'report>(reports: impl Iterator<Item = &'report Report>) -> Vec<EventView> {
     /// Processes notice the same thing within this time, in milliseconds.
     const MOMENT: i64 = 5_000;
     const SHOWN_MAX: usize = 20;
-    let each = reports.iter().flat_map(|report| report.events.iter().map(|event| (event, report.name())));
+    let each = reports.flat_map(|report| report.events.iter().map(|event| (event, report.name())));
     let mut all: Vec<_> = each.collect();
     all.sort_by_key(|(event, _)| event.at);
     let mut merged: Vec<EventView> = Vec::new();
@@ -176,9 +195,17 @@ pub(super) fn events(reports: &[Report]) -> Vec<EventView> {
         };
         if let Some(shown) = merged.iter_mut().rev().find(is_same) {
             shown.processes.push(process);
+            shown.times = shown.times.max(event.times);
         } else {
             let (kind, about, text) = (event.kind, event.about.clone(), event.text.clone());
-            merged.push(EventView { at: event.at, kind, about, text, processes: vec![process] });
+            merged.push(EventView {
+                at: event.at,
+                kind,
+                about,
+                text,
+                times: event.times,
+                processes: vec![process],
+            });
         }
     }
     merged.reverse();
@@ -192,6 +219,7 @@ pub(super) fn dependencies<'report>(reports: impl Iterator<Item = &'report Repor
     for report in reports {
         for check in &report.checks {
             let view = found.entry(&check.name).or_insert_with(|| DependencyView {
+                subject: check.subject,
                 name: check.name.clone(),
                 used_by: 0,
                 outages: Vec::new(),
@@ -215,6 +243,7 @@ mod tests {
             kind: *kind,
             about: "redis".to_owned(),
             text: String::new(),
+            times: 1,
         };
         Report {
             id: pid.to_string(),
@@ -223,6 +252,7 @@ mod tests {
             pid,
             version: String::new(),
             started_at: 0,
+            left: false,
             checks: Vec::new(),
             products: BTreeMap::new(),
             events: events.iter().map(event).collect(),
@@ -236,7 +266,7 @@ mod tests {
             report(1, &[(1_000, OutageBegan), (3_000, OutageEnded), (4_000, OutageBegan)]),
             report(2, &[(1_200, OutageBegan), (3_100, OutageEnded), (60_000, OutageBegan)]),
         ];
-        let events = events(&reports);
+        let events = events(reports.iter());
         let seen: Vec<_> = events.iter().map(|event| (event.at, event.kind, event.processes.len())).collect();
         let wanted = [
             (60_000, OutageBegan, 1),

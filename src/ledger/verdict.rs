@@ -6,8 +6,10 @@ use crate::domain::{Purchase, PurchaseId};
 /// What became of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// It is in the ledger, now or since an earlier delivery.
+    /// It is in the ledger now.
     Recorded,
+    /// It has been in the ledger since an earlier delivery.
+    RecordedBefore,
     /// It was taken back before, and stays so.
     Revoked {
         /// The user's other purchase.
@@ -57,7 +59,7 @@ impl Obstacles {
         let mine =
             self.mine.map(|(id, unit, admitted_at)| Purchase { id, unit, admitted_at, ..purchase.clone() });
         match mine {
-            Some(mine) if mine.id == purchase.id => Verdict::Recorded,
+            Some(mine) if mine.id == purchase.id => Verdict::RecordedBefore,
             stands if self.revoked => Verdict::Revoked { stands, unit_taken },
             Some(stands) => Verdict::UserHasOther { stands, unit_taken },
             None if unit_taken => Verdict::UnitTaken,

@@ -11,6 +11,8 @@ use crate::clock::Clock;
 
 /// So many are kept, the latest.
 const KEPT_MAX: usize = 20;
+/// What happens again and again within this time is one event.
+const IN_A_ROW_MAX_MS: i64 = 60_000;
 
 /// What can happen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -22,6 +24,10 @@ pub enum EventKind {
     SoldOut,
     /// An operator has stopped it.
     Paused,
+    /// It goes on.
+    Resumed,
+    /// It was sold out, and a unit can be had again.
+    OnSaleAgain,
     /// Its window has closed.
     Ended,
     /// A service can't be reached.
@@ -40,8 +46,13 @@ pub enum EventKind {
     LawHolds,
     /// A process reports for the first time.
     ProcessJoined,
+    /// A process has ended in order.
+    ProcessLeft,
     /// A process has stopped reporting without saying goodbye.
     ProcessLost,
+    /// Something that this version does not know of.
+    #[serde(other)]
+    Other,
 }
 
 /// Something that happened.
@@ -51,10 +62,12 @@ pub struct Event {
     pub at: i64,
     /// What.
     pub kind: EventKind,
-    /// To whom: a product, a dependency, a process.
+    /// To whom: a product, a dependency, a process, or a kind of dead letter.
     pub about: String,
     /// The details, for a person.
     pub text: String,
+    /// How often in a row, within a minute.
+    pub times: u32,
 }
 
 /// What happened to this process lately; clones share it.
@@ -72,17 +85,45 @@ impl Events {
 
     /// Notes that something happens now.
     pub fn note(&self, kind: EventKind, about: impl Into<String>, text: impl Into<String>) {
-        let event =
-            Event { at: self.clock.now().timestamp_millis(), kind, about: about.into(), text: text.into() };
+        let (at, about, text) = (self.clock.now().timestamp_millis(), about.into(), text.into());
         let mut latest = self.latest.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_same =
+            |last: &&mut Event| (last.kind, &last.about) == (kind, &about) && at - last.at <= IN_A_ROW_MAX_MS;
+        if let Some(last) = latest.back_mut().filter(is_same) {
+            (last.text, last.times) = (text, last.times.saturating_add(1));
+            return;
+        }
         if latest.len() == KEPT_MAX {
             latest.pop_front();
         }
-        latest.push_back(event);
+        latest.push_back(Event { at, kind, about, text, times: 1 });
     }
 
     /// The latest ones, oldest first.
     pub fn latest(&self) -> Vec<Event> {
         self.latest.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_latest_are_kept_and_what_repeats_is_counted() {
+        let events = Events::new(Clock::from_fn(|| chrono::DateTime::UNIX_EPOCH));
+        events.note(EventKind::Opened, "p", "");
+        for letter in 0..50 {
+            events.note(EventKind::DeadLetter, "refused", format!("letter {letter}"));
+        }
+        let latest = events.latest();
+        let seen: Vec<_> =
+            latest.iter().map(|event| (event.kind, event.times, event.text.as_str())).collect();
+        assert_eq!(seen, [(EventKind::Opened, 1, ""), (EventKind::DeadLetter, 50, "letter 49")]);
+        for number in 0..50 {
+            events.note(EventKind::ProcessJoined, format!("process {number}"), "");
+        }
+        assert_eq!(events.latest().len(), KEPT_MAX);
+        assert_eq!(events.latest()[KEPT_MAX - 1].about, "process 49");
     }
 }

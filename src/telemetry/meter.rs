@@ -48,54 +48,51 @@ impl From<Outcome> for Attempt {
     }
 }
 
-/// How long something took, many times: from a microsecond to a minute, to two digits.
-#[derive(Clone, Debug)]
-pub struct Durations(Histogram<u32>);
-
-impl Default for Durations {
-    #[expect(clippy::expect_used, reason = "the bounds are right, and constant")]
-    fn default() -> Self {
-        Self(Histogram::new_with_bounds(1, 60_000_000, 2).expect("bounds"))
-    }
-}
+/// How long something took, many times: from a microsecond to a minute, to two digits. Takes memory once it is used.
+#[derive(Clone, Debug, Default)]
+pub struct Durations(Option<Box<Histogram<u32>>>);
 
 impl Durations {
+    #[expect(clippy::expect_used, reason = "the bounds are right, and constant")]
+    fn histogram(&mut self) -> &mut Histogram<u32> {
+        self.0.get_or_insert_with(|| Box::new(Histogram::new_with_bounds(1, 60_000_000, 2).expect("bounds")))
+    }
+
     /// Once more. More than a minute counts as a minute.
     pub fn record(&mut self, duration: Duration) {
-        self.0.saturating_record(u64::try_from(duration.as_micros()).unwrap_or(u64::MAX));
+        self.histogram().saturating_record(u64::try_from(duration.as_micros()).unwrap_or(u64::MAX));
     }
 
     /// Adds all of the other ones.
     pub fn add(&mut self, other: &Self) {
-        // The bounds are the same.
-        let _ = self.0.add(&other.0);
+        if let Some(other) = &other.0 {
+            // The bounds are the same.
+            let _ = self.histogram().add(&**other);
+        }
     }
 
     /// How many.
-    pub fn len(&self) -> u64 {
-        self.0.len()
-    }
-
-    /// Whether there is none.
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+    pub fn number(&self) -> u64 {
+        self.0.as_ref().map_or(0, |histogram| histogram.len())
     }
 
     /// So many of a hundred took at most this long. `None`: there is none.
     pub fn percentile(&self, percent: f64) -> Option<Duration> {
-        (!self.is_empty()).then(|| Duration::from_micros(self.0.value_at_percentile(percent)))
+        let histogram = self.0.as_ref().filter(|histogram| !histogram.is_empty())?;
+        Some(Duration::from_micros(histogram.value_at_percentile(percent)))
     }
 
     /// Pairs of microseconds and how often, for the way to another process.
     pub fn to_pairs(&self) -> Vec<(u64, u32)> {
-        self.0.iter_recorded().map(|step| (step.value_iterated_to(), step.count_at_value())).collect()
+        let steps = self.0.iter().flat_map(|histogram| histogram.iter_recorded());
+        steps.map(|step| (step.value_iterated_to(), step.count_at_value())).collect()
     }
 
     /// What [`Durations::to_pairs`] gave.
     pub fn from_pairs(pairs: &[(u64, u32)]) -> Self {
         let mut durations = Self::default();
         for (micros, count) in pairs {
-            durations.0.saturating_record_n(*micros, *count);
+            durations.histogram().saturating_record_n(*micros, *count);
         }
         durations
     }
@@ -154,17 +151,21 @@ impl Meter {
         Self { parts: self.parts.clone(), mine }
     }
 
-    /// An attempt was answered.
-    pub fn answered(&self, product: &ProductId, attempt: Attempt, after: Duration) {
+    /// An attempt was answered, so long after it came, and admission had decided so long after its turn (if it did).
+    pub fn answered(
+        &self,
+        product: &ProductId,
+        attempt: Attempt,
+        after: Duration,
+        decided: Option<Duration>,
+    ) {
         self.tally(product, |tally| {
             *tally.attempts.entry(attempt).or_default() += 1;
             tally.answer.record(after);
+            if let Some(decided) = decided {
+                tally.admission.record(decided);
+            }
         });
-    }
-
-    /// Admission has decided.
-    pub fn decided(&self, product: &ProductId, after: Duration) {
-        self.tally(product, |tally| tally.admission.record(after));
     }
 
     /// A purchase was recorded. Clocks that disagree make it no less than 0.
@@ -206,7 +207,7 @@ mod tests {
                 let (meter, product) = (meter.on_this_thread(), &product);
                 scope.spawn(move || {
                     for _ in 0..1_000 {
-                        meter.answered(product, Attempt::SoldOut, Duration::from_millis(3));
+                        meter.answered(product, Attempt::SoldOut, Duration::from_millis(3), None);
                     }
                 });
             }
@@ -215,7 +216,7 @@ mod tests {
         let taken = meter.take();
         let tally = &taken[&product];
         assert_eq!(tally.attempts, HashMap::from([(Attempt::SoldOut, 4_000)]));
-        assert_eq!(tally.answer.len(), 4_000);
+        assert_eq!((tally.answer.number(), tally.admission.number()), (4_000, 0));
         assert!(tally.recording.percentile(50.0).unwrap() < Duration::from_micros(2));
         assert!(meter.take().is_empty());
     }
@@ -228,7 +229,7 @@ mod tests {
         }
         durations.record(Duration::from_hours(1));
         let there = Durations::from_pairs(&durations.to_pairs());
-        assert_eq!(there.len(), 1_001);
+        assert_eq!(there.number(), 1_001);
         for percent in [0.0, 50.0, 99.0, 100.0] {
             assert_eq!(there.percentile(percent), durations.percentile(percent), "{percent}");
         }

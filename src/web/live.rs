@@ -12,7 +12,7 @@ use actix_web::{
     http::header,
     web::{Bytes, Data},
 };
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use futures_util::{Stream, stream};
 use serde::Serialize;
 use tokio::{sync::watch, time::timeout};
@@ -20,7 +20,6 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Web, pages, words};
 use crate::checkout::Checkout;
-use crate::clock::Clock;
 use crate::domain::ProductId;
 
 const LOOK_INTERVAL: Duration = Duration::from_millis(250);
@@ -57,9 +56,9 @@ impl Update {
                     opens_at: millis(sale.terms.opens_at),
                     closes_at: millis(sale.terms.closes_at),
                 };
-                Seen { update, store_is_ahead_by: sale.now - checkout.clock.now() }
+                Seen::new(update, sale.now)
             }
-            Err(_) => Seen { update: Self::not_ready(), store_is_ahead_by: TimeDelta::zero() },
+            Err(_) => Seen::new(Self::not_ready(), checkout.clock.now()),
         }
     }
 
@@ -88,25 +87,26 @@ impl Update {
     }
 }
 
-/// What was seen, and how far the clock that opens and closes the sale is ahead of this process's.
+/// What was seen, and the event that tells of it: written once, however many it is sent to.
 #[derive(Clone, Debug)]
 struct Seen {
     update: Update,
-    store_is_ahead_by: TimeDelta,
+    event: Bytes,
 }
 
 impl Seen {
-    fn event(&self, clock: &Clock) -> Bytes {
+    /// `now`: by the clock that opens and closes the sale.
+    fn new(update: Update, now: DateTime<Utc>) -> Self {
         #[derive(Serialize)]
         struct Data<'update> {
             #[serde(flatten)]
             update: &'update Update,
             now: i64,
         }
-        let now = clock.now() + self.store_is_ahead_by;
-        let data = Data { update: &self.update, now: now.timestamp_millis() };
+        let data = Data { update: &update, now: now.timestamp_millis() };
         let data = serde_json::to_string(&data).unwrap_or_default(); // text and numbers serialise
-        Bytes::from(format!("id: {}\nevent: sale\ndata: {data}\n\n", self.update.id()))
+        let event = Bytes::from(format!("id: {}\nevent: sale\ndata: {data}\n\n", update.id()));
+        Self { update, event }
     }
 }
 
@@ -175,7 +175,7 @@ pub(super) async fn events(web: Data<Web>, request: HttpRequest) -> HttpResponse
     let hello = if seen.as_deref() == Some(&*first.update.id()) {
         Bytes::from_static(b"retry: 2000\n\n")
     } else {
-        [b"retry: 2000\n".as_slice(), &first.event(&web.clock)].concat().into()
+        [b"retry: 2000\n".as_slice(), &first.event].concat().into()
     };
     let rest = changes(updates, first.update, web.clone());
     let all = futures_util::StreamExt::chain(stream::iter([Ok::<_, actix_web::Error>(hello)]), rest);
@@ -211,7 +211,7 @@ fn changes(
         };
         let bytes = match changed {
             Ok(Some(seen)) => {
-                let bytes = seen.event(&web.clock);
+                let bytes = seen.event;
                 shown = seen.update;
                 bytes
             }

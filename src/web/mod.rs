@@ -9,7 +9,7 @@ mod receipt;
 mod safety;
 pub(crate) mod words;
 
-use std::time::Duration;
+use std::{net::SocketAddr, time::Duration};
 
 use actix_web::{
     error::InternalError,
@@ -19,8 +19,9 @@ use actix_web::{
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::{checkout::Checkout, clock::Clock, domain::Catalogue, server::read};
+use crate::{checkout::Checkout, domain::Catalogue, server::read};
 pub use live::Live;
+pub use safety::ControlHost;
 
 /// What the pages use; one for each thread of the server.
 #[derive(Clone, Debug)]
@@ -33,17 +34,16 @@ pub struct Web {
     pub body_timeout: Duration,
     /// Shared by all threads: who looks at the stores for those who listen.
     pub live: Live,
-    /// The time that browsers are told, so that they count down by it.
-    pub clock: Clock,
-    /// Where the control room is served on this machine, if it is.
-    pub control_port: Option<u16>,
+    /// Where the control room is served by this process, if it is.
+    pub control_addr: Option<SocketAddr>,
     /// Ends those who listen.
     pub stop: CancellationToken,
 }
 
-/// The control room, on a server of its own; it needs a [`ControlRoom`] as app data.
+/// The control room, on a server of its own; it needs a [`crate::control::ControlRoom`] and a [`ControlHost`] as app data.
 pub fn control_routes(config: &mut ServiceConfig) {
     let pages = web::scope("")
+        .wrap(from_fn(safety::known_host))
         .wrap(from_fn(safety::headers))
         .app_data(query())
         .route("/", read().to(|| async { pages::see_other("/control") }))

@@ -95,10 +95,12 @@ impl Batch {
         let judgements = self.persist(stores, mode).await?;
         let now = stores.telemetry.clock().now();
         for (item, judged) in self.items.iter().zip(judgements) {
+            if judged == Ok(Verdict::Recorded) {
+                let purchase = &item.item.purchase;
+                stores.telemetry.meter.recorded(&purchase.product, now - purchase.admitted_at);
+            }
             let settled = match judged {
-                Ok(Verdict::Recorded) => {
-                    let purchase = &item.item.purchase;
-                    stores.telemetry.meter.recorded(&purchase.product, now - purchase.admitted_at);
+                Ok(Verdict::Recorded | Verdict::RecordedBefore) => {
                     recorded.add(&item.item.purchase.product, item.epoch, key_of(&item.item));
                     continue;
                 }

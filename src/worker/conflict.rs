@@ -31,7 +31,7 @@ pub(super) async fn settle(
 ) -> Result<Settled, StepError> {
     for _ in 0..MOVES_MAX {
         let may_keep = match verdict {
-            Verdict::Recorded => return Ok(Settled::Recorded(entry)),
+            Verdict::Recorded | Verdict::RecordedBefore => return Ok(Settled::Recorded(entry)),
             Verdict::Revoked { stands, unit_taken } => {
                 return withdraw(stores, &entry.purchase, stands.as_ref(), unit_taken).await;
             }

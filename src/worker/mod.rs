@@ -188,6 +188,7 @@ impl Worker {
     async fn should_leave(&self, reached: &mut Instant) -> bool {
         match self.stores.ledger.workers_may_run().await {
             Ok(may_run) => {
+                self.ledger_state.up();
                 *reached = Instant::now();
                 !may_run
             }

@@ -38,6 +38,8 @@ fn the_defaults_are_whole_and_the_documented_ones() {
     assert_eq!(settings.prefix, "flashsale");
     assert_eq!(settings.api.addr.to_string(), "127.0.0.1:3001");
     assert_eq!(settings.web_addr.to_string(), "127.0.0.1:3000");
+    let control = settings.control_addr.expect("a control room");
+    assert_eq!(control.to_string(), "127.0.0.1:3003", "nobody else can reach it");
     assert!(matches!(settings.mode, Mode::Embedded { .. }));
     let demo = settings.catalogue.first().expect("the demo product");
     assert_eq!((demo.total_stock, demo.sale_start, demo.sale_end), (10_000, None, None));

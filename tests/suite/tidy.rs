@@ -45,10 +45,23 @@ const MAY_USE: &[(&str, &[&str])] = &[
         "checkout",
         &["mutants", "crash_points", "domain", "admission", "ledger", "outbox", "clock", "telemetry"],
     ),
-    ("control", &["domain", "broker", "readiness", "service_url", "telemetry", "worker"]),
+    ("control", &["clock", "domain", "broker", "readiness", "service_url", "telemetry", "worker"]),
     ("request_body", &[]),
     ("api", &["domain", "checkout", "readiness", "request_body", "audit", "server"]),
-    ("web", &["clock", "domain", "checkout", "request_body", "control", "server", "telemetry"]),
+    (
+        "web",
+        &[
+            "clock",
+            "domain",
+            "checkout",
+            "request_body",
+            "control",
+            "readiness",
+            "server",
+            "telemetry",
+            "broker",
+        ],
+    ),
     (
         "commands",
         &[

@@ -2,7 +2,11 @@
 
 mod rows;
 
-use std::{collections::HashMap, path::Path, sync::Arc};
+use std::{
+    collections::{HashMap, HashSet},
+    path::Path,
+    sync::Arc,
+};
 
 use diesel::{OptionalExtension, SqliteConnection, sql_query, sql_types};
 use diesel_async::{
@@ -123,7 +127,9 @@ impl SqliteLedger {
                 for row in rows {
                     obstacles.insert(purchase_id(&row.id)?, row);
                 }
+                let inserted: HashSet<_> = inserted.into_iter().map(|row| row.id).collect();
                 let verdict = |item: &Admitted| match obstacles.get(&item.purchase.id) {
+                    _ if inserted.contains(&item.purchase.id.to_string()) => Ok(Verdict::Recorded),
                     Some(row) => Ok(row.obstacles()?.verdict(item)),
                     None => Err(LedgerError::Corrupt("a purchase that was not classified")),
                 };

@@ -36,8 +36,7 @@ fn unit(column: i64) -> Result<u32, LedgerError> {
 #[derive(QueryableByName)]
 pub(super) struct IdRow {
     #[diesel(sql_type = sql_types::Text)]
-    #[diesel(column_name = id)]
-    _id: String,
+    pub(super) id: String,
 }
 
 #[derive(QueryableByName)]

@@ -1,5 +1,9 @@
 //! The control room: the evening at a glance, for operators. It changes nothing.
 
+mod verdict;
+
+use std::net::{Ipv4Addr, SocketAddr};
+
 use actix_web::{
     HttpRequest, HttpResponse,
     http::{StatusCode, header},
@@ -7,16 +11,17 @@ use actix_web::{
 };
 use askama::Template;
 use chrono::{DateTime, SecondsFormat, Utc};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::{
-    Web, pages,
+    Web, pages, safety,
     words::{self, grouped},
 };
 use crate::control::{
-    Conservation, ControlRoom, DependencyView, EventView, Percentiles, ProductView, Snapshot, Totals,
+    Conservation, ControlRoom, EventView, History, Percentiles, ProductView, Snapshot, Totals,
 };
 use crate::telemetry::{Attempt, EventKind};
+use verdict::Verdict;
 
 #[derive(Template)]
 #[template(path = "control.html")]
@@ -25,75 +30,36 @@ struct ControlPage<'page> {
     verdict: Verdict,
 }
 
-/// What an operator wants to know first.
-struct Verdict {
-    /// `good`, `warn` or `bad`.
-    mood: &'static str,
-    headline: String,
-    /// What is wrong, a line each.
-    troubles: Vec<String>,
-}
-
-impl Verdict {
-    fn of(snapshot: &Snapshot) -> Self {
-        let (mut bad, mut warn) = (Vec::new(), Vec::new());
-        for product in &snapshot.products {
-            if let (Some(law), Some(false)) = (&product.conservation, product.adds_up) {
-                bad.push(format!("{}: {}", product.id, broken(law)));
-            }
-            if let Some(trouble) = &product.trouble {
-                bad.push(format!("{}: {trouble}", product.id));
-            }
-        }
-        for DependencyView { name, used_by, outages } in &snapshot.dependencies {
-            // A sale that is not ready is told of with its product.
-            if let (Some(first), false) = (outages.first(), name.starts_with("sale ")) {
-                warn.push(format!("{name} is away for {} of {used_by}: {}", outages.len(), first.reason));
-            }
-        }
-        for process in snapshot.processes.iter().filter(|process| !process.is_up) {
-            warn.push(format!("{} has been silent for {} s", process.name, process.silent_ms / 1_000));
-        }
-        if let Some(dead) = snapshot.queue.map(|queue| queue.dead).filter(|dead| *dead > 0) {
-            warn.push(format!("{dead} dead letters wait for a decision (flashsale dead-letters list)"));
-        }
-        let mood = if !bad.is_empty() {
-            "bad"
-        } else if !warn.is_empty() {
-            "warn"
-        } else {
-            "good"
-        };
-        let headline = match (mood, snapshot.at) {
-            (_, 0) => "Looking for the first time".to_owned(),
-            ("good", _) => "All is well: every unit is accounted for".to_owned(),
-            ("warn", _) => "Selling goes on; something needs a look".to_owned(),
-            _ => "Something is wrong".to_owned(),
-        };
-        Self { mood, headline, troubles: bad.into_iter().chain(warn).collect() }
-    }
-}
-
-fn broken(law: &Conservation) -> String {
-    match (law.missing, law.surplus) {
-        (missing, 0) => format!("{missing} admitted purchases are neither in the ledger nor on their way"),
-        (_, surplus) => format!("{surplus} purchases are in the ledger that admission does not know"),
-    }
-}
-
-/// Everything the page shows of a product's units.
+/// Everything the page shows of units.
 struct Units<'page> {
     law: &'page Conservation,
-    adds_up: bool,
+    adds_up: Option<bool>,
 }
 
 impl Units<'_> {
+    /// For the stylesheet: whether it is green.
+    fn holds(&self) -> &'static str {
+        match self.adds_up {
+            Some(true) => "true",
+            Some(false) => "false",
+            None => "unknown",
+        }
+    }
+
+    fn word(&self) -> &'static str {
+        match self.adds_up {
+            Some(true) => "✓ adds up",
+            Some(false) => "✗ does not add up",
+            None => "… counting once more",
+        }
+    }
+
     /// Parts of a bar that is 1,000 wide: name, start and width.
     fn parts(&self) -> Vec<(&'static str, u64, u64)> {
         let Conservation { total_stock, in_flight, in_ledger, dead_lettered, .. } = self.law;
-        let (total, mut start) = (u64::from(*total_stock).max(1), 0);
+        let (total, mut start) = ((*total_stock).max(1), 0);
         // What moves is counted once.
-        let in_flight = in_flight.saturating_sub(self.law.moving());
+        let in_flight = in_flight.saturating_sub(self.law.moving);
         let parts = [("ledger", *in_ledger), ("flight", in_flight), ("dead", *dead_lettered)];
         let part = |(name, number): (&'static str, u64)| {
             let width = (number * 1_000).div_ceil(total).min(1_000 - start);
@@ -105,9 +71,15 @@ impl Units<'_> {
     }
 }
 
+impl Snapshot {
+    fn units(&self) -> Option<Units<'_>> {
+        Some(Units { law: self.conservation.as_ref()?, adds_up: self.adds_up })
+    }
+}
+
 impl ProductView {
     fn units(&self) -> Option<Units<'_>> {
-        Some(Units { law: self.conservation.as_ref()?, adds_up: self.adds_up? })
+        Some(Units { law: self.conservation.as_ref()?, adds_up: self.adds_up })
     }
 
     fn badge(&self) -> &'static str {
@@ -119,7 +91,11 @@ impl ProductView {
     }
 
     fn outbox_age(&self) -> String {
-        self.outbox_age_ms.map_or("?".to_owned(), |millis| shown_millis(millis_as_float(millis)))
+        match self.outbox_age_ms {
+            None => "?".to_owned(),
+            Some(0) => "–".to_owned(),
+            Some(millis) => shown_millis(millis_as_float(millis)),
+        }
     }
 }
 
@@ -192,6 +168,8 @@ fn event(kind: EventKind) -> (&'static str, &'static str) {
         EventKind::Opened => ("Opened", "good"),
         EventKind::SoldOut => ("Sold out", "good"),
         EventKind::Paused => ("Paused", "warn"),
+        EventKind::Resumed => ("Resumed", "good"),
+        EventKind::OnSaleAgain => ("On sale again", "good"),
         EventKind::Ended => ("Ended", "good"),
         EventKind::OutageBegan => ("Outage began", "bad"),
         EventKind::OutageEnded => ("Outage ended", "good"),
@@ -201,7 +179,9 @@ fn event(kind: EventKind) -> (&'static str, &'static str) {
         EventKind::LawBroken => ("Units do not add up", "bad"),
         EventKind::LawHolds => ("Units add up again", "good"),
         EventKind::ProcessJoined => ("Process up", "good"),
+        EventKind::ProcessLeft => ("Process ended", "good"),
         EventKind::ProcessLost => ("Process silent", "bad"),
+        EventKind::Other => ("Event of another version", "warn"),
     }
 }
 
@@ -226,16 +206,20 @@ fn shown_millis(millis: f64) -> String {
 /// `GET /control`
 pub(super) async fn page(room: Data<ControlRoom>) -> HttpResponse {
     let snapshot = room.snapshot();
-    pages::render(StatusCode::OK, &ControlPage { snapshot: &snapshot, verdict: Verdict::of(&snapshot) })
+    let verdict = Verdict::of(&snapshot, room.clock().now().timestamp_millis());
+    pages::render(StatusCode::OK, &ControlPage { snapshot: &snapshot, verdict })
 }
 
 /// `/control` of the shop, which does not have it: leads whoever sits at this machine to where it is.
 pub(super) async fn elsewhere(web: Data<Web>, request: HttpRequest) -> HttpResponse {
-    let is_here = request.peer_addr().is_some_and(|peer| peer.ip().to_canonical().is_loopback());
-    let Some(port) = web.control_port.filter(|_| is_here) else { return pages::not_found().await };
-    let host = request.connection_info().host().to_owned();
-    let name = host.rsplit_once(':').map_or(host.as_str(), |(name, _)| name);
-    pages::see_other(&format!("http://{name}:{port}{}", request.uri()))
+    match web.control_addr.filter(|_| safety::is_at_this_machine(&request)) {
+        Some(addr) => {
+            let host = if addr.ip().is_unspecified() { Ipv4Addr::LOCALHOST.into() } else { addr.ip() };
+            let addr = SocketAddr::new(host, addr.port());
+            pages::see_other(&format!("http://{addr}{}", request.uri()))
+        }
+        None => pages::not_found().await,
+    }
 }
 
 /// From when on the history is wanted.
@@ -244,10 +228,17 @@ pub(super) struct Since {
     since: Option<i64>,
 }
 
+/// The snapshot with its history, as it is documented in docs/CONTROL.md.
+#[derive(Serialize)]
+struct Document<'look> {
+    #[serde(flatten)]
+    snapshot: &'look Snapshot,
+    history: History,
+}
+
 /// `GET /control/snapshot`
 pub(super) async fn snapshot(room: Data<ControlRoom>, wanted: Query<Since>) -> HttpResponse {
-    let snapshot = room.snapshot();
-    let history = snapshot.history.after(wanted.since.unwrap_or(i64::MIN));
-    let snapshot = Snapshot { history, ..(*snapshot).clone() };
-    HttpResponse::Ok().insert_header((header::CACHE_CONTROL, "no-store")).json(snapshot)
+    let (snapshot, history) = room.since(wanted.since.unwrap_or(i64::MIN));
+    let document = Document { snapshot: &snapshot, history };
+    HttpResponse::Ok().insert_header((header::CACHE_CONTROL, "no-store")).json(document)
 }
