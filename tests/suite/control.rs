@@ -317,6 +317,43 @@ async fn a_row_that_is_missing_turns_the_law_red() {
     system.work.signal(Signal::CONT);
 }
 
+/// A purchase that is dead-lettered is accounted for, until it is recorded after all; and missed if its letter is lost.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dead_letter_is_accounted_for_and_missed_when_it_is_lost() {
+    use lapin::{options::QueuePurgeOptions, types::ShortString};
+
+    let system = System::start(Services::new().await).await;
+    let sql = system.services.sql().await;
+    let refuse = "ALTER TABLE purchases ADD CONSTRAINT refused CHECK (user_id NOT LIKE 'cursed-%')";
+    sql.batch_execute(refuse).await.expect("constraint");
+    for user in ["a", "cursed-1", "cursed-2"] {
+        buy(&client(), &system.apis[0], user).await;
+    }
+    let law = |seen: &Value, dead: u32, rows: u32| {
+        let product = &seen["products"][0];
+        let units = &product["conservation"];
+        product["addsUp"] == true
+            && units["deadLettered"] == dead
+            && units["inLedger"] == rows
+            && units["inFlight"] == 0
+    };
+    let seen = system.shows("two are dead-lettered", |seen| law(seen, 2, 1)).await;
+    assert_eq!(seen["queue"]["dead"], json!(2));
+    sql.batch_execute("ALTER TABLE purchases DROP CONSTRAINT refused").await.expect("constraint");
+    let letters = system.services.spawn(&["dead-letters", "list", "--json"], &[]);
+    let mut letters = letters;
+    assert!(letters.ended(SOON).await.success());
+    let letters: Value = serde_json::from_str(&letters.printed()).expect("JSON");
+    let id = letters[0]["id"].as_str().expect("id");
+    assert!(system.services.spawn(&["dead-letters", "replay", id], &[]).ended(SOON).await.success());
+    system.shows("one is recorded after all", |seen| law(seen, 1, 2)).await;
+    let queue = ShortString::from(format!("{}.purchases.dead", system.services.prefix));
+    system.services.channel().await.queue_purge(queue, QueuePurgeOptions::default()).await.expect("purge");
+    let seen = system.shows("the other is missed", |seen| seen["lettersMissing"] == 1).await;
+    assert_eq!(seen["queue"]["dead"], json!(0));
+    assert!(page(&system.control).await.contains("1 dead letters are not in their queue any more"));
+}
+
 /// While Redis is away, with it the noticeboard, the control room says so; afterwards it tells of outage and rebuild.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_outage_of_redis_is_seen_to_its_end() {
