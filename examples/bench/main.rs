@@ -101,6 +101,8 @@ fn facts(table: &mut Table, system: System, quick: bool) {
     let mib = resident_mib(&system.serve);
     table.fact("(i) memory of serve, with 1,000 connections", &format!("{mib:.0} MiB"), "< 64 MiB");
     drop(connections);
+    let nanos = measure::nanos_to_count_an_attempt();
+    table.fact("(k) counting an attempt, for the control room", &format!("{nanos:.0} ns"), "");
     let load = table.median("(b) buy, won, durability broker, while") / 2.0;
     let (delay_p50, delay_p99) = delay_under_half_load(&system, load, quick);
     table.fact(

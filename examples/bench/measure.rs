@@ -9,6 +9,10 @@ use std::{
     time::{Duration, Instant},
 };
 
+use flashsale::{
+    domain::ProductId,
+    telemetry::{Attempt, Meter},
+};
 use redis::Commands;
 
 use crate::system::{PREFIX, Process, System, WON, flashsale, in_flight, redis, until};
@@ -146,6 +150,20 @@ pub(crate) fn delay_under_half_load(system: &System, rate: f64, quick: bool) -> 
                WHERE product_id = '{WON}' AND admitted_at > to_timestamp({before})) AS recent"
     ));
     (delays[0], delays[1])
+}
+
+/// What the meter costs each attempt, in nanoseconds, while it is read once a second or less.
+pub(crate) fn nanos_to_count_an_attempt() -> f64 {
+    const ATTEMPTS: u32 = 5_000_000;
+    let product = ProductId::parse(WON).expect("an id");
+    let meter = Meter::default().on_this_thread();
+    let began = Instant::now();
+    for number in 0..ATTEMPTS {
+        let took = Duration::from_micros(u64::from(number % 5_000));
+        meter.answered(&product, Attempt::SoldOut, took, Some(took));
+    }
+    assert_eq!(meter.take()[&product].attempts[&Attempt::SoldOut], u64::from(ATTEMPTS));
+    began.elapsed().as_secs_f64() * 1e9 / f64::from(ATTEMPTS)
 }
 
 /// Connections that have sent one request each, and wait.
