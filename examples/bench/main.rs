@@ -69,6 +69,8 @@ fn one_turn(table: &mut Table, system: &mut System, embedded: &System, turn: Tur
     wrk("buy", &buy(&api, WON), Duration::from_millis(500), "same-", 500);
     let meanwhile = "(b) buy, won, durability broker, while the rows are written on the same machine";
     table.note(meanwhile, wrk("buy", &buy(&api, WON), time, &fresh, 0), None, limit);
+    // What waits would be written beside the next cases.
+    System::drained();
     for (name, target, load) in [
         ("(c) buy, sold out", Some(0.75), wrk("buy", &buy(&api, GONE), time, &fresh, 0)),
         ("(d) buy, repeated", Some(0.5), wrk("buy", &buy(&api, WON), time, "same-", 500)),

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use tokio::time::MissedTickBehavior;
+use tokio::time::{MissedTickBehavior, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::{
@@ -13,6 +13,8 @@ use crate::readiness::Readiness;
 use crate::telemetry::{Counts, EventKind, Telemetry};
 
 const INTERVAL: Duration = Duration::from_secs(1);
+/// The end of a process does not wait longer for this.
+const GOODBYE_MAX: Duration = Duration::from_secs(1);
 
 /// Posts this process's report.
 #[derive(Debug)]
@@ -53,21 +55,31 @@ impl Reporter {
         turns.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut last = Instant::now();
         loop {
+            let turn = async {
+                turns.tick().await;
+                self.turn(&mut last).await;
+            };
             tokio::select! {
-                _ = turns.tick() => {}
+                () = turn => {}
                 () = stop.cancelled() => break,
             }
-            self.report.checks = self.readiness.check().await.into_iter().map(Into::into).collect();
-            self.report.events = self.telemetry.events.latest();
-            // Counted last, so that nothing that is slow makes a second longer than it says.
-            let seconds = last.elapsed().as_secs_f64().max(0.001);
-            last = Instant::now();
-            self.count(self.telemetry.meter.take(), seconds);
-            self.note_ledger();
-            self.post().await;
         }
         // So that nobody misses it; what happened to it stays to be read.
         self.report.left = true;
+        self.report.events = self.telemetry.events.latest();
+        if timeout(GOODBYE_MAX, self.post()).await.is_err() {
+            tracing::debug!("no goodbye was said: it is missed");
+        }
+    }
+
+    async fn turn(&mut self, last: &mut Instant) {
+        self.report.checks = self.readiness.check().await.into_iter().map(Into::into).collect();
+        self.note_ledger();
+        self.report.events = self.telemetry.events.latest();
+        // Counted last, so that nothing that is slow makes a second longer than it says.
+        let seconds = last.elapsed().as_secs_f64().max(0.001);
+        *last = Instant::now();
+        self.count(self.telemetry.meter.take(), seconds);
         self.post().await;
     }
 

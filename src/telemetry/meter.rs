@@ -33,6 +33,9 @@ pub enum Attempt {
     NotReady,
     /// Answered 503: it may have taken effect.
     Unknown,
+    /// Something that this version does not know of.
+    #[serde(other)]
+    Other,
 }
 
 impl From<Outcome> for Attempt {

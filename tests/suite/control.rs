@@ -351,7 +351,7 @@ async fn a_dead_letter_is_accounted_for_and_missed_when_it_is_lost() {
     system.services.channel().await.queue_purge(queue, QueuePurgeOptions::default()).await.expect("purge");
     let seen = system.shows("the other is missed", |seen| seen["lettersMissing"] == 1).await;
     assert_eq!(seen["queue"]["dead"], json!(0));
-    assert!(page(&system.control).await.contains("1 dead letters are not in their queue any more"));
+    assert!(page(&system.control).await.contains("not in their queue any more: 1"));
 }
 
 /// While Redis is away, with it the noticeboard, the control room says so; afterwards it tells of outage and rebuild.

@@ -111,7 +111,9 @@ impl Found {
     fn letters(&mut self, snapshot: &Snapshot) {
         if snapshot.letters_missing > 0 {
             let number = snapshot.letters_missing;
-            self.bad.push(format!("{number} dead letters are not in their queue any more (flashsale audit)"));
+            self.bad.push(format!(
+                "dead letters that are not in their queue any more: {number} (flashsale audit)"
+            ));
         }
         if let Some(dead) = snapshot.queue.map(|queue| queue.dead).filter(|dead| *dead > 0) {
             self.warn
@@ -203,7 +205,7 @@ mod tests {
             (|seen| seen.dependencies.push(outage(Subject::Sale)), "warn", "not ready for 1 of 3"),
             (|seen| seen.dependencies.push(outage(Subject::Reconciliation)), "bad", "flashsale reconcile"),
             (|seen| seen.queue = Some(Depths { purchases: 0, dead: 2 }), "warn", "decision: 2"),
-            (|seen| seen.letters_missing = 2, "bad", "2 dead letters are not in their queue"),
+            (|seen| seen.letters_missing = 2, "bad", "not in their queue any more: 2"),
         ];
         for (spoil, mood, said) in cases {
             let mut seen = good();
