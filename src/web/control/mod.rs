@@ -18,7 +18,7 @@ use super::{
     words::{self, grouped},
 };
 use crate::control::{
-    Conservation, ControlRoom, EventView, History, Percentiles, ProductView, Snapshot, Totals,
+    Conservation, ControlRoom, EventView, History, Percentiles, ProcessView, ProductView, Snapshot, Totals,
 };
 use crate::telemetry::{Attempt, EventKind};
 use verdict::Verdict;
@@ -144,6 +144,12 @@ const ATTEMPTS: [(Attempt, &str); 8] = [
     (Attempt::NotReady, "Not ready (503)"),
     (Attempt::Unknown, "Unknown (503)"),
 ];
+
+impl ProcessView {
+    fn attempts(&self) -> String {
+        whole(self.attempts_per_s)
+    }
+}
 
 impl EventView {
     fn time(&self) -> String {
