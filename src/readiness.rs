@@ -43,6 +43,9 @@ pub enum Subject {
     Sale,
     /// What the scheduled comparison of admission and ledger has found.
     Reconciliation,
+    /// Something that this version does not know of.
+    #[serde(other)]
+    Other,
 }
 
 /// One line of the answer.

@@ -100,13 +100,17 @@ impl RabbitPublisher {
     /// How many messages wait in the two queues.
     pub(super) async fn depths(&self) -> Result<Depths, BrokerError> {
         let Live { connection, asking, .. } = self.live()?;
-        let mut asking = asking.lock().await;
+        // It would not be answered.
+        if connection.status().blocked() {
+            return Err(BrokerError::Blocked);
+        }
         let passive = QueueDeclareOptions { passive: true, ..QueueDeclareOptions::default() };
         let ask = async |channel: &Channel, queue: &str| {
             let answer = channel.queue_declare(queue.into(), passive, FieldTable::default()).await?;
             Ok::<_, BrokerError>(answer.message_count())
         };
         let answered = timeout(self.0.publish_timeout, async {
+            let mut asking = asking.lock().await;
             let channel = match asking.take() {
                 Some(channel) => channel,
                 None => connection.create_channel().await?,

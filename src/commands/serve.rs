@@ -76,7 +76,8 @@ impl Serve {
             tasks = start_embedded(&settings, &connected, &ledger_state, &background);
         }
         drop(checkout);
-        let reporting = connected.report(Role::Serve, connected.readiness(&settings.catalogue, false), &stop);
+        let over = stop.child_token();
+        let reporting = connected.report(Role::Serve, connected.readiness(&settings.catalogue, false), &over);
         let preparing = async {
             if connected.data_dir.is_some() {
                 return Ok(());
@@ -85,6 +86,7 @@ impl Serve {
             stores::prepare_ledger(ledger, &settings.catalogue, &ledger_state, &stop).await
         };
         let ended = run_servers(servers, preparing, &stop).await;
+        over.cancel();
         // The servers held the last publishers: what they handed in is sent, and recorded where that is done here.
         shutdown::finish("the publisher and the report", join(sending, reporting)).await;
         background.cancel();

@@ -54,8 +54,10 @@ impl Web {
         let checkout = stores::checkout(&settings, &connected.stores, publisher);
         let servers = listen_pages(&settings, &connected, &checkout, &stop)?;
         drop(checkout);
-        let reporting = connected.report(Role::Web, connected.readiness(&settings.catalogue, false), &stop);
+        let over = stop.child_token();
+        let reporting = connected.report(Role::Web, connected.readiness(&settings.catalogue, false), &over);
         let ended = run_servers(servers, async { Ok(()) }, &stop).await;
+        over.cancel();
         shutdown::finish("the publisher and the report", join(sending, reporting)).await;
         ended
     }
@@ -115,11 +117,12 @@ fn listen_control(
     let Some(addr) = settings.control_addr else { return Ok(None) };
     let head_timeout = settings.api.head_timeout;
     let options = ServerOptions { addr, connections_max: 256, head_timeout };
-    let (catalogue, stores) = (settings.catalogue.clone(), connected.stores.clone());
-    let room = ControlRoom::open(catalogue, stores, connected.noticeboard.clone(), stop.clone());
-    let (room, host) = (Data::new(room), Data::new(ControlHost(settings.control_host.clone())));
+    let room = ControlRoom::new(connected.stores.telemetry.clock().clone());
+    let (data, host) = (Data::new(room.clone()), Data::new(ControlHost(settings.control_host.clone())));
     let listening = listen("control room", &options, move |config| {
-        config.app_data(room.clone()).app_data(host.clone()).configure(web::control_routes);
-    });
-    listening.map(Some)
+        config.app_data(data.clone()).app_data(host.clone()).configure(web::control_routes);
+    })?;
+    let (catalogue, stores) = (settings.catalogue.clone(), connected.stores.clone());
+    room.open(catalogue, stores, connected.noticeboard.clone(), stop.clone());
+    Ok(Some(listening))
 }

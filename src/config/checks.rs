@@ -80,6 +80,19 @@ impl Checks {
         if self.text(key).is_empty() { None } else { Some(self.addr(key)) }
     }
 
+    /// May be empty.
+    pub(super) fn host_name(&mut self, key: &str) -> String {
+        let text = self.text(key);
+        if !text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'.') {
+            self.wrong(
+                key,
+                &format!("{text:?}"),
+                &"a host name such as control.example.com, without scheme and port",
+            );
+        }
+        text
+    }
+
     pub(super) fn one_of(&mut self, key: &str, allowed: &[&str]) -> String {
         let text = self.text(key);
         if !allowed.contains(&text.as_str()) {

@@ -178,7 +178,7 @@ impl Settings {
             },
             web_addr: checks.addr("web.addr"),
             control_addr: checks.optional_addr("control.addr"),
-            control_host: checks.text("control.host"),
+            control_host: checks.host_name("control.host"),
             work_health_addr: checks.optional_addr("work.health_addr"),
             redis: Redis {
                 connections: checks.integer("redis.connections", 1..=64),

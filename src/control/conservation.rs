@@ -38,8 +38,8 @@ impl Conservation {
         let not_yet = before.in_flight + before.dead;
         // Whatever had left the outbox before the ledger was asked was in it.
         let missing = taken(before).saturating_sub(not_yet).saturating_sub(rows);
-        // Whatever is in the ledger was taken before admission was asked again.
-        let surplus = rows.saturating_sub(taken(after));
+        // Whatever is in the ledger was taken before admission was asked again (and a unit may have been returned since).
+        let surplus = rows.saturating_sub(taken(after).max(taken(before)));
         let twice = (not_yet + rows).saturating_sub(taken(before));
         Self {
             total_stock: before.terms.total_stock.into(),
@@ -84,7 +84,20 @@ mod tests {
         SaleState { epoch: 1, terms, next: 100 - remaining, remaining, in_flight, dead, now }
     }
 
-    /// The equation on the page, which must be one.
+    proptest::proptest! {
+        #[test]
+        fn the_equation_on_the_page_is_one(
+            (left_before, left_after) in (0_u32..=100, 0_u32..=100),
+            (flight_before, flight_after) in (0_u64..=100, 0_u64..=100),
+            dead in 0_u64..=100,
+            rows in 0_u64..=250,
+        ) {
+            let (before, after) = (sale(left_before, flight_before, dead), sale(left_after, flight_after, dead));
+            checked(&before, rows, &after);
+        }
+    }
+
+    /// What is missing, and what is too much, in an equation that is one.
     fn checked(before: &SaleState, rows: u64, after: &SaleState) -> (u64, u64) {
         let law = Conservation::new(before, rows, after);
         let sum = law.remaining + law.in_flight + law.in_ledger + law.dead_lettered + law.missing;

@@ -39,8 +39,8 @@ pub(super) struct Presence {
     reports: Vec<(Instant, Report)>,
     /// Since when the noticeboard can be read.
     readable_since: Option<Instant>,
-    /// The processes that are up, by id, with their names; `None`: nobody has looked yet.
-    up: Option<HashMap<String, String>>,
+    /// The processes that are up, by id: the name, and when each was last seen to be. `None`: nobody has looked yet.
+    up: Option<HashMap<String, (String, Instant)>>,
 }
 
 impl Presence {
@@ -85,24 +85,23 @@ impl Presence {
         if present.is_empty() {
             return;
         }
-        let is_up = present.iter().filter(|one| one.is_up());
-        let now: HashMap<_, _> = is_up.map(|one| (one.report.id.clone(), one.report.name())).collect();
-        if let Some(before) = &self.up {
-            for (id, name) in before.iter().filter(|(id, _)| !now.contains_key(*id)) {
-                let said_goodbye = present.iter().any(|one| one.report.id == *id && one.report.left);
-                if said_goodbye {
-                    events.note(EventKind::ProcessLeft, name.as_str(), "");
-                } else {
-                    events.note(EventKind::ProcessLost, name.as_str(), "it does not report any more");
-                }
-            }
-            for (id, name) in now.iter().filter(|(id, _)| !before.contains_key(*id)) {
-                let version = present.iter().find(|one| one.report.id == *id).map(|one| &one.report.version);
-                let version = version.map_or(String::new(), |version| format!("version {version}"));
-                events.note(EventKind::ProcessJoined, name.as_str(), version);
+        let is_first = self.up.is_none();
+        let up = self.up.get_or_insert_default();
+        for Present { report, .. } in present.iter().filter(|one| one.is_up()) {
+            let seen = (report.name(), Instant::now());
+            if up.insert(report.id.clone(), seen).is_none() && !is_first {
+                events.note(EventKind::ProcessJoined, report.name(), format!("version {}", report.version));
             }
         }
-        self.up = Some(now);
+        up.retain(|id, (name, seen)| {
+            let said_goodbye = present.iter().any(|one| one.report.id == *id && one.report.left);
+            if said_goodbye {
+                events.note(EventKind::ProcessLeft, name.as_str(), "");
+            } else if seen.elapsed() > SILENT_MAX {
+                events.note(EventKind::ProcessLost, name.as_str(), "it does not report any more");
+            }
+            !said_goodbye && seen.elapsed() <= SILENT_MAX
+        });
     }
 }
 
@@ -134,10 +133,10 @@ mod tests {
         let events = Events::new(Clock::from_fn(|| chrono::DateTime::UNIX_EPOCH));
         let fresh = Duration::from_millis(500);
         let all = |left| ["a", "b", "c", "d"].map(|id| (fresh, report(id, left == id))).to_vec();
+        let long_ago = Instant::now().checked_sub(SILENT_MAX * 2).expect("a time");
         let mut take = |reports: Vec<(Duration, Report)>| {
-            let taken = presence.take(Ok(reports), &noticeboard, &events);
-            presence.readable_since = Instant::now().checked_sub(SILENT_MAX * 2);
-            assert_eq!(taken, None);
+            assert_eq!(presence.take(Ok(reports), &noticeboard, &events), None);
+            presence.readable_since = Some(long_ago);
         };
         take(all(""));
         // a says goodbye, b is silent, c has vanished, d goes on, e is new.
@@ -146,7 +145,13 @@ mod tests {
         later[1].0 = SILENT_MAX * 2;
         later.push((fresh, report("e", false)));
         take(later.clone());
-        take(later);
+        let about =
+            |events: &Events| events.latest().into_iter().map(|event| event.about).collect::<Vec<_>>();
+        assert_eq!(about(&events), ["serve e:1", "serve a:1"], "nobody is missed at once");
+        for (_, seen) in presence.up.as_mut().expect("processes").values_mut() {
+            *seen = long_ago;
+        }
+        assert_eq!(presence.take(Ok(later), &noticeboard, &events), None);
         let mut seen: Vec<_> = events.latest().into_iter().map(|event| (event.about, event.kind)).collect();
         seen.sort_by(|one, other| one.0.cmp(&other.0));
         let wanted = [

@@ -165,11 +165,12 @@ mod tests {
     #[test]
     fn the_report_of_a_later_version_can_be_read() {
         let later = r#"{"id":"a","role":"referee","host":"h","pid":1,"version":"9","startedAt":0,"more":true,
-            "checks":[],"products":{"p":{"perS":{"SUCCESS":1.5,"MAYBE":2.0},"attempts":{"MAYBE":3},
+            "checks":[{"subject":"weather","name":"rain","outage":null,"required":false}],"products":{"p":{"perS":{"SUCCESS":1.5,"MAYBE":2.0},"attempts":{"MAYBE":3},
             "admission":[],"answer":[[1000,2]],"recording":[]}},
             "events":[{"at":1,"kind":"APPLAUSE","about":"p","text":"","times":1}]}"#;
         let report: Report = serde_json::from_str(later).expect("a report");
         assert_eq!((report.role, report.left, report.events[0].kind), (Role::Other, false, EventKind::Other));
+        assert_eq!(report.checks[0].subject, Subject::Other);
         let window = &report.products["p"];
         assert_eq!((window.per_s[&Attempt::Success], window.attempts[&Attempt::Other]), (1.5, 3));
     }

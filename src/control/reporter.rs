@@ -67,6 +67,8 @@ impl Reporter {
         // So that nobody misses it; what happened to it stays to be read.
         self.report.left = true;
         self.report.events = self.telemetry.events.latest();
+        self.report.products.clear();
+        self.report.checks.clear();
         if timeout(GOODBYE_MAX, self.post()).await.is_err() {
             tracing::debug!("no goodbye was said: it is missed");
         }

@@ -39,18 +39,22 @@ struct Latest {
 }
 
 impl ControlRoom {
+    /// With nothing seen yet.
+    pub fn new(clock: Clock) -> Self {
+        Self { latest: Arc::default(), clock }
+    }
+
     /// Starts looking, until `stop`.
     pub fn open(
+        &self,
         catalogue: Catalogue,
         stores: Stores,
         noticeboard: Noticeboard,
         stop: CancellationToken,
-    ) -> Self {
-        let room = Self { latest: Arc::default(), clock: stores.telemetry.clock().clone() };
+    ) {
         let (presence, sales) = (Presence::default(), Sales::default());
         let watch = Watch { catalogue, stores, noticeboard, presence, sales, letters_missing: 0 };
-        tokio::spawn(watch.run(room.clone(), stop));
-        room
+        tokio::spawn(watch.run(self.clone(), stop));
     }
 
     /// The clock by which looks are dated.
@@ -114,6 +118,11 @@ impl Watch {
         let up: Vec<_> = present.iter().filter(|one| one.is_up()).map(|one| &one.report).collect();
 
         let looks = self.sales.look(&self.stores, self.catalogue.products()).await;
+        // Of the same moment as the queue: letters that are not there, and not on their way to a worker.
+        let dead: u64 = looks.iter().filter_map(|look| look.sale.as_ref()).map(|sale| sale.dead).sum();
+        let settled = queue.filter(|queue| queue.purchases == 0);
+        let missing = settled.map_or(0, |queue| dead.saturating_sub(queue.dead.into()));
+        self.letters_missing = if missing > 0 { self.letters_missing.saturating_add(1) } else { 0 };
         let views = self.catalogue.products().iter().zip(looks).map(|(product, look)| {
             let windows = up.iter().filter_map(|report| report.products.get(product.id.as_str()));
             view(product, look, totals(windows))
@@ -121,9 +130,6 @@ impl Watch {
         let products: Vec<_> = views.collect();
         let laws: Option<Vec<_>> = products.iter().map(|product| product.conservation.as_ref()).collect();
         let conservation = laws.map(|laws| Conservation::sum(laws.into_iter()));
-        let dead = conservation.as_ref().map_or(0, |law| law.dead_lettered);
-        let missing = queue.map_or(0, |queue| dead.saturating_sub(queue.dead.into()));
-        self.letters_missing = if missing > 0 { self.letters_missing.saturating_add(1) } else { 0 };
         Snapshot {
             at,
             embedded: !self.stores.gate.outlives_process(),

@@ -18,6 +18,8 @@ use crate::worker::Stores;
 
 /// How long a look waits for the stores.
 pub(super) const PATIENCE: Duration = Duration::from_secs(2);
+/// A count that takes longer is told of.
+const COUNTING_LATE: Duration = Duration::from_secs(10);
 /// After rows were counted, nothing is counted for this many times as long as that took, and for no more than this.
 const COUNTING_PAUSE: u32 = 20;
 const COUNTING_PAUSE_MAX: Duration = Duration::from_secs(30);
@@ -71,7 +73,7 @@ struct Count {
 impl Sales {
     /// Looks at all of them, side by side.
     pub(super) async fn look(&mut self, stores: &Stores, products: &[Product]) -> Vec<SaleLook> {
-        let deadline = Instant::now() + PATIENCE;
+        let began = Instant::now();
         for Product { id, .. } in products {
             self.0.entry(id.clone()).or_default().count_when_due(stores, id);
         }
@@ -79,7 +81,7 @@ impl Sales {
         let mut all = Vec::new();
         for (product, look) in products.iter().zip(looks) {
             let seen = self.0.entry(product.id.clone()).or_default();
-            seen.take_count(deadline, stores).await;
+            seen.take_count(began, stores).await;
             all.push(seen.view(stores, product, look));
         }
         all
@@ -95,12 +97,16 @@ impl Seen {
         }
     }
 
-    /// Takes the count that is under way, once it is there.
-    async fn take_count(&mut self, deadline: Instant, stores: &Stores) {
+    /// Takes the count that is under way, once it is there. The look that has begun with it waits for it, a later one does
+    /// not.
+    async fn take_count(&mut self, look_began: Instant, stores: &Stores) {
         let Some((since, counting)) = &mut self.counting else { return };
-        let Ok(ended) = timeout_at(deadline.into(), counting).await else {
+        let patience = if *since >= look_began { PATIENCE } else { Duration::ZERO };
+        let Ok(ended) = timeout_at((look_began + patience).into(), counting).await else {
             let seconds = since.elapsed().as_secs();
-            self.trouble = Some(format!("the ledger has not answered for {seconds} s"));
+            if since.elapsed() > COUNTING_LATE {
+                self.trouble = Some(format!("rows have not been counted for {seconds} s: no answer yet"));
+            }
             return;
         };
         self.counting = None;
@@ -110,29 +116,40 @@ impl Seen {
         let pause = COUNTING_PAUSE_MAX.min(took * COUNTING_PAUSE);
         let pause = if law.is_ok() { pause } else { pause.max(COUNTING_PAUSE_AFTER_ERROR) };
         self.count_at = Some(Instant::now() + pause);
-        self.trouble = law.as_ref().err().map(|error| format!("the ledger can't be counted: {error}"));
-        if let Ok(Some(law)) = law {
-            self.broken = if law.holds() { 0 } else { self.broken.saturating_add(1) };
-            self.conservation = Some((law, stores.telemetry.clock().now().timestamp_millis()));
+        self.trouble = law.as_ref().err().map(|error| format!("rows can't be counted: {error}"));
+        match law {
+            Ok(Some(law)) => {
+                self.broken = if law.holds() { 0 } else { self.broken.saturating_add(1) };
+                self.conservation = Some((law, stores.telemetry.clock().now().timestamp_millis()));
+            }
+            Ok(None) => self.forget(),
+            Err(_) => {}
         }
+    }
+
+    /// What was known of the units is not of the present state any more.
+    fn forget(&mut self) {
+        (self.conservation, self.broken, self.count_at) = (None, 0, None);
     }
 
     fn view(&mut self, stores: &Stores, product: &Product, look: Admission) -> SaleLook {
         let events = &stores.telemetry.events;
         let (sale, outbox_age) = match look {
             Ok(look) => look,
-            // What was known of its units is not of this state any more.
-            Err(trouble) => return SaleLook { trouble: Some(trouble), ..SaleLook::default() },
+            Err(trouble) => {
+                self.forget();
+                return SaleLook { trouble: Some(trouble), ..SaleLook::default() };
+            }
         };
         let phase = sale.phase();
         for kind in self.phase.map_or(&[][..], |before| notable(before, phase)) {
             events.note(*kind, product.id.as_str(), product.name.as_str());
         }
         self.phase = Some(phase);
-        let known = self.conservation.clone().filter(|_| self.trouble.is_none());
+        let known = self.conservation.clone();
         // Twice in a row: a conflict that is being settled right now is out of place for a moment.
         let adds_up = match self.broken {
-            _ if known.is_none() => None,
+            _ if known.is_none() || self.trouble.is_some() => None,
             0 => Some(true),
             1 => None,
             _ => Some(false),

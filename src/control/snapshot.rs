@@ -195,7 +195,12 @@ pub(super) fn events<'report>(reports: impl Iterator<Item = &'report Report>) ->
         };
         if let Some(shown) = merged.iter_mut().rev().find(is_same) {
             shown.processes.push(process);
-            shown.times = shown.times.max(event.times);
+            // Each worker has letters of its own; anything else is the same thing, seen by several.
+            shown.times = if event.kind == EventKind::DeadLetter {
+                shown.times.saturating_add(event.times)
+            } else {
+                shown.times.max(event.times)
+            };
         } else {
             let (kind, about, text) = (event.kind, event.about.clone(), event.text.clone());
             merged.push(EventView {

@@ -63,7 +63,10 @@ pub(super) async fn known_host(
     let known = request.app_data::<Data<ControlHost>>();
     let known = known.map_or("", |known| known.0.as_str()).to_owned();
     let host = host(request.request()).map(str::to_owned);
-    let is_ours = |name: &String| name.parse::<IpAddr>().is_ok() || name == "localhost" || *name == known;
+    let is_known = |name: &str, known: &str| !known.is_empty() && name.eq_ignore_ascii_case(known);
+    let is_ours = |name: &String| {
+        name.parse::<IpAddr>().is_ok() || is_known(name, "localhost") || is_known(name, &known)
+    };
     if host.as_ref().is_some_and(is_ours) {
         return next.call(request).await;
     }

@@ -57,13 +57,14 @@ async fn page(control: &str) -> String {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_drop_is_seen_from_its_opening_to_its_last_unit() {
     let (embedded, file) = (Embedded::new(), tempfile::NamedTempFile::new().expect("file"));
-    let opens = chrono::DateTime::from_timestamp_millis(now() + 10_000).expect("time").to_rfc3339();
-    let product = |id: &str, more: &str| {
+    let opens = chrono::DateTime::from_timestamp_millis(now() + 20_000).expect("time").to_rfc3339();
+    let product = |id: &str, stock: u32, more: &str| {
         format!(
-            "[[products]]\nid = \"{id}\"\nname = '<b>{id}'\nprice = \"1\"\ncurrency = \"USD\"\ntotal_stock = 3\n{more}\n"
+            "[[products]]\nid = \"{id}\"\nname = '<b>{id}'\nprice = \"1\"\ncurrency = \"USD\"\ntotal_stock = {stock}\n{more}\n"
         )
     };
-    let products = [product("soon", &format!("sale_start = \"{opens}\"")), product("other", "")].concat();
+    let products =
+        [product("soon", 3, &format!("sale_start = \"{opens}\"")), product("other", 10, "")].concat();
     std::fs::write(file.path(), products).expect("write");
     let serve = embedded.spawn(&["serve"], &[("FLASHSALE_PRODUCTS", file.path().to_str().expect("path"))]);
     let (api, control) = (serve.api().await, serve.control().await);
@@ -98,17 +99,17 @@ async fn a_drop_is_seen_from_its_opening_to_its_last_unit() {
         seen["total"]["attempts"],
         json!({ "SUCCESS": 4, "PURCHASED": 1, "SOLD_OUT": 2, "UPCOMING": 1 })
     );
-    let units = |remaining, sold| {
-        json!({ "totalStock": 3, "remaining": remaining, "inFlight": 0, "inLedger": sold, "deadLettered": 0,
+    let units = |total, remaining, sold| {
+        json!({ "totalStock": total, "remaining": remaining, "inFlight": 0, "inLedger": sold, "deadLettered": 0,
             "moving": 0, "missing": 0, "surplus": 0 })
     };
-    assert_eq!((&soon["conservation"], &other["conservation"]), (&units(0, 3), &units(2, 1)));
-    let all = json!({ "totalStock": 6, "remaining": 2, "inFlight": 0, "inLedger": 4, "deadLettered": 0,
+    assert_eq!((&soon["conservation"], &other["conservation"]), (&units(3, 0, 3), &units(10, 9, 1)));
+    let all = json!({ "totalStock": 13, "remaining": 9, "inFlight": 0, "inLedger": 4, "deadLettered": 0,
         "moving": 0, "missing": 0, "surplus": 0 });
     assert_eq!((&seen["conservation"], &seen["addsUp"]), (&all, &json!(true)));
     assert_eq!((&soon["addsUp"], &soon["outboxAgeMs"]), (&json!(true), &json!(0)));
     for what in ["admission", "answer", "recording"] {
-        buy("other", &format!("{what}-fan")).await;
+        assert_eq!(buy("other", &format!("{what}-fan")).await, json!("SUCCESS"));
         shows(&control, what, |seen| {
             let of = &seen["products"][1][what];
             of["number"].as_u64() > Some(0) && of["p99Ms"].as_f64() > Some(0.0)
@@ -121,9 +122,12 @@ async fn a_drop_is_seen_from_its_opening_to_its_last_unit() {
         (&process["role"], &process["isUp"], &process["isReady"]),
         (&json!("serve"), &json!(true), &json!(true))
     );
-    // Only what is new, for those who ask again and again.
-    let at = seen["at"].as_i64().expect("a time");
-    let later = shows(&control, "a later look", |seen| seen["at"].as_i64() > Some(at)).await;
+    only_news(&control, seen["at"].as_i64().expect("a time")).await;
+}
+
+/// Only what is new, for those who ask again and again.
+async fn only_news(control: &str, at: i64) {
+    let later = shows(control, "a later look", |seen| seen["at"].as_i64() > Some(at)).await;
     let news = get(&format!("{control}/control/snapshot?since={at}")).await.body;
     assert!(later["history"].as_array().map(Vec::len) > news["history"].as_array().map(Vec::len), "{news}");
     assert!(news["history"].as_array().expect("history").iter().all(|point| point["at"].as_i64() > Some(at)));
@@ -158,9 +162,13 @@ async fn the_page_needs_no_script_and_nobody_else_reaches_it() {
         let request = client().get(url).header(name, value);
         crate::support::http::try_send(request).await.expect("an answer")
     };
-    for (host, status) in
-        [("localhost:3003", 200), ("[::1]:3003", 200), ("10.0.0.1", 200), ("evil.example:3003", 421)]
-    {
+    for (host, status) in [
+        ("localhost:3003", 200),
+        ("[::1]:3003", 200),
+        ("10.0.0.1", 200),
+        ("evil.example:3003", 421),
+        (":3003", 421),
+    ] {
         let answer = as_host(&format!("{control}/control/snapshot"), "host", host).await;
         assert_eq!(answer.status, status, "{host}");
     }
@@ -236,7 +244,9 @@ async fn every_process_is_seen_and_missed() {
     }
     let seen = system
         .shows("both are counted", |seen| {
-            seen["total"]["attempts"]["SUCCESS"] == 10 && seen["total"]["recording"]["number"] == 10
+            seen["total"]["attempts"]["SUCCESS"] == 10
+                && seen["total"]["recording"]["number"].as_u64() > Some(0)
+                && seen["products"][0]["conservation"]["inLedger"] == 10
         })
         .await;
     assert_eq!((&seen["queue"]["purchases"], &seen["queue"]["dead"]), (&json!(0), &json!(0)));
@@ -390,11 +400,8 @@ async fn a_database_that_hangs_is_told_of() {
     let system = System::start(with_postgres(proxy.port).await).await;
     system.shows("it adds up", |seen| seen["products"][0]["addsUp"] == true).await;
     proxy.set(Link::Blackhole);
-    let seen = system
-        .shows("it is said", |seen| {
-            seen["products"][0]["trouble"].to_string().contains("the ledger has not answered for")
-        })
-        .await;
+    let seen =
+        system.shows("it is said", |seen| seen["products"][0]["trouble"].to_string().contains("rows ")).await;
     system.shows("looks go on", |later| later["at"].as_i64() > seen["at"].as_i64()).await;
     assert_eq!(buy(&client(), &system.apis[0], "meanwhile").await.body["status"], json!("SUCCESS"));
     system.shows("attempts are counted", |seen| seen["total"]["attempts"]["SUCCESS"] == 1).await;

@@ -206,6 +206,32 @@ conformance! {
         assert_eq!(bench.phase().await, Phase::SoldOut);
     }
 
+    async fn only_a_purchase_that_was_on_its_way_is_noted_as_dead(bench: &Bench) {
+        bench.open(1, &terms(5)).await;
+        let entry = bench.win("a").await;
+        let key = EntryKey {
+            millis: entry.id.millis,
+            sequence: Some(entry.id.sequence),
+            purchase: entry.purchase.id,
+        };
+        let dead = async || bench.gate.sale(&bench.product).await.expect("sale").dead;
+        let state = async || match bench.gate.find(&bench.product, &user("a")).await.expect("found") {
+            Found::Purchase(_, state) => state,
+            Found::Nothing { .. } => panic!("it is gone"),
+        };
+        let stranger = EntryKey { purchase: fresh_id(), sequence: Some(7), ..key };
+        bench.gate.bury(&bench.product, 1, &[stranger]).await.expect("bury");
+        bench.gate.bury(&bench.product, 2, &[key]).await.expect("bury");
+        assert_eq!((dead().await, bench.outbox().await.len()), (0, 1), "not ours, or not of this epoch");
+        for _ in 0..2 {
+            bench.gate.bury(&bench.product, 1, &[key]).await.expect("bury");
+            assert_eq!((dead().await, bench.outbox().await.len()), (1, 0));
+            assert_eq!(state().await, PurchaseState::Pending, "it is not in the ledger");
+        }
+        bench.settle(&entry).await;
+        assert_eq!((dead().await, state().await), (0, PurchaseState::Confirmed));
+    }
+
     async fn the_outbox_holds_a_purchase_until_it_is_settled(bench: &Bench) {
         bench.open(1, &terms(5)).await;
         let (first, second) = (bench.win("a").await, bench.win("b").await);

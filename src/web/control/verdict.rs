@@ -97,7 +97,7 @@ impl Found {
         let Some(first) = outages.first() else { return };
         let (number, reason) = (outages.len(), &first.reason);
         let (list, line) = match subject {
-            Subject::Service => {
+            Subject::Service | Subject::Other => {
                 (&mut self.warn, format!("{name} is away for {number} of {used_by}: {reason}"))
             }
             Subject::Sale => {

@@ -15,7 +15,7 @@ use crate::{
     support::{
         SOON, eventually,
         http::{buy, client, get, ready, until_closed},
-        process::Flashsale,
+        process::{Flashsale, is_stopped},
         sale::now,
         servers,
         services::Services,
@@ -143,6 +143,7 @@ async fn wait_their_turn_before_redis() {
     // Long enough for all of them to get to Redis if nothing held them back.
     lasts(Duration::from_secs(2)).await;
     serve.signal(Signal::STOP);
+    eventually("it is stopped", SOON, async || is_stopped(serve.id()).then_some(())).await;
     redis.signal(Signal::CONT);
     let decided = async || -> i64 {
         let buyers = services.key("limited-001", "buyers");

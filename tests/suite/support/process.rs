@@ -114,10 +114,13 @@ impl Flashsale {
     }
 }
 
-/// Whether the kernel has stopped a process (SIGSTOP).
+/// Whether the kernel has stopped a process (SIGSTOP), which it does thread by thread.
 pub(crate) fn is_stopped(id: u32) -> bool {
-    let stat = std::fs::read_to_string(format!("/proc/{id}/stat")).unwrap_or_default();
-    stat.rsplit(')').next().is_some_and(|rest| rest.trim_start().starts_with('T'))
+    let is_stopped = |thread: std::fs::DirEntry| {
+        let stat = std::fs::read_to_string(thread.path().join("stat")).unwrap_or_default();
+        stat.rsplit(')').next().is_some_and(|rest| rest.trim_start().starts_with('T'))
+    };
+    std::fs::read_dir(format!("/proc/{id}/task")).is_ok_and(|threads| threads.flatten().all(is_stopped))
 }
 
 impl Drop for Flashsale {
