@@ -6,6 +6,7 @@
 
 mod conservation;
 mod history;
+mod merge;
 mod noticeboard;
 mod presence;
 mod report;

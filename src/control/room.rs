@@ -11,10 +11,10 @@ use tokio::time::{MissedTickBehavior, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Conservation, History, Noticeboard, NoticeboardError, Point, Window,
+    Conservation, History, Noticeboard, NoticeboardError, Point, Window, merge,
     presence::{Presence, Present},
     sales::{PATIENCE, SaleLook, Sales},
-    snapshot::{self, Percentiles, ProcessView, ProductView, Snapshot, Totals},
+    snapshot::{Percentiles, ProcessView, ProductView, Snapshot, Totals},
 };
 use crate::clock::Clock;
 use crate::domain::{Catalogue, Product, SaleState};
@@ -140,9 +140,9 @@ impl Watch {
             total: totals(up.iter().flat_map(|report| report.products.values())),
             products,
             queue,
-            dependencies: snapshot::dependencies(up.iter().copied()),
+            dependencies: merge::dependencies(up.iter().copied()),
             processes: processes(&present),
-            events: snapshot::events(present.iter().map(|one| &one.report)),
+            events: merge::events(present.iter().map(|one| &one.report)),
         }
     }
 }

@@ -3,6 +3,7 @@
 
 pub(crate) mod assets;
 mod control;
+mod forms;
 mod live;
 mod pages;
 mod receipt;
@@ -71,8 +72,8 @@ pub fn routes(config: &mut ServiceConfig) {
         .route("/sale/events", read().to(live::events))
         .route("/products/{product}", read().to(pages::product))
         .route("/products/{product}/events", read().to(live::events))
-        .route("/products/{product}/buy", web::post().to(pages::buy))
-        .route("/products/{product}/purchase", read().to(pages::purchase))
+        .route("/products/{product}/buy", web::post().to(forms::buy))
+        .route("/products/{product}/purchase", read().to(forms::purchase))
         .route("/purchases/{purchase}", read().to(receipt::receipt))
         .route("/control", read().to(control::elsewhere))
         .route("/control/snapshot", read().to(control::elsewhere))

@@ -8,7 +8,7 @@ use crate::{
     embedded::Embedded,
     support::{
         SOON,
-        browser::{Browser, DESKTOP, Look, PHONE},
+        browser::{Browser, DESKTOP, LOOKS, Look, PHONE},
         eventually,
         http::{buy, client, get, ready},
         process::Flashsale,
@@ -205,12 +205,7 @@ async fn every_state_is_accessible_and_fits_a_phone_in_light_and_dark() {
     let bought =
         crate::support::http::buy_at(&client(), &format!("{}/products/gone/buy", shop.api), "ada").await;
     let receipt = format!("/purchases/{}", bought.body["purchaseId"].as_str().expect("id"));
-    for (name, look) in [
-        ("phone-light", PHONE),
-        ("phone-dark", Look { dark: true, ..PHONE }),
-        ("desktop-light", DESKTOP),
-        ("desktop-dark", Look { dark: true, ..DESKTOP }),
-    ] {
+    for (name, look) in LOOKS {
         let browser = Browser::open(look).await;
         for (page, path) in [
             ("list", "/"),

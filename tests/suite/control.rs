@@ -9,7 +9,7 @@ use crate::{
     embedded::Embedded,
     support::{
         SOON,
-        browser::{Browser, DESKTOP, Look, PHONE},
+        browser::{Browser, DESKTOP, LOOKS, Look, PHONE},
         eventually,
         http::{buy, buy_at, client, get, ready},
         process::Flashsale,
@@ -183,6 +183,20 @@ async fn the_page_needs_no_script_and_nobody_else_reaches_it() {
 
     let nowhere = embedded_without_control().await;
     assert_eq!(get(&format!("{}/control", nowhere.1)).await.status, 404);
+}
+
+/// Selling does not depend on the control room.
+#[tokio::test]
+async fn a_port_that_is_taken_costs_the_control_room_alone() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let addr = taken.local_addr().expect("an address").to_string();
+    let embedded = Embedded::new();
+    let serve = embedded.spawn(&["serve"], &[("FLASHSALE_CONTROL_ADDR", &addr)]);
+    let api = serve.api().await;
+    ready(&api).await;
+    serve.logs("there is no control room").await;
+    assert_eq!(buy(&client(), &api, "ada").await.body["status"], json!("SUCCESS"));
+    assert_eq!(get(&format!("{}/control", serve.shop().await)).await.status, 404);
 }
 
 async fn embedded_without_control() -> ((Embedded, Flashsale), String) {
@@ -422,12 +436,7 @@ async fn it_is_live_accessible_and_fits_a_phone() {
     let serve = embedded.spawn(&["serve"], &[("FLASHSALE_PRODUCTS", file.path().to_str().expect("path"))]);
     let (api, control) = (serve.api().await, serve.control().await);
     ready(&api).await;
-    for (name, look) in [
-        ("phone-light", PHONE),
-        ("phone-dark", Look { dark: true, ..PHONE }),
-        ("desktop-light", DESKTOP),
-        ("desktop-dark", Look { dark: true, ..DESKTOP }),
-    ] {
+    for (name, look) in LOOKS {
         let browser = Browser::open(look).await;
         browser.goto(&format!("{control}/control")).await;
         browser.shows(".link", "Live").await;

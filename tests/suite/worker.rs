@@ -5,17 +5,22 @@ use std::time::Duration;
 use chrono::TimeDelta;
 use flashsale::{
     admission::{EmbeddedGate, Gate},
-    broker::{Broker, Consumer, EmbeddedBroker, Message},
+    broker::{Acknowledge, Broker, Consumer, Delivery, EmbeddedBroker, Message, Past},
     clock::Clock,
     domain::{ProductId, PurchaseId, Terms, UserId},
     outbox::Sweeper,
+    telemetry::Telemetry,
+    worker::{Batch, Mode, Stores},
 };
 use serde_json::{Value, json};
 
-use crate::support::{
-    SOON, eventually,
-    http::{buy, client, get, ready},
-    services::Services,
+use crate::{
+    ledger::{Bench, purchase},
+    support::{
+        SOON, eventually,
+        http::{buy, client, get, ready},
+        services::Services,
+    },
 };
 
 pub(crate) fn item(user: &str, unit: i64) -> Value {
@@ -186,4 +191,27 @@ async fn an_entry_is_sent_again_at_growing_ages_and_once_after_an_outage() {
         }
     }
     assert_eq!(sent_at, [5, 20, 200, 320, 1_280]);
+}
+
+/// However often a purchase is delivered, it is timed once: a redelivery says nothing of how long recording takes.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_purchase_is_timed_when_it_is_recorded_and_not_again() {
+    let (bench, clock) = (Bench::postgres().await, Clock::system());
+    let stores = Stores {
+        gate: Gate::Embedded(EmbeddedGate::new(clock.clone())),
+        broker: Broker::Embedded(EmbeddedBroker::default()),
+        ledger: bench.ledger.clone(),
+        telemetry: Telemetry::new(clock),
+    };
+    let product = purchase("a", 1).product;
+    let body = message(1, product.as_str(), &[item("a", 1), item("b", 2)]);
+    for timed in [2, 0] {
+        let mut batch = Batch::default();
+        let (acknowledge, _confirm) = tokio::sync::oneshot::channel();
+        let acknowledge = Acknowledge::Embedded(acknowledge);
+        batch.add(Delivery { body: body.clone(), past: Past::default(), acknowledge });
+        batch.step(&stores, &Mode::Working).await.expect("recorded");
+        let counts = stores.telemetry.meter.take();
+        assert_eq!(counts.get(&product).map_or(0, |tally| tally.recording.number()), timed);
+    }
 }

@@ -50,7 +50,7 @@ impl Units<'_> {
         match self.adds_up {
             Some(true) => "✓ adds up",
             Some(false) => "✗ does not add up",
-            None => "… counting once more",
+            None => "… to be counted again",
         }
     }
 

@@ -56,7 +56,9 @@ impl Found {
         let ProductView { id, conservation, adds_up, trouble, outbox_age_ms, .. } = product;
         match (conservation, adds_up) {
             (Some(law), Some(false)) => self.bad.push(format!("{id}: {}", broken(law))),
-            (Some(_), None) => self.warn.push(format!("{id}: the units are counted once more")),
+            (Some(_), None) if trouble.is_none() => {
+                self.warn.push(format!("{id}: the units are counted once more"));
+            }
             _ => {}
         }
         if let Some(trouble) = trouble {

@@ -22,6 +22,14 @@ pub(crate) struct Look {
 pub(crate) const DESKTOP: Look = Look { width: 1280, dark: false, script: true };
 pub(crate) const PHONE: Look = Look { width: 360, dark: false, script: true };
 
+/// Each way to look at a page, with its name.
+pub(crate) const LOOKS: [(&str, Look); 4] = [
+    ("phone-light", PHONE),
+    ("phone-dark", Look { dark: true, ..PHONE }),
+    ("desktop-light", DESKTOP),
+    ("desktop-dark", Look { dark: true, ..DESKTOP }),
+];
+
 /// A browser with one window, and a driver of its own.
 pub(crate) struct Browser {
     pub(crate) driver: WebDriver,
