@@ -1,19 +1,13 @@
-//! Limited-stock drops: a product with few units, very many people, all at once.
+//! Limited-stock sales: a product with few units, very many people, all at once.
 //!
-//! The modules stand in the order in which a purchase passes through them:
-//!
-//! 1. [`api`] or [`web`] reads the request and hands it to [`checkout`];
-//! 2. [`admission`] decides, in one atomic step that also writes the [`outbox`] entry;
-//! 3. the outbox's publisher sends the purchase through the [`broker`], and SUCCESS is answered at its confirm;
-//! 4. a [`worker`] records it in the [`ledger`], and deletes the outbox entry after the commit;
-//! 5. [`recovery`] makes admission anew from the ledger when Redis has lost it.
-//!
-//! [`domain`] has the words for all of this and does no I/O; [`commands`] wires the parts together.
+//! The folders stand in the order in which a purchase passes through them; docs/ARCHITECTURE.md has the picture.
 
 pub mod domain;
 
+pub mod runtime;
+
 pub mod api;
-pub mod web;
+pub mod shop;
 
 pub mod checkout;
 
@@ -31,21 +25,12 @@ pub mod recovery;
 
 pub mod audit;
 
-pub mod control;
+pub mod console;
 
 pub mod stress;
 
 pub mod commands;
 
-pub mod clock;
 pub mod config;
-pub mod crash_points;
-pub mod dependency;
-mod mutants;
-pub mod open_files;
-pub mod readiness;
-pub mod request_body;
-pub mod server;
-pub mod service_url;
-pub mod shutdown;
-pub mod telemetry;
+pub mod http;
+pub mod observability;

@@ -11,7 +11,7 @@ use std::{
 
 use flashsale::{
     domain::ProductId,
-    telemetry::{Attempt, Meter},
+    observability::{Attempt, Meter},
 };
 use redis::Commands;
 
@@ -65,7 +65,7 @@ pub(crate) fn admission_alone(buyers: u32, quick: bool) -> (f64, f64) {
         .expect("fill");
     let script: String = redis::cmd("SCRIPT")
         .arg("LOAD")
-        .arg(include_str!("../../src/admission/admit.lua"))
+        .arg(include_str!("../../src/admission/redis/scripts/admit.lua"))
         .query(&mut redis)
         .expect("SCRIPT LOAD");
     let port = std::env::var("REDIS_URL").expect("REDIS_URL").rsplit(':').next().expect("port").to_owned();

@@ -10,9 +10,9 @@ use std::{
 use super::{
     Admission, Contents, EntryKey, Fence, Found, GateError, Opening, Reassignment, RebuildStep, WithdrawnUnit,
 };
-use crate::clock::Clock;
 use crate::domain::{EntryId, OutboxEntry, ProductId, Purchase, PurchaseId, PurchaseState, SaleState};
 use crate::domain::{Terms, UserId};
+use crate::runtime::Clock;
 
 /// The gate in memory; clones share it.
 #[derive(Clone, Debug)]

@@ -3,24 +3,20 @@
 //! [`Gate`] has two forms with one behaviour: Redis, where every operation is one Lua script, and memory, for
 //! the embedded mode. One conformance suite runs the same cases on both.
 
-mod embedded;
 mod error;
-mod keys;
-mod link;
+mod memory;
 mod rebuild_step;
 mod recent;
-mod redis_gate;
-mod replies;
+mod redis;
 
 use crate::domain::{EntryId, OutboxEntry, Outcome, ProductId, Purchase, PurchaseId, PurchaseState};
 use crate::domain::{SaleState, Terms, UserId};
 
-pub use embedded::EmbeddedGate;
 pub use error::GateError;
-pub use keys::Keys;
+pub use memory::EmbeddedGate;
 pub use rebuild_step::RebuildStep;
 pub use recent::RecentSales;
-pub use redis_gate::{RedisGate, RedisOptions};
+pub use redis::{Keys, RedisGate, RedisOptions};
 
 /// The decision about one attempt.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -10,7 +10,7 @@ use serde::Deserialize;
 
 use super::Problem;
 use crate::domain::UserId;
-use crate::request_body::{has_body, read};
+use crate::http::body::{has_body, read};
 
 /// Other members are ignored.
 #[derive(Deserialize)]

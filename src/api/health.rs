@@ -8,7 +8,7 @@ use actix_web::{
 use serde::Serialize;
 
 use super::{at, read};
-use crate::readiness::{Check, Readiness};
+use crate::observability::readiness::{Check, Readiness};
 
 /// The two health routes, which a worker has as well. They need a [`Readiness`] as app data.
 pub fn health_routes(config: &mut ServiceConfig) {

@@ -19,7 +19,7 @@ pub use audit::audit_routes;
 pub use health::health_routes;
 pub use problem::Problem;
 
-use crate::{checkout::Checkout, domain::Catalogue, server::read};
+use crate::{checkout::Checkout, domain::Catalogue, http::server::read};
 
 /// What the handlers use; one for each thread of the server.
 #[derive(Clone, Debug)]
@@ -32,7 +32,7 @@ pub struct Api {
     pub body_timeout: Duration,
 }
 
-/// All routes; they need an [`Api`] and a [`crate::readiness::Readiness`] as app data. `/sale` is the first product
+/// All routes; they need an [`Api`] and a [`crate::observability::readiness::Readiness`] as app data. `/sale` is the first product
 /// of the catalogue. Beside them, where they are switched on: [`audit_routes`].
 pub fn routes(config: &mut ServiceConfig) {
     config

@@ -8,7 +8,7 @@ use actix_web::{
 };
 use serde::Serialize;
 
-use crate::{checkout::CheckoutError, domain::UserId, request_body::BodyError};
+use crate::{checkout::CheckoutError, domain::UserId, http::body::BodyError};
 
 /// Why a request was not answered. `Display` is the `detail` of the document.
 #[derive(Debug, thiserror::Error)]

@@ -3,25 +3,21 @@
 //! [`Broker`] has two forms: RabbitMQ, and a channel within the process for the embedded mode, whose confirm
 //! comes when the worker acks, that is, after the ledger's commit.
 
-mod consumer;
-mod dead_letters;
-mod embedded;
+mod delivery_history;
+mod memory;
 mod message;
-mod publisher;
-mod topology;
+mod rabbitmq;
 
 use std::time::Duration;
 
-pub use consumer::{Acknowledge, Consumer, Delivery, QueueState};
-pub use dead_letters::{DeadLetter, DeadLetters, Past};
-pub use embedded::EmbeddedBroker;
+pub use delivery_history::DeliveryHistory;
+pub use memory::EmbeddedBroker;
 pub use message::{DeadReason, DeadReasonClass, Decoded, Item, Message};
-pub use publisher::RabbitPublisher;
-pub use topology::Topology;
+pub use rabbitmq::*;
 
 use serde::Serialize;
 
-use crate::{dependency::Dependency, domain::Durability, service_url::ServiceUrl};
+use crate::{config::ServiceUrl, domain::Durability, observability::Dependency};
 
 /// Why the broker did not do what was asked. Nothing of it is final: the outbox still has the purchases.
 #[derive(Debug, thiserror::Error)]
@@ -160,10 +156,10 @@ impl Broker {
         &self,
         body: Vec<u8>,
         reason: &DeadReason,
-        past: Past,
+        history: DeliveryHistory,
     ) -> Result<(), BrokerError> {
         match self {
-            Self::Rabbit { publisher, .. } => publisher.dead_letter(body, reason, past).await,
+            Self::Rabbit { publisher, .. } => publisher.dead_letter(body, reason, history).await,
             Self::Embedded(_) => Err(BrokerError::NotCommitted),
         }
     }

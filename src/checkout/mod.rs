@@ -11,14 +11,14 @@ use std::{
 use tokio::sync::Semaphore;
 
 use crate::admission::{Admission, Found, Gate, GateError, RecentSales};
-use crate::clock::Clock;
-use crate::crash_points::crash_point;
 use crate::domain::{Durability, OutboxEntry, Outcome, ProductId, Purchase, PurchaseId, PurchaseState};
 use crate::domain::{Revocation, SaleState, UserId};
 use crate::ledger::{Ledger, LedgerError};
-use crate::mutants::mutant;
+use crate::observability::{Attempt, Meter};
 use crate::outbox::Publisher;
-use crate::telemetry::{Attempt, Meter};
+use crate::runtime::Clock;
+use crate::runtime::crash_points::crash_point;
+use crate::runtime::mutants::mutant;
 
 /// What a buyer is told.
 #[derive(Clone, Debug, PartialEq, Eq)]

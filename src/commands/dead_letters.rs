@@ -7,10 +7,10 @@ use clap::{Args, Subcommand};
 use super::{Overrides, stores};
 use crate::admission::WithdrawnUnit;
 use crate::broker::{DeadLetter, DeadLetters as Held};
-use crate::clock::Clock;
 use crate::domain::Purchase;
 use crate::ledger::Discard;
-use crate::telemetry::Telemetry;
+use crate::observability::Telemetry;
+use crate::runtime::Clock;
 use crate::worker::Stores;
 
 /// Look at purchases that could not be recorded, send them again, or give them up
@@ -128,12 +128,12 @@ fn list(held: &Held) {
     let now = Clock::system().now();
     println!("{:<12}  {:>9}  {:>5}  {:<17}  {:<16}  user", "id", "age", "tries", "reason", "product");
     let mut letters: Vec<_> = held.letters().collect();
-    letters.sort_by_key(|letter| letter.past.first_seen);
+    letters.sort_by_key(|letter| letter.history.first_seen);
     for letter in &letters {
-        let DeadLetter { id, reason, past, .. } = letter;
-        let first_seen = past.first_seen.and_then(DateTime::from_timestamp_millis);
+        let DeadLetter { id, reason, history, .. } = letter;
+        let first_seen = history.first_seen.and_then(DateTime::from_timestamp_millis);
         let age = first_seen.map_or("?".to_owned(), |at| age((now - at).num_seconds()));
-        println!("{id:<12}  {age:>9}  {:>5}  {reason:<17}  {}", past.tries, whose(&letter.purchases()));
+        println!("{id:<12}  {age:>9}  {:>5}  {reason:<17}  {}", history.tries, whose(&letter.purchases()));
     }
     println!("{} dead letters", letters.len());
 }

@@ -6,8 +6,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Overrides, data_dir::DataDir, stores};
 use crate::config::{Mode, Settings};
-use crate::dependency::Dependency;
 use crate::ledger::{Ledger, PostgresLedger, SqliteLedger};
+use crate::observability::Dependency;
 
 /// Apply pending migrations, write the catalogue, and end
 ///

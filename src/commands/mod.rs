@@ -25,7 +25,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::config::{Layers, Settings};
 use crate::domain::ProductId;
-use crate::shutdown;
+use crate::runtime::shutdown;
 
 const ABOUT: &str =
     "Limited-stock drops: nobody buys twice, nothing is oversold, and every SUCCESS is in the \
@@ -127,7 +127,7 @@ impl Overrides {
         let variables = std::env::vars_os()
             .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok())));
         let settings = Layers::read(file.as_deref(), variables, &flags).and_then(Settings::load)?;
-        crate::telemetry::start(&settings.log)?;
+        crate::observability::start(&settings.log)?;
         for name in &settings.unknown_variables {
             tracing::warn!("the environment variable {name} has no meaning here; is it misspelt?");
         }
@@ -138,7 +138,7 @@ impl Overrides {
 /// Runs the command to its end.
 pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     let Cli { overrides, command } = cli;
-    crate::crash_points::arm()?;
+    crate::runtime::crash_points::arm()?;
     // The parser keeps only the later group of them.
     let given = std::env::args_os().filter(|word| word.as_encoded_bytes().starts_with(b"--set")).count();
     anyhow::ensure!(given == overrides.set.len(), "give all --set either before the command or all after it");

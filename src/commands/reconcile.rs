@@ -7,9 +7,9 @@ use clap::Args;
 
 use super::{Overrides, Which, stores};
 use crate::audit::Difference;
-use crate::clock::Clock;
+use crate::observability::Telemetry;
 use crate::recovery::{Comparison, compare, repair};
-use crate::telemetry::Telemetry;
+use crate::runtime::Clock;
 use crate::worker::Stores;
 
 /// Compare Redis, outbox and queue with the ledger, purchase by purchase, and mend what differs

@@ -13,12 +13,12 @@ use super::{
 use crate::api::{self, Api};
 use crate::checkout::Checkout;
 use crate::config::{Mode, Settings};
-use crate::control::Role;
-use crate::dependency::Dependency;
+use crate::http::server::{Listening, ServerOptions, listen};
+use crate::observability::Dependency;
+use crate::observability::registry::Role;
 use crate::outbox::Publisher;
 use crate::recovery::Recovery;
-use crate::server::{Listening, ServerOptions, listen};
-use crate::shutdown;
+use crate::runtime::shutdown;
 use crate::worker::{Stores, Worker};
 
 /// Serve the JSON API; embedded, also the pages and the worker

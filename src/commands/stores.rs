@@ -11,16 +11,17 @@ use crate::admission::{EmbeddedGate, Gate, RecentSales, RedisGate, RedisOptions}
 use crate::audit::Sources;
 use crate::broker::{Broker, EmbeddedBroker, RabbitOptions, RabbitPublisher, Topology};
 use crate::checkout::Checkout;
-use crate::clock::Clock;
 use crate::config::{Mode, Services, Settings};
-use crate::control::{Noticeboard, Reporter, Role};
-use crate::dependency::{Backoff, Dependency};
 use crate::domain::Catalogue;
 use crate::ledger::{Ledger, PostgresLedger, PostgresOptions, SqliteLedger};
+use crate::observability::Dependency;
+use crate::observability::Telemetry;
+use crate::observability::readiness::Readiness;
+use crate::observability::registry::{Noticeboard, Reporter, Role};
 use crate::outbox::Publisher;
-use crate::readiness::Readiness;
 use crate::recovery::RecoveryOptions;
-use crate::telemetry::Telemetry;
+use crate::runtime::Backoff;
+use crate::runtime::Clock;
 use crate::worker::{Stores, WorkerOptions};
 
 /// The stores, with the state of the connections beneath them.

@@ -7,7 +7,7 @@ use clap::Args;
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
-use crate::clock::Clock;
+use crate::runtime::Clock;
 use crate::stress::{Options, Result as Verdict, SCENARIOS_HELP, Scenario, ScenarioName, run};
 
 /// Put a running system under load, and say whether it holds

@@ -16,11 +16,12 @@ use super::{
 use crate::api;
 use crate::checkout::Checkout;
 use crate::config::{Mode, Settings};
-use crate::control::{ControlRoom, Role};
+use crate::console::ControlRoom;
+use crate::http::server::{Listening, ServerOptions, listen};
+use crate::observability::registry::Role;
 use crate::outbox::Publisher;
-use crate::server::{Listening, ServerOptions, listen};
-use crate::shutdown;
-use crate::web::{self, ControlHost, Live, Web as Pages};
+use crate::runtime::shutdown;
+use crate::shop::{self, ControlHost, Live, Web as Pages};
 
 /// Serve the pages (distributed mode)
 ///
@@ -105,7 +106,7 @@ fn listen_shop(
         config.app_data(readiness.clone()).configure(api::health_routes);
         // Once for each thread of the server.
         let pages = Pages { checkout: pages.checkout.on_this_thread(), ..pages.clone() };
-        config.app_data(Data::new(pages)).configure(web::routes);
+        config.app_data(Data::new(pages)).configure(shop::routes);
     })
 }
 
@@ -120,7 +121,7 @@ fn listen_control(
     let room = ControlRoom::new(connected.stores.telemetry.clock().clone());
     let (data, host) = (Data::new(room.clone()), Data::new(ControlHost(settings.control_host.clone())));
     let listening = listen("control room", &options, move |config| {
-        config.app_data(data.clone()).app_data(host.clone()).configure(web::control_routes);
+        config.app_data(data.clone()).app_data(host.clone()).configure(shop::control_routes);
     })?;
     let (catalogue, stores) = (settings.catalogue.clone(), connected.stores.clone());
     room.open(catalogue, stores, connected.noticeboard.clone(), stop.clone());

@@ -9,12 +9,12 @@ use tokio_util::sync::CancellationToken;
 use super::{Overrides, serve::run_servers, stores};
 use crate::api;
 use crate::config::{Mode, Settings};
-use crate::control::Role;
-use crate::dependency::Dependency;
-use crate::readiness::Readiness;
+use crate::http::server::{Listening, ServerOptions, listen};
+use crate::observability::Dependency;
+use crate::observability::readiness::Readiness;
+use crate::observability::registry::Role;
 use crate::recovery::Recovery;
-use crate::server::{Listening, ServerOptions, listen};
-use crate::shutdown;
+use crate::runtime::shutdown;
 use crate::worker::Worker;
 
 /// Record purchases in the database, and keep admission true to it (distributed mode)

@@ -3,7 +3,7 @@
 use std::{fmt::Display, net::SocketAddr, ops::RangeInclusive, time::Duration};
 
 use super::{ConfigError, Layers};
-use crate::service_url::ServiceUrl;
+use crate::config::ServiceUrl;
 
 /// Settings that are being read. A setting that is wrong is noted, and reads as something harmless.
 pub(super) struct Checks {

@@ -5,14 +5,15 @@
 mod catalogue;
 mod checks;
 mod layers;
+mod service_url;
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 pub use layers::{Layers, Origin, variable_of};
 
 use crate::domain::Catalogue;
-use crate::service_url::ServiceUrl;
 use checks::Checks;
+pub use service_url::ServiceUrl;
 
 /// Everything that can be set, well-formed.
 #[derive(Clone, Debug)]

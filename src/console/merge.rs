@@ -2,11 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::{
-    Report,
-    snapshot::{DependencyView, EventView, Outage},
-};
-use crate::telemetry::EventKind;
+use super::snapshot::{DependencyView, EventView, Outage};
+use crate::observability::EventKind;
+use crate::observability::registry::Report;
 
 /// The events of all processes, latest first. What several notice within a moment is one.
 pub(super) fn events<'report>(reports: impl Iterator<Item = &'report Report>) -> Vec<EventView> {
@@ -71,8 +69,8 @@ pub(super) fn dependencies<'report>(reports: impl Iterator<Item = &'report Repor
 mod tests {
     use super::*;
     use crate::{
-        control::Role,
-        telemetry::{Event, EventKind},
+        observability::registry::Role,
+        observability::{Event, EventKind},
     };
 
     fn report(pid: u32, events: &[(i64, EventKind)]) -> Report {

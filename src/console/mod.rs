@@ -7,19 +7,14 @@
 mod conservation;
 mod history;
 mod merge;
-mod noticeboard;
-mod presence;
-mod report;
-mod reporter;
+pub(crate) mod pages;
 mod room;
 mod sales;
 mod snapshot;
+mod verdict;
 
 pub use conservation::Conservation;
 pub use history::{History, Point};
-pub use noticeboard::{Noticeboard, NoticeboardError};
-pub use report::{CheckReport, Report, Role, Window};
-pub use reporter::Reporter;
 pub use room::ControlRoom;
 pub use snapshot::{
     DependencyView, EventView, Outage, Percentiles, ProcessView, ProductView, Rates, Snapshot, Totals,

@@ -11,14 +11,14 @@ use tokio::time::{MissedTickBehavior, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Conservation, History, Noticeboard, NoticeboardError, Point, Window, merge,
-    presence::{Presence, Present},
+    Conservation, History, Point, merge,
     sales::{PATIENCE, SaleLook, Sales},
     snapshot::{Percentiles, ProcessView, ProductView, Snapshot, Totals},
 };
-use crate::clock::Clock;
 use crate::domain::{Catalogue, Product, SaleState};
-use crate::telemetry::Durations;
+use crate::observability::Durations;
+use crate::observability::registry::{Noticeboard, NoticeboardError, Presence, Present, Window};
+use crate::runtime::Clock;
 use crate::worker::Stores;
 
 const INTERVAL: Duration = Duration::from_secs(1);

@@ -13,7 +13,7 @@ use tokio::{
 
 use super::Conservation;
 use crate::domain::{EntryId, Phase, Product, ProductId, SaleState};
-use crate::telemetry::EventKind;
+use crate::observability::EventKind;
 use crate::worker::Stores;
 
 /// How long a look waits for the stores.

@@ -4,11 +4,12 @@ use std::{collections::BTreeMap, time::Duration};
 
 use serde::Serialize;
 
-use super::{CheckReport, Conservation, Role};
+use super::Conservation;
 use crate::broker::Depths;
 use crate::domain::Phase;
-use crate::readiness::Subject;
-use crate::telemetry::{Attempt, Durations, EventKind};
+use crate::observability::readiness::Subject;
+use crate::observability::registry::{CheckReport, Role};
+use crate::observability::{Attempt, Durations, EventKind};
 
 /// The system at a time.
 #[derive(Clone, Debug, Default, Serialize)]

@@ -1,7 +1,8 @@
 //! What an operator wants to know first.
 
-use crate::control::{Conservation, DependencyView, ProductView, Role, Snapshot};
-use crate::readiness::Subject;
+use super::{Conservation, DependencyView, ProductView, Snapshot};
+use crate::observability::readiness::Subject;
+use crate::observability::registry::Role;
 
 /// A look takes place every second, and waits two seconds for the stores.
 const STALE_AFTER_MS: i64 = 8_000;
@@ -136,7 +137,7 @@ mod tests {
     use super::*;
     use crate::{
         broker::Depths,
-        control::{Outage, ProcessView, Totals},
+        console::{Outage, ProcessView, Totals},
         domain::Phase,
     };
 

@@ -1,7 +1,5 @@
 //! The HTTP server of API, pages and worker health, with every bound set.
 
-mod unread;
-
 use std::{net::SocketAddr, time::Duration};
 
 use actix_web::{
@@ -13,8 +11,9 @@ use actix_web::{
 };
 use anyhow::Context;
 
-use crate::open_files::allow_open_files;
-use crate::shutdown::REQUESTS_DEADLINE_S;
+use super::unread;
+use crate::runtime::open_files::allow_open_files;
+use crate::runtime::shutdown::REQUESTS_DEADLINE_S;
 
 /// Connections that wait in the kernel's queue while a stampede is accepted.
 const BACKLOG: u32 = 8192;

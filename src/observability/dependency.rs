@@ -1,12 +1,12 @@
-//! How a service that we depend on is waited for: its state for the readiness answer, one log line when an
-//! outage begins and one when it ends, and a jittered, bounded back-off between tries.
+//! The state of a service that this process depends on, for the readiness answer, with one log line when an outage
+//! begins and one when it ends.
 
 use std::{
     sync::{Arc, Mutex, PoisonError},
-    time::{Duration, Instant},
+    time::Instant,
 };
 
-use crate::telemetry::{EventKind, Events};
+use super::{EventKind, Events};
 
 /// A service that this process needs, as it stands now. Clones share the state.
 #[derive(Clone, Debug)]
@@ -84,39 +84,5 @@ impl Dependency {
 
     fn lock(&self) -> std::sync::MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// Pauses between tries: doubling from `first` up to `longest`, each shortened at random by up to a half, so
-/// that many processes that lost the same server don't return in step.
-#[derive(Debug)]
-pub struct Backoff {
-    next: Duration,
-    first: Duration,
-    longest: Duration,
-}
-
-impl Backoff {
-    /// From `first`, doubling to `longest`.
-    pub fn new(first: Duration, longest: Duration) -> Self {
-        Self { next: first, first, longest }
-    }
-
-    /// Starts over, after a success.
-    pub fn reset(&mut self) {
-        self.next = self.first;
-    }
-
-    /// Waits before the next try.
-    pub async fn wait(&mut self) {
-        tokio::time::sleep(self.next.mul_f64(1.0 - fastrand::f64() / 2.0)).await;
-        self.next = self.longest.min(self.next * 2);
-    }
-}
-
-impl Default for Backoff {
-    /// From 100 ms to 3 s.
-    fn default() -> Self {
-        Self::new(Duration::from_millis(100), Duration::from_secs(3))
     }
 }

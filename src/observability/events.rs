@@ -7,7 +7,7 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use crate::clock::Clock;
+use crate::runtime::Clock;
 
 /// So many are kept, the latest.
 const KEPT_MAX: usize = 20;

@@ -1,16 +1,20 @@
 //! What a process says of itself: its log, to standard error, as text for people or JSON for machines; what it counts; and
 //! the notable things that happened to it.
 
+mod dependency;
 mod events;
 mod meter;
+pub mod readiness;
+pub mod registry;
 
 use tracing_subscriber::{EnvFilter, fmt};
 
+pub use dependency::Dependency;
 pub use events::{Event, EventKind, Events};
 pub use meter::{Attempt, Counts, Durations, Meter, Tally};
 
-use crate::clock::Clock;
 use crate::config::Log;
+use crate::runtime::Clock;
 
 /// Counts and events of this process; clones share them.
 #[derive(Clone, Debug)]

@@ -7,9 +7,9 @@ use serde::{Deserialize, Serialize};
 use tokio::time::timeout;
 
 use crate::admission::Gate;
-use crate::dependency::Dependency;
 use crate::domain::Catalogue;
 use crate::ledger::Ledger;
+use crate::observability::Dependency;
 use crate::recovery::Drift;
 
 /// The ledger is asked anew at each question; it gets this long to answer.

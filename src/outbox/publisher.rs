@@ -16,8 +16,8 @@ use tokio::{
 };
 
 use crate::broker::{Broker, Message};
-use crate::crash_points::crash_point;
 use crate::domain::{Durability, OutboxEntry};
+use crate::runtime::crash_points::crash_point;
 
 /// Most purchases in one message: enough to make the confirm cheap, few enough for a worker's memory.
 const GROUP_ITEMS_MAX: usize = 500;

@@ -13,8 +13,8 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::admission::{Gate, GateError};
 use crate::broker::{Broker, BrokerError, Message};
-use crate::crash_points::crash_point;
 use crate::domain::{EntryId, ProductId, SaleState};
+use crate::runtime::crash_points::crash_point;
 
 /// Ages at which an entry is sent again: 1, 4, 16, … times the first.
 const AGES: usize = 6;

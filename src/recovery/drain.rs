@@ -7,9 +7,9 @@ use std::{collections::HashMap, time::Duration};
 use tokio::time::{Instant, sleep, timeout};
 
 use super::{Recovery, RecoveryError};
-use crate::broker::{Acknowledge, Consumer, Delivery, Message, Past};
-use crate::crash_points::crash_point;
+use crate::broker::{Acknowledge, Consumer, Delivery, DeliveryHistory, Message};
 use crate::domain::{EntryId, ProductId};
+use crate::runtime::crash_points::crash_point;
 use crate::worker::{Batch, Mode, RebuildEpochs};
 
 /// How long to wait for the workers to leave the queue. They look four times a second; one that has lost the
@@ -100,7 +100,11 @@ impl Recovery {
             for message in Message::group(page) {
                 let (confirm, _nobody_waits) = tokio::sync::oneshot::channel();
                 let acknowledge = Acknowledge::Embedded(confirm);
-                batch.add(Delivery { body: message.encode(), past: Past::default(), acknowledge });
+                batch.add(Delivery {
+                    body: message.encode(),
+                    history: DeliveryHistory::default(),
+                    acknowledge,
+                });
             }
             batch.step(&self.stores, mode).await?;
         }

@@ -16,8 +16,8 @@ use tokio_util::sync::CancellationToken;
 use crate::admission::GateError;
 use crate::domain::{ProductId, SaleState, Terms};
 use crate::ledger::{Leader, LedgerError, LedgerSale};
-use crate::mutants::mutant;
 use crate::outbox::Sweeper;
+use crate::runtime::mutants::mutant;
 use crate::worker::{StepError, Stores};
 
 /// How often the leader compares admission with the ledger.

@@ -8,11 +8,11 @@ use std::time::Instant;
 
 use super::{Recovery, RecoveryError};
 use crate::admission::{Fence, Gate, GateError, Opening, RebuildStep};
-use crate::crash_points::crash_point;
 use crate::domain::ProductId;
 use crate::ledger::{Leader, Ledger, LedgerError, LedgerSale};
-use crate::mutants::mutant;
-use crate::telemetry::EventKind;
+use crate::observability::EventKind;
+use crate::runtime::crash_points::crash_point;
+use crate::runtime::mutants::mutant;
 use crate::worker::RebuildEpochs;
 
 /// Rows read and staged at a time.

@@ -5,7 +5,7 @@
 /// Whether this process is to make the mistake of this name.
 macro_rules! mutant {
     ($name:literal) => {
-        cfg!(feature = "failpoints") && crate::mutants::is($name)
+        cfg!(feature = "failpoints") && crate::runtime::mutants::is($name)
     };
 }
 pub(crate) use mutant;

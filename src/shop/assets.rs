@@ -46,7 +46,7 @@ pub(crate) fn url(path: &str) -> String {
 }
 
 /// A file, by its name alone or with the hash.
-pub(super) async fn asset(request: HttpRequest) -> HttpResponse {
+pub(crate) async fn asset(request: HttpRequest) -> HttpResponse {
     let part = |name: &str| request.match_info().get(name);
     let named = part("name").unwrap_or_default();
     let Some(asset) = ASSETS.iter().find(|asset| asset.name == named) else {

@@ -16,7 +16,7 @@ use super::{
 };
 use crate::checkout::{Answer, CheckoutError, PurchaseStatus};
 use crate::domain::{Outcome, Product, UserId};
-use crate::request_body::{self, BodyError};
+use crate::http::body::{self as request_body, BodyError};
 
 /// Remembers a visitor's id, on this site alone.
 const VISITOR: &str = "visitor";
@@ -24,12 +24,12 @@ const VISITOR: &str = "visitor";
 /// What a form or a link carries.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Fields {
-    pub(super) user_id: Option<String>,
+pub(crate) struct Fields {
+    pub(crate) user_id: Option<String>,
 }
 
 /// The id that a visitor used last.
-pub(super) fn visitor(request: &HttpRequest) -> Option<String> {
+pub(crate) fn visitor(request: &HttpRequest) -> Option<String> {
     let user = request.cookie(VISITOR)?.value().to_owned();
     // A cookie's quotes and separators are escaped.
     let decoded = url::form_urlencoded::parse(format!("u={user}").as_bytes()).next()?.1.into_owned();
@@ -42,7 +42,7 @@ fn remember(user: &UserId) -> Cookie<'static> {
     cookie.same_site(SameSite::Strict).max_age(Age::days(30)).finish()
 }
 
-pub(super) async fn buy(
+pub(crate) async fn buy(
     web: Data<Web>,
     id: Path<String>,
     request: HttpRequest,
@@ -139,7 +139,7 @@ async fn form(web: &Web, request: &HttpRequest, payload: Payload) -> Result<Fiel
 }
 
 /// `GET /products/{product}/purchase`: have I bought?
-pub(super) async fn purchase(web: Data<Web>, id: Path<String>, fields: Query<Fields>) -> HttpResponse {
+pub(crate) async fn purchase(web: Data<Web>, id: Path<String>, fields: Query<Fields>) -> HttpResponse {
     let Some(product) = web.catalogue.get(&id) else { return not_found().await };
     let given = fields.user_id.clone().unwrap_or_default();
     let user = match UserId::parse(given.trim()) {

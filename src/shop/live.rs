@@ -162,7 +162,7 @@ async fn look(checkout: Checkout, product: ProductId, sender: watch::Sender<Late
 }
 
 /// `GET /products/{product}/events` and `/sale/events`
-pub(super) async fn events(web: Data<Web>, request: HttpRequest) -> HttpResponse {
+pub(crate) async fn events(web: Data<Web>, request: HttpRequest) -> HttpResponse {
     let product = match request.match_info().get("product") {
         Some(id) => web.catalogue.get(id),
         None => web.catalogue.first(),

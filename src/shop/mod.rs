@@ -2,12 +2,11 @@
 //! scripts make it live.
 
 pub(crate) mod assets;
-mod control;
 mod forms;
 mod live;
-mod pages;
+pub(crate) mod pages;
 mod receipt;
-mod safety;
+pub(crate) mod safety;
 pub(crate) mod words;
 
 use std::{net::SocketAddr, time::Duration};
@@ -20,7 +19,8 @@ use actix_web::{
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::{checkout::Checkout, domain::Catalogue, server::read};
+use crate::console::pages as control;
+use crate::{checkout::Checkout, domain::Catalogue, http::server::read};
 pub use live::Live;
 pub use safety::ControlHost;
 
@@ -41,7 +41,7 @@ pub struct Web {
     pub stop: CancellationToken,
 }
 
-/// The control room, on a server of its own; it needs a [`crate::control::ControlRoom`] and a [`ControlHost`] as app data.
+/// The control room, on a server of its own; it needs a [`crate::console::ControlRoom`] and a [`ControlHost`] as app data.
 pub fn control_routes(config: &mut ServiceConfig) {
     let pages = web::scope("")
         .wrap(from_fn(safety::known_host))

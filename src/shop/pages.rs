@@ -15,7 +15,7 @@ use super::{
 };
 use crate::domain::{Product, SaleState};
 
-pub(super) use words::phase_name;
+pub(crate) use words::phase_name;
 
 #[derive(Template)]
 #[template(path = "index.html")]
@@ -107,15 +107,15 @@ struct ErrorPage<'page> {
 }
 
 /// Something that is said on a product's page.
-pub(super) struct Said<'page> {
-    pub(super) text: &'page str,
+pub(crate) struct Said<'page> {
+    pub(crate) text: &'page str,
     /// `good`, `wait` or `bad`.
-    pub(super) mood: &'page str,
+    pub(crate) mood: &'page str,
     /// Where the receipt is, if there is one.
-    pub(super) receipt: Option<String>,
+    pub(crate) receipt: Option<String>,
 }
 
-pub(super) async fn index(web: Data<Web>) -> HttpResponse {
+pub(crate) async fn index(web: Data<Web>) -> HttpResponse {
     match web.catalogue.products() {
         // Nobody needs a list of one.
         [only] => see_other(&format!("/products/{}", only.id)),
@@ -123,7 +123,7 @@ pub(super) async fn index(web: Data<Web>) -> HttpResponse {
     }
 }
 
-pub(super) async fn product(
+pub(crate) async fn product(
     web: Data<Web>,
     request: HttpRequest,
     id: Path<String>,
@@ -134,16 +134,16 @@ pub(super) async fn product(
     product_page(&web, product, &user, None).await
 }
 
-pub(super) async fn not_found() -> HttpResponse {
+pub(crate) async fn not_found() -> HttpResponse {
     let page = ErrorPage { title: "Not found", detail: "There is no such page." };
     render(StatusCode::NOT_FOUND, &page)
 }
 
-pub(super) fn refused(status: StatusCode, why: &dyn std::fmt::Display) -> HttpResponse {
+pub(crate) fn refused(status: StatusCode, why: &dyn std::fmt::Display) -> HttpResponse {
     render(status, &ErrorPage { title: "That did not work", detail: &why.to_string() })
 }
 
-pub(super) async fn product_page(
+pub(crate) async fn product_page(
     web: &Web,
     product: &Product,
     user: &str,
@@ -173,28 +173,28 @@ pub(super) async fn product_page(
     render(status, &page)
 }
 
-pub(super) fn try_again(detail: &str) -> HttpResponse {
+pub(crate) fn try_again(detail: &str) -> HttpResponse {
     render(StatusCode::SERVICE_UNAVAILABLE, &ErrorPage { title: "Try again", detail })
 }
 
 /// Whether a script asks, which has a page already.
-pub(super) fn wants_json(request: &HttpRequest) -> bool {
+pub(crate) fn wants_json(request: &HttpRequest) -> bool {
     let accept = request.headers().get(header::ACCEPT).and_then(|value| value.to_str().ok());
     accept.is_some_and(|accept| accept.trim() == "application/json")
 }
 
-pub(super) fn json(value: &serde_json::Value) -> HttpResponse {
+pub(crate) fn json(value: &serde_json::Value) -> HttpResponse {
     HttpResponse::Ok().insert_header((header::CACHE_CONTROL, "no-store")).json(value)
 }
 
-pub(super) fn see_other(location: &str) -> HttpResponse {
+pub(crate) fn see_other(location: &str) -> HttpResponse {
     HttpResponse::SeeOther()
         .insert_header((header::LOCATION, location))
         .insert_header((header::CACHE_CONTROL, "no-store"))
         .finish()
 }
 
-pub(super) fn render(status: StatusCode, page: &impl Template) -> HttpResponse {
+pub(crate) fn render(status: StatusCode, page: &impl Template) -> HttpResponse {
     let mut response = HttpResponse::build(status);
     response.insert_header((header::CACHE_CONTROL, "no-store"));
     if status == StatusCode::SERVICE_UNAVAILABLE {

@@ -30,13 +30,13 @@ struct Receipt<'page> {
 /// Whose purchase it is: known to the link that a buyer gets. Without it only what is in the books is found.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Whose {
+pub(crate) struct Whose {
     product: Option<String>,
     user_id: Option<String>,
 }
 
 /// The address of a purchase's receipt.
-pub(super) fn address(purchase: &Purchase) -> String {
+pub(crate) fn address(purchase: &Purchase) -> String {
     let query = url::form_urlencoded::Serializer::new(String::new())
         .append_pair("product", purchase.product.as_str())
         .append_pair("userId", purchase.user.as_str())
@@ -44,7 +44,7 @@ pub(super) fn address(purchase: &Purchase) -> String {
     format!("/purchases/{}?{query}", purchase.id)
 }
 
-pub(super) async fn receipt(
+pub(crate) async fn receipt(
     web: Data<Web>,
     request: HttpRequest,
     id: Path<String>,

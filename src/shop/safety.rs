@@ -21,7 +21,7 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; i
                       connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 
 /// The middleware.
-pub(super) async fn headers(
+pub(crate) async fn headers(
     request: ServiceRequest,
     next: Next<BoxBody>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
@@ -40,7 +40,7 @@ pub(super) async fn headers(
 
 /// Whether a form was sent by a page of this server. Browsers say where a form comes from; a program that says nothing
 /// carries nobody's cookies either.
-pub(super) fn is_our_own(request: &HttpRequest) -> bool {
+pub(crate) fn is_our_own(request: &HttpRequest) -> bool {
     let header = |name: HeaderName| request.headers().get(name).and_then(|value| value.to_str().ok());
     if let Some(site) = header(HeaderName::from_static("sec-fetch-site")) {
         return matches!(site, "same-origin" | "none");
@@ -56,7 +56,7 @@ pub struct ControlHost(pub String);
 
 /// Refuses whoever comes by a name that is not ours. Otherwise a page from elsewhere, whose name suddenly means this
 /// machine, could read in an operator's browser what only this machine may.
-pub(super) async fn known_host(
+pub(crate) async fn known_host(
     request: ServiceRequest,
     next: Next<BoxBody>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
@@ -85,7 +85,7 @@ fn host(request: &HttpRequest) -> Option<&str> {
 }
 
 /// Whether somebody at this machine asks, and by no proxy.
-pub(super) fn is_at_this_machine(request: &HttpRequest) -> bool {
+pub(crate) fn is_at_this_machine(request: &HttpRequest) -> bool {
     let is_loopback = |ip: IpAddr| ip.to_canonical().is_loopback();
     let by_proxy = ["forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip"];
     let peer = request.peer_addr().is_some_and(|peer| is_loopback(peer.ip()));

@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use crate::domain::{Outcome, Phase, PurchaseState};
 
 /// The phase of a sale that can't be read at the moment.
-pub(super) const NOT_READY: &str = "NOT_READY";
+pub(crate) const NOT_READY: &str = "NOT_READY";
 
 /// A phase's name in pages, scripts and events.
-pub(super) fn phase_name(phase: Phase) -> &'static str {
+pub(crate) fn phase_name(phase: Phase) -> &'static str {
     match phase {
         Phase::Upcoming => "UPCOMING",
         Phase::Active => "ACTIVE",
@@ -42,12 +42,12 @@ const OF_LINKS: [(&str, &str); 3] =
     [("RECEIPT", "See your receipt"), ("LIVE", "Live"), ("RECONNECTING", "Connection lost, trying again…")];
 
 /// A phase, for people.
-pub(super) fn of(phase: &str) -> &'static str {
+pub(crate) fn of(phase: &str) -> &'static str {
     word(phase)
 }
 
 /// What the button says in a phase.
-pub(super) fn button(phase: &str) -> &'static str {
+pub(crate) fn button(phase: &str) -> &'static str {
     word(&format!("BUTTON_{phase}"))
 }
 
@@ -56,13 +56,13 @@ fn word(name: &str) -> &'static str {
 }
 
 /// All of them, for scripts.
-pub(super) fn json() -> String {
+pub(crate) fn json() -> String {
     let all: BTreeMap<_, _> = WORDS.into_iter().chain(OF_LINKS).collect();
     serde_json::to_string(&all).unwrap_or_default() // text serialises
 }
 
 /// Why there is nothing to be had, for people, and the mood of it.
-pub(super) fn refusal(outcome: Outcome) -> (&'static str, &'static str) {
+pub(crate) fn refusal(outcome: Outcome) -> (&'static str, &'static str) {
     match outcome {
         Outcome::SoldOut => ("Sorry, it is sold out.", "bad"),
         Outcome::Upcoming => ("It is not open yet.", "wait"),
@@ -73,7 +73,7 @@ pub(super) fn refusal(outcome: Outcome) -> (&'static str, &'static str) {
 }
 
 /// A purchase's state, for people: a word, and a sentence.
-pub(super) fn state(state: PurchaseState) -> (&'static str, &'static str) {
+pub(crate) fn state(state: PurchaseState) -> (&'static str, &'static str) {
     match state {
         PurchaseState::Pending => {
             ("Pending", "It is yours, and on its way into our books. This page tells when it is there.")

@@ -22,7 +22,7 @@ use super::{
     told::{self, Told},
 };
 use crate::audit::{Kind, Operation};
-use crate::open_files::allow_open_files;
+use crate::runtime::open_files::allow_open_files;
 
 /// Most connections: so many requests are under way at a time.
 const CONNECTIONS_MAX: u64 = 5_000;

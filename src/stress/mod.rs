@@ -33,7 +33,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
-use crate::clock::Clock;
+use crate::runtime::Clock;
 use arrivals::Arrivals;
 use crowd::Errand;
 use recorder::Recorder;

@@ -7,12 +7,12 @@ use super::{
     conflict::{self, Settled},
 };
 use crate::admission::{EntryKey, GateError};
-use crate::broker::{BrokerError, DeadReason, DeadReasonClass, Delivery, Item, Message, Past};
-use crate::crash_points::crash_point;
+use crate::broker::{BrokerError, DeadReason, DeadReasonClass, Delivery, DeliveryHistory, Item, Message};
 use crate::domain::{OutboxEntry, ProductId, PurchaseId};
 use crate::ledger::{Admitted, Ledger, LedgerError, Verdict, Writer};
-use crate::mutants::mutant;
-use crate::telemetry::EventKind;
+use crate::observability::EventKind;
+use crate::runtime::crash_points::crash_point;
+use crate::runtime::mutants::mutant;
 
 /// Why a step did not finish. Repeating it is safe, and goes on where it ended.
 #[derive(Debug, thiserror::Error)]
@@ -37,7 +37,7 @@ pub struct Batch {
     deliveries: Vec<Delivery>,
     items: Vec<BatchItem>,
     /// What can never succeed, not yet in the dead-letter queue.
-    dead: Vec<(Vec<u8>, DeadReason, Past)>,
+    dead: Vec<(Vec<u8>, DeadReason, DeliveryHistory)>,
 }
 
 /// A purchase to be recorded, with the epoch that admitted it.
@@ -45,21 +45,21 @@ pub struct Batch {
 struct BatchItem {
     epoch: u64,
     item: Item,
-    past: Past,
+    history: DeliveryHistory,
 }
 
 impl Batch {
     /// Adds a message.
     pub fn add(&mut self, delivery: Delivery) {
-        let past = delivery.past;
+        let history = delivery.history;
         match Message::decode(&delivery.body) {
             Ok(decoded) => {
                 let epoch = decoded.message.epoch;
                 let items = decoded.message.items.into_iter();
-                self.items.extend(items.map(|item| BatchItem { epoch, item, past }));
-                self.dead.extend(decoded.bad.into_iter().map(|(body, reason)| (body, reason, past)));
+                self.items.extend(items.map(|item| BatchItem { epoch, item, history }));
+                self.dead.extend(decoded.bad.into_iter().map(|(body, reason)| (body, reason, history)));
             }
-            Err(reason) => self.dead.push((delivery.body.clone(), reason, past)),
+            Err(reason) => self.dead.push((delivery.body.clone(), reason, history)),
         }
         self.deliveries.push(delivery);
     }
@@ -124,12 +124,12 @@ impl Batch {
         for (item, reason) in dead {
             let product = item.item.purchase.product.clone();
             let alone = Message { epoch: item.epoch, product, items: vec![item.item.clone()] };
-            put_away(stores, alone.encode(), &reason, item.past).await?;
+            put_away(stores, alone.encode(), &reason, item.history).await?;
             buried.add(&item.item.purchase.product, item.epoch, key_of(&item.item));
         }
         buried.delete(stores, true).await;
-        while let Some((body, reason, past)) = self.dead.last() {
-            put_away(stores, body.clone(), reason, *past).await?;
+        while let Some((body, reason, history)) = self.dead.last() {
+            put_away(stores, body.clone(), reason, *history).await?;
             self.dead.pop();
         }
         Ok(())
@@ -216,9 +216,9 @@ async fn put_away(
     stores: &Stores,
     body: Vec<u8>,
     reason: &DeadReason,
-    past: Past,
+    history: DeliveryHistory,
 ) -> Result<(), BrokerError> {
-    stores.broker.dead_letter(body, reason, past).await?;
+    stores.broker.dead_letter(body, reason, history).await?;
     let DeadReason { class, detail } = reason;
     tracing::warn!(reason = class.as_str(), "dead-lettered: {detail:.500}");
     stores.telemetry.events.note(EventKind::DeadLetter, class.as_str(), format!("{detail:.200}"));

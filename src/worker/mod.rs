@@ -13,11 +13,12 @@ use tokio_util::sync::CancellationToken;
 
 use crate::admission::Gate;
 use crate::broker::{Broker, Consumer, Delivery};
-use crate::dependency::{Backoff, Dependency};
 use crate::domain::ProductId;
 use crate::ledger::{Ledger, LedgerError, Writer};
-use crate::mutants::mutant;
-use crate::telemetry::Telemetry;
+use crate::observability::Dependency;
+use crate::observability::Telemetry;
+use crate::runtime::Backoff;
+use crate::runtime::mutants::mutant;
 pub use batch::{Batch, StepError};
 
 /// How long a worker keeps its messages while the ledger is away. Then it leaves the queue, so that a rebuild, which

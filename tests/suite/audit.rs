@@ -284,7 +284,7 @@ fn a_run_that_exercised_nothing_proves_nothing() {
 
 /// One purchase attempt as a line of a history.
 async fn recorded(client: &reqwest::Client, api: &str, user: &str) -> Value {
-    let now = || flashsale::clock::Clock::system().now().timestamp_millis();
+    let now = || flashsale::runtime::Clock::system().now().timestamp_millis();
     let start = now();
     let answer = buy(client, api, user).await;
     assert_eq!(answer.status, 200);

@@ -9,12 +9,12 @@ use flashsale::{
         Admission, EmbeddedGate, EntryKey, Fence, Found, Gate, GateError, Opening, Reassignment, RebuildStep,
         RedisGate, WithdrawnUnit,
     },
-    clock::Clock,
-    dependency::Dependency,
+    config::ServiceUrl,
     domain::{
         EntryId, OutboxEntry, Outcome, Phase, ProductId, Purchase, PurchaseId, PurchaseState, Terms, UserId,
     },
-    service_url::ServiceUrl,
+    observability::Dependency,
+    runtime::Clock,
 };
 use proptest::{
     prelude::*,

@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use chrono::DateTime;
 use flashsale::{
-    clock::Clock,
+    config::ServiceUrl,
     domain::{Money, Product, ProductId, Purchase, PurchaseId, UserId},
     ledger::{Admitted, Ledger, LedgerError, PostgresLedger, PostgresOptions, SqliteLedger, Verdict, Writer},
-    service_url::ServiceUrl,
+    runtime::Clock,
 };
 
 use crate::support::services::Services;

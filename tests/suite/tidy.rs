@@ -195,7 +195,7 @@ fn arrows_between_parts_run_one_way() {
 
 #[test]
 fn the_check_sees_an_arrow_the_wrong_way() {
-    let source = "use crate::ledger::Ledger;\nuse crate::{admission::Gate, broker};\n// crate::web::x\n";
+    let source = "use crate::ledger::Ledger;\nuse crate::{admission::Gate, broker};\n// crate::shop::x\n";
     let expected: BTreeSet<_> = ["ledger", "admission", "broker"].map(str::to_owned).into();
     assert_eq!(named(source, "crate::"), expected);
 }

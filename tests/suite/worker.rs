@@ -5,11 +5,11 @@ use std::time::Duration;
 use chrono::TimeDelta;
 use flashsale::{
     admission::{EmbeddedGate, Gate},
-    broker::{Acknowledge, Broker, Consumer, Delivery, EmbeddedBroker, Message, Past},
-    clock::Clock,
+    broker::{Acknowledge, Broker, Consumer, Delivery, DeliveryHistory, EmbeddedBroker, Message},
     domain::{ProductId, PurchaseId, Terms, UserId},
+    observability::Telemetry,
     outbox::Sweeper,
-    telemetry::Telemetry,
+    runtime::Clock,
     worker::{Batch, Mode, Stores},
 };
 use serde_json::{Value, json};
@@ -209,7 +209,7 @@ async fn a_purchase_is_timed_when_it_is_recorded_and_not_again() {
         let mut batch = Batch::default();
         let (acknowledge, _confirm) = tokio::sync::oneshot::channel();
         let acknowledge = Acknowledge::Embedded(acknowledge);
-        batch.add(Delivery { body: body.clone(), past: Past::default(), acknowledge });
+        batch.add(Delivery { body: body.clone(), history: DeliveryHistory::default(), acknowledge });
         batch.step(&stores, &Mode::Working).await.expect("recorded");
         let counts = stores.telemetry.meter.take();
         assert_eq!(counts.get(&product).map_or(0, |tally| tally.recording.number()), timed);

@@ -17,8 +17,9 @@ use std::{
 use redis::{AsyncConnectionConfig, Client, RedisError, RedisResult, aio::MultiplexedConnection};
 use tokio::{sync::Notify, task::JoinSet};
 
-use super::GateError;
-use crate::dependency::{Backoff, Dependency};
+use crate::admission::GateError;
+use crate::observability::Dependency;
+use crate::runtime::Backoff;
 
 const WATCH_INTERVAL: Duration = Duration::from_secs(1);
 

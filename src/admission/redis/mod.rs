@@ -5,14 +5,20 @@ use std::{sync::Arc, time::Duration};
 use deadpool_redis::{Connection, Pool};
 use redis::{AsyncConnectionConfig, Client, Script, streams::StreamRangeReply};
 
+mod keys;
+mod link;
+mod replies;
+
+pub use keys::Keys;
+use link::Link;
+
 use super::{
-    Admission, Contents, EntryKey, Fence, Found, GateError, Keys, Opening, Reassignment, RebuildStep,
-    WithdrawnUnit, link::Link, replies,
+    Admission, Contents, EntryKey, Fence, Found, GateError, Opening, Reassignment, RebuildStep, WithdrawnUnit,
 };
-use crate::dependency::Dependency;
+use crate::config::ServiceUrl;
 use crate::domain::{EntryId, OutboxEntry, ProductId, Purchase, PurchaseId, SaleState, Terms, UserId};
-use crate::mutants::mutant;
-use crate::service_url::ServiceUrl;
+use crate::observability::Dependency;
+use crate::runtime::mutants::mutant;
 
 /// How to reach Redis.
 #[derive(Clone, Debug)]
@@ -83,18 +89,18 @@ impl RedisGate {
             })?;
         let scripts = Scripts {
             admit: Script::new(&admit_script()),
-            sale: Script::new(include_str!("sale.lua")),
-            find: Script::new(include_str!("find.lua")),
-            settle: Script::new(include_str!("settle.lua")),
-            withdraw: Script::new(include_str!("withdraw.lua")),
-            reassign: Script::new(include_str!("reassign.lua")),
-            adopt: Script::new(include_str!("adopt.lua")),
-            resend: Script::new(include_str!("resend.lua")),
-            configure: Script::new(include_str!("configure.lua")),
-            fence: Script::new(include_str!("fence.lua")),
-            progress: Script::new(include_str!("progress.lua")),
-            stage: Script::new(include_str!("stage.lua")),
-            open: Script::new(include_str!("open.lua")),
+            sale: Script::new(include_str!("scripts/sale.lua")),
+            find: Script::new(include_str!("scripts/find.lua")),
+            settle: Script::new(include_str!("scripts/settle.lua")),
+            withdraw: Script::new(include_str!("scripts/withdraw.lua")),
+            reassign: Script::new(include_str!("scripts/reassign.lua")),
+            adopt: Script::new(include_str!("scripts/adopt.lua")),
+            resend: Script::new(include_str!("scripts/resend.lua")),
+            configure: Script::new(include_str!("scripts/configure.lua")),
+            fence: Script::new(include_str!("scripts/fence.lua")),
+            progress: Script::new(include_str!("scripts/progress.lua")),
+            stage: Script::new(include_str!("scripts/stage.lua")),
+            open: Script::new(include_str!("scripts/open.lua")),
         };
         let shared = Arc::new(Shared { prefix: options.prefix.clone(), pool, scripts });
         Ok(Self { link, shared })
@@ -102,7 +108,7 @@ impl RedisGate {
 
     /// The same gate, with a connection of its own that is served by the thread (more exactly, the runtime) that calls
     /// this: an attempt from there makes no other thread wake up.
-    pub(super) fn on_this_thread(&self) -> Self {
+    pub(in crate::admission) fn on_this_thread(&self) -> Self {
         Self { link: self.link.on_this_thread(), shared: self.shared.clone() }
     }
 
@@ -118,7 +124,7 @@ impl RedisGate {
         Ok(self.shared.pool.get().await?)
     }
 
-    pub(super) async fn admit(
+    pub(in crate::admission) async fn admit(
         &self,
         product: &ProductId,
         user: &UserId,
@@ -140,7 +146,7 @@ impl RedisGate {
         }
     }
 
-    pub(super) async fn sale(&self, product: &ProductId) -> Result<SaleState, GateError> {
+    pub(in crate::admission) async fn sale(&self, product: &ProductId) -> Result<SaleState, GateError> {
         let keys = self.keys(product);
         let mut in_use = self.link.get()?;
         let mut script = self.shared.scripts.sale.prepare_invoke();
@@ -150,7 +156,11 @@ impl RedisGate {
         replies::sale(&reply.map_err(|error| in_use.failed(error))?)
     }
 
-    pub(super) async fn find(&self, product: &ProductId, user: &UserId) -> Result<Found, GateError> {
+    pub(in crate::admission) async fn find(
+        &self,
+        product: &ProductId,
+        user: &UserId,
+    ) -> Result<Found, GateError> {
         let keys = self.keys(product);
         let mut in_use = self.link.get()?;
         let mut script = self.shared.scripts.find.prepare_invoke();
@@ -160,7 +170,7 @@ impl RedisGate {
         replies::found(&reply.map_err(|error| in_use.failed(error))?, product, user)
     }
 
-    pub(super) async fn outbox(
+    pub(in crate::admission) async fn outbox(
         &self,
         product: &ProductId,
         after: EntryId,
@@ -183,7 +193,7 @@ impl RedisGate {
         }
     }
 
-    pub(super) async fn contents(&self, product: &ProductId) -> Result<Contents, GateError> {
+    pub(in crate::admission) async fn contents(&self, product: &ProductId) -> Result<Contents, GateError> {
         let keys = self.keys(product);
         let mut connection = self.pooled().await?;
         let free = redis::cmd("LRANGE").arg(keys.free).arg(0).arg(-1).query_async(&mut connection).await?;
@@ -206,7 +216,7 @@ impl RedisGate {
         }
     }
 
-    pub(super) async fn settle(
+    pub(in crate::admission) async fn settle(
         &self,
         product: &ProductId,
         epoch: u64,
@@ -232,7 +242,7 @@ impl RedisGate {
         Ok(())
     }
 
-    pub(super) async fn withdraw(
+    pub(in crate::admission) async fn withdraw(
         &self,
         withdrawn: &Purchase,
         stands: Option<&Purchase>,
@@ -247,7 +257,7 @@ impl RedisGate {
         Ok(script.invoke_async(&mut connection).await?)
     }
 
-    pub(super) async fn reassign(
+    pub(in crate::admission) async fn reassign(
         &self,
         purchase: &Purchase,
         may_keep: bool,
@@ -263,7 +273,7 @@ impl RedisGate {
         replies::reassignment(&reply, &purchase.product, &purchase.user)
     }
 
-    pub(super) async fn adopt(&self, owner: &Purchase) -> Result<(), GateError> {
+    pub(in crate::admission) async fn adopt(&self, owner: &Purchase) -> Result<(), GateError> {
         let keys = self.keys(&owner.product);
         let mut connection = self.pooled().await?;
         let mut script = self.shared.scripts.adopt.prepare_invoke();
@@ -271,7 +281,7 @@ impl RedisGate {
         Ok(script.arg(owner.user.as_str()).arg(winner(owner)).invoke_async(&mut connection).await?)
     }
 
-    pub(super) async fn send_again(&self, purchase: &Purchase) -> Result<bool, GateError> {
+    pub(in crate::admission) async fn send_again(&self, purchase: &Purchase) -> Result<bool, GateError> {
         let keys = self.keys(&purchase.product);
         let mut connection = self.pooled().await?;
         let mut script = self.shared.scripts.resend.prepare_invoke();
@@ -280,7 +290,7 @@ impl RedisGate {
         Ok(script.invoke_async(&mut connection).await?)
     }
 
-    pub(super) async fn configure(
+    pub(in crate::admission) async fn configure(
         &self,
         product: &ProductId,
         epoch: u64,
@@ -293,7 +303,11 @@ impl RedisGate {
         Ok(script.invoke_async(&mut connection).await?)
     }
 
-    pub(super) async fn fence(&self, product: &ProductId, epoch: u64) -> Result<Fence, GateError> {
+    pub(in crate::admission) async fn fence(
+        &self,
+        product: &ProductId,
+        epoch: u64,
+    ) -> Result<Fence, GateError> {
         let keys = self.keys(product);
         let mut connection = self.pooled().await?;
         let mut script = self.shared.scripts.fence.prepare_invoke();
@@ -304,7 +318,7 @@ impl RedisGate {
         })
     }
 
-    pub(super) async fn note_step(
+    pub(in crate::admission) async fn note_step(
         &self,
         product: &ProductId,
         epoch: u64,
@@ -316,14 +330,18 @@ impl RedisGate {
         Ok(script.invoke_async(&mut connection).await?)
     }
 
-    pub(super) async fn unstage(&self, product: &ProductId, epoch: u64) -> Result<(), GateError> {
+    pub(in crate::admission) async fn unstage(
+        &self,
+        product: &ProductId,
+        epoch: u64,
+    ) -> Result<(), GateError> {
         let keys = self.keys_of(product, epoch);
         let mut connection = self.pooled().await?;
         let mut unlink = redis::cmd("UNLINK");
         Ok(unlink.arg(keys.staged_free).arg(keys.staged_buyers).query_async(&mut connection).await?)
     }
 
-    pub(super) async fn stage(
+    pub(in crate::admission) async fn stage(
         &self,
         product: &ProductId,
         epoch: u64,
@@ -340,7 +358,7 @@ impl RedisGate {
         Ok(script.invoke_async(&mut connection).await?)
     }
 
-    pub(super) async fn open(
+    pub(in crate::admission) async fn open(
         &self,
         product: &ProductId,
         epoch: u64,
@@ -402,7 +420,7 @@ async fn check_then_decrement(
 }
 
 fn admit_script() -> String {
-    let script = include_str!("admit.lua");
+    let script = include_str!("scripts/admit.lua");
     if mutant!("no-duplicate-check") {
         let no_balance = "~= next_unit + (tonumber(sale[8]) or 0) then";
         return script.replace("if mine then", "if false then").replace(no_balance, "< 0 then");

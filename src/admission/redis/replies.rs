@@ -2,7 +2,7 @@
 
 use chrono::DateTime;
 
-use super::{Admission, Found, GateError, Reassignment, RebuildStep};
+use crate::admission::{Admission, Found, GateError, Reassignment, RebuildStep};
 use crate::domain::{EntryId, OutboxEntry, Outcome, ProductId, Purchase, PurchaseId, PurchaseState};
 use crate::domain::{SaleState, Terms, UserId};
 

@@ -13,10 +13,8 @@ use tokio::{
     time::timeout,
 };
 
-use super::{
-    BrokerError, Past, RabbitOptions, embedded,
-    publisher::{connect, within},
-};
+use super::connect::{connect, with_timeout};
+use crate::broker::{BrokerError, DeliveryHistory, RabbitOptions, memory as embedded};
 
 /// A message that was received and not yet settled. Dropping the consumer gives it back to the queue.
 #[derive(Debug)]
@@ -24,7 +22,7 @@ pub struct Delivery {
     /// The message.
     pub body: Vec<u8>,
     /// What happened to it before.
-    pub past: Past,
+    pub history: DeliveryHistory,
     /// To be used once the ledger has committed everything in it, or the dead-letter queue has it.
     pub acknowledge: Acknowledge,
 }
@@ -86,13 +84,13 @@ enum Source {
 }
 
 impl Consumer {
-    pub(super) fn embedded(receiver: embedded::Receiver) -> Self {
+    pub(in crate::broker) fn embedded(receiver: embedded::Receiver) -> Self {
         Self(Source::Embedded { receiver, held: None })
     }
 
     /// A connection to the queue of purchases, on which [`Consumer::start`] begins to consume.
-    pub(super) async fn rabbit(options: &RabbitOptions) -> Result<Self, BrokerError> {
-        within(options, async {
+    pub(in crate::broker) async fn rabbit(options: &RabbitOptions) -> Result<Self, BrokerError> {
+        with_timeout(options, async {
             let connection = connect(options, "consume").await?;
             let channel = connection.create_channel().await?;
             options.topology.declare(&channel).await?;
@@ -131,7 +129,7 @@ impl Consumer {
                 let embedded::Envelope { body, confirm } =
                     receiver.recv().await.ok_or(BrokerError::NotCommitted)?;
                 let acknowledge = Acknowledge::Embedded(confirm);
-                Ok(Delivery { body, past: Past::default(), acknowledge })
+                Ok(Delivery { body, history: DeliveryHistory::default(), acknowledge })
             }
         }
     }
@@ -163,6 +161,6 @@ impl Consumer {
 }
 
 fn delivered(delivery: lapin::message::Delivery) -> Delivery {
-    let past = Past::read(delivery.properties.headers().as_ref());
-    Delivery { body: delivery.data, past, acknowledge: Acknowledge::Rabbit(Box::new(delivery.acker)) }
+    let history = DeliveryHistory::read(delivery.properties.headers().as_ref());
+    Delivery { body: delivery.data, history, acknowledge: Acknowledge::Rabbit(Box::new(delivery.acker)) }
 }

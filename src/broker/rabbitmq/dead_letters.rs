@@ -3,60 +3,25 @@
 
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
 use lapin::{
     Acker, Channel, Connection,
     options::{BasicAckOptions, BasicGetOptions, QueueDeclareOptions},
     protocol::{AMQPErrorKind, AMQPSoftError},
-    types::{AMQPValue, FieldTable, ShortString},
+    types::{FieldTable, ShortString},
 };
 use serde::Serialize;
 use tokio::time::{Instant, timeout};
 use uuid::Uuid;
 
 use super::{
-    BrokerError, Message, RabbitOptions, RabbitPublisher,
-    publisher::{connect, within},
-    topology::text,
+    RabbitPublisher,
+    connect::{connect, with_timeout},
 };
+use crate::broker::{BrokerError, DeliveryHistory, Message, RabbitOptions};
 use crate::domain::{OutboxEntry, Purchase};
 
 /// Most letters that are held at a time.
 const HELD_MAX: usize = 100_000;
-
-/// What has happened to a message before: it travels with it, from dead letter to replay to dead letter.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Past {
-    /// How often it was dead-lettered.
-    pub tries: u32,
-    /// When it was first, in milliseconds since 1970.
-    pub first_seen: Option<i64>,
-}
-
-impl Past {
-    pub(super) fn read(headers: Option<&FieldTable>) -> Self {
-        let number = |name: &str| {
-            let value = headers.and_then(|headers| headers.inner().get(name))?;
-            value.as_long_long_int().or_else(|| value.as_long_int().map(i64::from))
-        };
-        let tries = number("tries").and_then(|tries| u32::try_from(tries).ok()).unwrap_or(0);
-        Self { tries, first_seen: number("first-seen") }
-    }
-
-    /// After one more failure.
-    pub(super) fn once_more(self, now: DateTime<Utc>) -> Self {
-        let first_seen = self.first_seen.or_else(|| Some(now.timestamp_millis()));
-        Self { tries: self.tries.saturating_add(1), first_seen }
-    }
-
-    pub(super) fn write(self, headers: &mut FieldTable) {
-        headers.insert("tries".into(), AMQPValue::LongLongInt(self.tries.into()));
-        if let Some(first_seen) = self.first_seen {
-            headers.insert("first-seen".into(), AMQPValue::LongLongInt(first_seen));
-        }
-    }
-}
 
 /// A message that could never be recorded, or that RabbitMQ gave up.
 #[derive(Clone, Debug, Serialize)]
@@ -70,7 +35,7 @@ pub struct DeadLetter {
     pub detail: String,
     /// What happened to it before.
     #[serde(flatten)]
-    pub past: Past,
+    pub history: DeliveryHistory,
     /// The message, as it is.
     #[serde(serialize_with = "as_text")]
     pub body: Vec<u8>,
@@ -111,11 +76,11 @@ impl std::fmt::Debug for DeadLetters {
 
 impl DeadLetters {
     /// Takes hold of all of them.
-    pub(super) async fn hold(
+    pub(in crate::broker) async fn hold(
         options: &RabbitOptions,
         publisher: &RabbitPublisher,
     ) -> Result<Self, BrokerError> {
-        let (connection, channel) = within(options, async {
+        let (connection, channel) = with_timeout(options, async {
             let connection = connect(options, "dead-letters").await?;
             let channel = connection.create_channel().await?;
             options.topology.declare(&channel).await?;
@@ -147,7 +112,7 @@ impl DeadLetters {
         let mut replayed = 0;
         for (letter, acker) in self.held.extract_if(.., |(letter, _)| letter.id == id) {
             let mut headers = FieldTable::default();
-            letter.past.write(&mut headers);
+            letter.history.write(&mut headers);
             self.publisher.publish_again(&letter.body, headers).await?;
             settle(acker).await?;
             replayed += 1;
@@ -219,16 +184,7 @@ fn letter(delivery: &lapin::message::Delivery) -> DeadLetter {
         reason: header("reason").unwrap_or_else(|| "delivery-limit".to_owned()),
         detail: header("detail")
             .unwrap_or_else(|| "RabbitMQ gave it up after too many deliveries".to_owned()),
-        past: Past::read(headers),
+        history: DeliveryHistory::read(headers),
         body: delivery.data.clone(),
     }
-}
-
-/// The headers of a dead letter.
-pub(super) fn headers(reason: &str, detail: &str, past: Past) -> FieldTable {
-    let mut headers = FieldTable::default();
-    headers.insert("reason".into(), text(reason));
-    headers.insert("detail".into(), text(detail));
-    past.write(&mut headers);
-    headers
 }

@@ -10,17 +10,22 @@ use std::{
 };
 
 use lapin::{
-    BasicProperties, Channel, Confirmation, Connection, ConnectionProperties,
+    BasicProperties, Channel, Confirmation, Connection,
     options::{BasicPublishOptions, ConfirmSelectOptions, QueueDeclareOptions},
     types::{FieldTable, ShortString},
-    uri::AMQPUri,
 };
 use tokio::{sync::Notify, task::JoinSet, time::timeout};
 
-use super::{BrokerError, DeadReason, Depths, Past, RabbitOptions, Topology, dead_letters};
-use crate::clock::Clock;
-use crate::crash_points::crash_point;
-use crate::dependency::{Backoff, Dependency};
+use super::{
+    Topology,
+    connect::{connect, parse, with_timeout},
+    headers,
+};
+use crate::broker::{BrokerError, DeadReason, DeliveryHistory, Depths, RabbitOptions};
+use crate::observability::Dependency;
+use crate::runtime::Backoff;
+use crate::runtime::Clock;
+use crate::runtime::crash_points::crash_point;
 
 /// How often a connection that nobody uses is looked at.
 const WATCH_INTERVAL: Duration = Duration::from_millis(500);
@@ -73,32 +78,36 @@ impl RabbitPublisher {
         })))
     }
 
-    pub(super) fn generation(&self) -> u64 {
+    pub(in crate::broker) fn generation(&self) -> u64 {
         self.0.slot.generation.load(Ordering::Relaxed)
     }
 
-    pub(super) async fn publish(&self, body: Vec<u8>) -> Result<(), BrokerError> {
+    pub(in crate::broker) async fn publish(&self, body: Vec<u8>) -> Result<(), BrokerError> {
         self.send(&self.0.topology.purchases, &body, FieldTable::default()).await
     }
 
     /// Publishes a dead letter to the workers, with what happened to it before.
-    pub(super) async fn publish_again(&self, body: &[u8], headers: FieldTable) -> Result<(), BrokerError> {
+    pub(in crate::broker) async fn publish_again(
+        &self,
+        body: &[u8],
+        headers: FieldTable,
+    ) -> Result<(), BrokerError> {
         self.send(&self.0.topology.purchases, body, headers).await
     }
 
-    pub(super) async fn dead_letter(
+    pub(in crate::broker) async fn dead_letter(
         &self,
         body: Vec<u8>,
         reason: &DeadReason,
-        past: Past,
+        history: DeliveryHistory,
     ) -> Result<(), BrokerError> {
-        let past = past.once_more(self.0.clock.now());
-        let headers = dead_letters::headers(reason.class.as_str(), shortened(&reason.detail), past);
+        let history = history.once_more(self.0.clock.now());
+        let headers = headers::headers(reason.class.as_str(), shortened(&reason.detail), history);
         self.send(&self.0.topology.dead, &body, headers).await
     }
 
     /// How many messages wait in the two queues.
-    pub(super) async fn depths(&self) -> Result<Depths, BrokerError> {
+    pub(in crate::broker) async fn depths(&self) -> Result<Depths, BrokerError> {
         let Live { connection, asking, .. } = self.live()?;
         // It would not be answered.
         if connection.status().blocked() {
@@ -179,7 +188,7 @@ async fn send(
 async fn supervise(slot: Arc<Slot>, options: RabbitOptions, dependency: Dependency) {
     let mut backoff = Backoff::default();
     loop {
-        match within(&options, open(&options)).await {
+        match with_timeout(&options, open(&options)).await {
             Ok(live) => {
                 let generation = slot.generation.fetch_add(1, Ordering::Relaxed) + 1;
                 let live = Live { generation, ..live };
@@ -206,29 +215,6 @@ async fn open(options: &RabbitOptions) -> Result<Live, BrokerError> {
     options.topology.declare(&channel).await?;
     channel.confirm_select(ConfirmSelectOptions::default()).await?;
     Ok(Live { generation: 0, connection: Arc::new(connection), channel, asking: Arc::default() })
-}
-
-fn parse(options: &RabbitOptions) -> Result<AMQPUri, BrokerError> {
-    options.url.expose().parse().map_err(|_why: String| BrokerError::InvalidUrl)
-}
-
-/// Opens a connection; `role` shows in RabbitMQ's list of connections.
-pub(super) async fn connect(options: &RabbitOptions, role: &str) -> Result<Connection, BrokerError> {
-    let mut uri = parse(options)?;
-    uri.query.heartbeat.get_or_insert(options.heartbeat_s);
-    let name = format!("flashsale {role}");
-    // No recovery by the driver: it does not cover channel errors. Our supervisors rebuild everything.
-    let properties = ConnectionProperties::default().with_connection_name(name.into());
-    Ok(Connection::connect_uri(uri, properties).await?)
-}
-
-/// Bounds the opening of a connection as a whole: a broker that is just starting accepts connections and then
-/// may never answer the declaration of a queue.
-pub(super) async fn within<T>(
-    options: &RabbitOptions,
-    opening: impl Future<Output = Result<T, BrokerError>>,
-) -> Result<T, BrokerError> {
-    timeout(options.connect_timeout, opening).await.unwrap_or(Err(BrokerError::NotConnected))
 }
 
 /// Returns when the connection is of no use any more, with the reason.

@@ -1,7 +1,5 @@
 //! The control room: the evening at a glance, for operators. It changes nothing.
 
-mod verdict;
-
 use std::net::{Ipv4Addr, SocketAddr};
 
 use actix_web::{
@@ -13,15 +11,15 @@ use askama::Template;
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::{
+use crate::console::verdict::Verdict;
+use crate::console::{
+    Conservation, ControlRoom, EventView, History, Percentiles, ProcessView, ProductView, Snapshot, Totals,
+};
+use crate::observability::{Attempt, EventKind};
+use crate::shop::{
     Web, pages, safety,
     words::{self, grouped},
 };
-use crate::control::{
-    Conservation, ControlRoom, EventView, History, Percentiles, ProcessView, ProductView, Snapshot, Totals,
-};
-use crate::telemetry::{Attempt, EventKind};
-use verdict::Verdict;
 
 #[derive(Template)]
 #[template(path = "control.html")]
@@ -210,14 +208,14 @@ fn shown_millis(millis: f64) -> String {
 }
 
 /// `GET /control`
-pub(super) async fn page(room: Data<ControlRoom>) -> HttpResponse {
+pub(crate) async fn page(room: Data<ControlRoom>) -> HttpResponse {
     let snapshot = room.snapshot();
     let verdict = Verdict::of(&snapshot, room.clock().now().timestamp_millis());
     pages::render(StatusCode::OK, &ControlPage { snapshot: &snapshot, verdict })
 }
 
 /// `/control` of the shop, which does not have it: leads whoever sits at this machine to where it is.
-pub(super) async fn elsewhere(web: Data<Web>, request: HttpRequest) -> HttpResponse {
+pub(crate) async fn elsewhere(web: Data<Web>, request: HttpRequest) -> HttpResponse {
     match web.control_addr.filter(|_| safety::is_at_this_machine(&request)) {
         Some(addr) => {
             let host = if addr.ip().is_unspecified() { Ipv4Addr::LOCALHOST.into() } else { addr.ip() };
@@ -230,7 +228,7 @@ pub(super) async fn elsewhere(web: Data<Web>, request: HttpRequest) -> HttpRespo
 
 /// From when on the history is wanted.
 #[derive(Deserialize)]
-pub(super) struct Since {
+pub(crate) struct Since {
     since: Option<i64>,
 }
 
@@ -243,7 +241,7 @@ struct Document<'look> {
 }
 
 /// `GET /control/snapshot`
-pub(super) async fn snapshot(room: Data<ControlRoom>, wanted: Query<Since>) -> HttpResponse {
+pub(crate) async fn snapshot(room: Data<ControlRoom>, wanted: Query<Since>) -> HttpResponse {
     let (snapshot, history) = room.since(wanted.since.unwrap_or(i64::MIN));
     let document = Document { snapshot: &snapshot, history };
     HttpResponse::Ok().insert_header((header::CACHE_CONTROL, "no-store")).json(document)

@@ -19,8 +19,8 @@ use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 use futures_util::{FutureExt, future::BoxFuture};
 
 use super::{Confirmation, Discard, LedgerError, LedgerSale, column, number};
+use crate::config::ServiceUrl;
 use crate::domain::{Product, ProductId, Purchase, PurchaseId, Revocation, UserId};
-use crate::service_url::ServiceUrl;
 pub use leader::Leader;
 use rows::{EpochRow, ProductRow, PurchaseRow, SaleRow};
 use schema::{products, purchases, revocations};

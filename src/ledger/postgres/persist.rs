@@ -10,10 +10,10 @@ use super::{
     PostgresLedger, leader,
     rows::{ClassifyRow, IdRow},
 };
-use crate::crash_points::crash_point;
 use crate::domain::PurchaseId;
 use crate::ledger::{Admitted, LedgerError, Verdict, Writer, column};
-use crate::mutants::mutant;
+use crate::runtime::crash_points::crash_point;
+use crate::runtime::mutants::mutant;
 
 impl PostgresLedger {
     pub(in crate::ledger) async fn persist(

@@ -11,8 +11,15 @@ use std::{
 use deadpool_redis::Pool;
 use redis::{AsyncConnectionConfig, Script};
 
-use super::Report;
-use crate::service_url::ServiceUrl;
+mod presence;
+mod report;
+mod reporter;
+
+pub(crate) use presence::{Presence, Present};
+pub use report::{CheckReport, Report, Role, Window};
+pub use reporter::Reporter;
+
+use crate::config::ServiceUrl;
 
 /// A process that has not reported for so long is forgotten, and with it what happened to it.
 const KEPT: Duration = Duration::from_hours(1);

@@ -6,7 +6,7 @@ use std::{
 };
 
 use super::{Noticeboard, NoticeboardError, Report};
-use crate::telemetry::{EventKind, Events};
+use crate::observability::{EventKind, Events};
 
 /// A process that has not reported for so long does not count as being up.
 const SILENT_MAX: Duration = Duration::from_secs(5);
@@ -15,26 +15,26 @@ const SHOWN_MAX: Duration = Duration::from_mins(10);
 
 /// A report, as it is at a look.
 #[derive(Clone, Debug)]
-pub(super) struct Present {
-    pub(super) report: Report,
+pub(crate) struct Present {
+    pub(crate) report: Report,
     /// How long ago it was posted.
-    pub(super) silent: Duration,
+    pub(crate) silent: Duration,
 }
 
 impl Present {
-    pub(super) fn is_up(&self) -> bool {
+    pub(crate) fn is_up(&self) -> bool {
         !self.report.left && self.silent <= SILENT_MAX
     }
 
     /// Whether it is among the processes that are shown: up, or missed.
-    pub(super) fn is_shown(&self) -> bool {
+    pub(crate) fn is_shown(&self) -> bool {
         !self.report.left && self.silent <= SHOWN_MAX
     }
 }
 
 /// What is remembered of the processes from look to look.
 #[derive(Debug, Default)]
-pub(super) struct Presence {
+pub(crate) struct Presence {
     /// The reports that were read last, and when they were posted: while Redis is away they are all there is.
     reports: Vec<(Instant, Report)>,
     /// Since when the noticeboard can be read.
@@ -45,7 +45,7 @@ pub(super) struct Presence {
 
 impl Presence {
     /// Takes the reports in; why those of the other processes are not to be had, if so.
-    pub(super) fn take(
+    pub(crate) fn take(
         &mut self,
         read: Result<Vec<(Duration, Report)>, NoticeboardError>,
         noticeboard: &Noticeboard,
@@ -74,7 +74,7 @@ impl Presence {
     }
 
     /// Everybody, at this moment.
-    pub(super) fn present(&self) -> Vec<Present> {
+    pub(crate) fn present(&self) -> Vec<Present> {
         let reports = self.reports.iter();
         reports.map(|(at, report)| Present { report: report.clone(), silent: at.elapsed() }).collect()
     }
@@ -110,7 +110,7 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
-    use crate::{clock::Clock, control::Role};
+    use crate::{observability::registry::Role, runtime::Clock};
 
     fn report(id: &str, left: bool) -> Report {
         Report {

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::ProductId;
-use crate::readiness::{Check, Subject};
-use crate::telemetry::{Attempt, Durations, Event, Tally};
+use crate::observability::readiness::{Check, Subject};
+use crate::observability::{Attempt, Durations, Event, Tally};
 
 /// What a process does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -110,18 +110,18 @@ pub struct Window {
 }
 
 /// Seconds over which durations are looked at.
-pub(super) const WINDOW_S: usize = 10;
+pub(crate) const WINDOW_S: usize = 10;
 
 /// What this process counted of a product: since it started, and second by second of late.
 #[derive(Debug, Default)]
-pub(super) struct Counted {
+pub(crate) struct Counted {
     attempts: BTreeMap<Attempt, u64>,
     latest: std::collections::VecDeque<Tally>,
 }
 
 impl Counted {
     /// Adds another second.
-    pub(super) fn add(&mut self, tally: Tally) {
+    pub(crate) fn add(&mut self, tally: Tally) {
         for (attempt, number) in &tally.attempts {
             *self.attempts.entry(*attempt).or_default() += number;
         }
@@ -132,7 +132,7 @@ impl Counted {
     }
 
     /// As it is posted; the last second took so many seconds in fact.
-    pub(super) fn window(&self, seconds: f64) -> Window {
+    pub(crate) fn window(&self, seconds: f64) -> Window {
         #[expect(clippy::cast_precision_loss, reason = "far fewer than 2^52 attempts a second")]
         let per_s = |(attempt, number): (&Attempt, &u64)| (*attempt, *number as f64 / seconds);
         let sum = |part: fn(&Tally) -> &Durations| {
@@ -155,12 +155,12 @@ impl Counted {
 }
 
 /// What was counted of every product.
-pub(super) type AllCounted = BTreeMap<ProductId, Counted>;
+pub(crate) type AllCounted = BTreeMap<ProductId, Counted>;
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::telemetry::EventKind;
+    use crate::observability::EventKind;
 
     #[test]
     fn the_report_of_a_later_version_can_be_read() {

@@ -9,8 +9,8 @@ use super::{
     Noticeboard, Report, Role,
     report::{AllCounted, Counted},
 };
-use crate::readiness::Readiness;
-use crate::telemetry::{Counts, EventKind, Telemetry};
+use crate::observability::readiness::Readiness;
+use crate::observability::{Counts, EventKind, Telemetry};
 
 const INTERVAL: Duration = Duration::from_secs(1);
 /// The end of a process does not wait longer for this.

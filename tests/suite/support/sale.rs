@@ -9,7 +9,7 @@ use std::{
 
 use flashsale::{
     audit::{Answer, Attempt, Fault, Kind, Line, Operation},
-    clock::Clock,
+    runtime::Clock,
 };
 use serde_json::Value;
 use tokio::{io::AsyncWriteExt, net::TcpStream, sync::watch, task::JoinSet};

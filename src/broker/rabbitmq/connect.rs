@@ -1,0 +1,29 @@
+//! Opening a connection to RabbitMQ.
+
+use lapin::{Connection, ConnectionProperties, uri::AMQPUri};
+use tokio::time::timeout;
+
+use crate::broker::{BrokerError, RabbitOptions};
+
+pub(super) fn parse(options: &RabbitOptions) -> Result<AMQPUri, BrokerError> {
+    options.url.expose().parse().map_err(|_why: String| BrokerError::InvalidUrl)
+}
+
+/// Opens a connection; `role` shows in RabbitMQ's list of connections.
+pub(super) async fn connect(options: &RabbitOptions, role: &str) -> Result<Connection, BrokerError> {
+    let mut uri = parse(options)?;
+    uri.query.heartbeat.get_or_insert(options.heartbeat_s);
+    let name = format!("flashsale {role}");
+    // No recovery by the driver: it does not cover channel errors. Our supervisors rebuild everything.
+    let properties = ConnectionProperties::default().with_connection_name(name.into());
+    Ok(Connection::connect_uri(uri, properties).await?)
+}
+
+/// Bounds the opening of a connection as a whole: a broker that is just starting accepts connections and then
+/// may never answer the declaration of a queue.
+pub(super) async fn with_timeout<T>(
+    options: &RabbitOptions,
+    opening: impl Future<Output = Result<T, BrokerError>>,
+) -> Result<T, BrokerError> {
+    timeout(options.connect_timeout, opening).await.unwrap_or(Err(BrokerError::NotConnected))
+}
