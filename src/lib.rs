@@ -34,3 +34,4 @@ pub mod commands;
 pub mod config;
 pub mod http;
 pub mod observability;
+pub mod stores;

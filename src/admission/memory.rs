@@ -7,17 +7,20 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
+use async_trait::async_trait;
+
 use super::{
-    Admission, Contents, EntryKey, Fence, Found, GateError, Opening, Reassignment, RebuildStep, WithdrawnUnit,
+    Admission, AdmissionError, Contents, Decision, Fence, Found, Opening, Reassignment, RebuildStep,
+    WithdrawnUnit,
 };
-use crate::domain::{EntryId, OutboxEntry, ProductId, Purchase, PurchaseId, PurchaseState, SaleState};
+use crate::domain::{Entry, EntryId, ProductId, Purchase, PurchaseId, PurchaseState, SaleState};
 use crate::domain::{Terms, UserId};
 use crate::runtime::Clock;
 
 /// The gate in memory; clones share it.
 #[derive(Clone, Debug)]
-pub struct EmbeddedGate {
-    clock: Clock,
+pub struct MemoryAdmission {
+    clock: Arc<dyn Clock>,
     state: Arc<Mutex<State>>,
 }
 
@@ -40,7 +43,7 @@ struct Sale {
     revoked: bool,
     free: VecDeque<u32>,
     buyers: HashMap<UserId, Winner>,
-    outbox: BTreeMap<EntryId, OutboxEntry>,
+    outbox: BTreeMap<EntryId, Entry>,
     /// Purchases that are dead-lettered.
     dead: HashSet<PurchaseId>,
     last_entry: EntryId,
@@ -59,10 +62,9 @@ struct Staged {
     buyers: HashMap<UserId, Winner>,
 }
 
-#[expect(clippy::unnecessary_wraps, reason = "one signature for both gates")]
-impl EmbeddedGate {
+impl MemoryAdmission {
     /// An empty gate: nothing is ready until a rebuild has opened it.
-    pub fn new(clock: Clock) -> Self {
+    pub fn new(clock: Arc<dyn Clock>) -> Self {
         Self { clock, state: Arc::default() }
     }
 
@@ -70,34 +72,54 @@ impl EmbeddedGate {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn admit(
+    fn forget(&self, entries: &[Entry], dead: bool) {
+        let Some(first) = entries.first() else { return };
+        let mut state = self.lock();
+        let Some(sale) = state.ready(&first.purchase.product).ok().filter(|sale| sale.epoch == first.epoch)
+        else {
+            return;
+        };
+        for Entry { id, purchase, .. } in entries {
+            let deleted = sale.outbox.remove(id);
+            if !dead {
+                sale.dead.remove(&purchase.id);
+            } else if deleted.is_some() {
+                sale.dead.insert(purchase.id);
+            }
+        }
+    }
+}
+
+#[async_trait]
+impl Admission for MemoryAdmission {
+    async fn admit(
         &self,
         product: &ProductId,
         user: &UserId,
         id: PurchaseId,
-    ) -> Result<Admission, GateError> {
+    ) -> Result<Decision, AdmissionError> {
         let now = self.clock.now();
         let mut state = self.lock();
         let sale = state.ready(product)?;
         if let Some(winner) = sale.buyers.get(user) {
             let entry = sale.entry(product, user, winner);
             if winner.id == id {
-                return Ok(Admission::Won(entry));
+                return Ok(Decision::Won(entry));
             }
-            return Ok(Admission::Already(entry, sale.state_of(winner)));
+            return Ok(Decision::Already(entry, sale.state_of(winner)));
         }
         if let Some(refused) = sale.terms.phase(now, sale.remaining()).refusal() {
-            return Ok(Admission::Refused(refused));
+            return Ok(Decision::Refused(refused));
         }
-        let unit = sale.take_unit(false).ok_or(GateError::NotReady)?;
-        Ok(Admission::Won(sale.give(product, user, id, unit, now)))
+        let unit = sale.take_unit(false).ok_or(AdmissionError::NotReady)?;
+        Ok(Decision::Won(sale.give(product, user, id, unit, now)))
     }
 
-    pub(super) fn sale(&self, product: &ProductId) -> Result<SaleState, GateError> {
+    async fn sale(&self, product: &ProductId) -> Result<SaleState, AdmissionError> {
         let now = self.clock.now();
         let mut state = self.lock();
         if let Some((_, step)) = state.fences.get(product) {
-            return Err(GateError::Rebuilding(*step));
+            return Err(AdmissionError::Rebuilding(*step));
         }
         let sale = state.ready(product)?;
         Ok(SaleState {
@@ -111,7 +133,7 @@ impl EmbeddedGate {
         })
     }
 
-    pub(super) fn find(&self, product: &ProductId, user: &UserId) -> Result<Found, GateError> {
+    async fn find(&self, product: &ProductId, user: &UserId) -> Result<Found, AdmissionError> {
         let mut state = self.lock();
         let sale = state.ready(product)?;
         Ok(match sale.buyers.get(user) {
@@ -120,13 +142,13 @@ impl EmbeddedGate {
         })
     }
 
-    pub(super) fn outbox(
+    async fn outbox(
         &self,
         product: &ProductId,
         after: EntryId,
         up_to: EntryId,
         limit: usize,
-    ) -> Result<Vec<OutboxEntry>, GateError> {
+    ) -> Result<Vec<Entry>, AdmissionError> {
         use std::ops::Bound::{Excluded, Included};
         let state = self.lock();
         let Some(sale) = state.sales.get(product).filter(|_| after < up_to) else { return Ok(Vec::new()) };
@@ -134,7 +156,7 @@ impl EmbeddedGate {
         Ok(range.take(limit).map(|(_, entry)| entry.clone()).collect())
     }
 
-    pub(super) fn contents(&self, product: &ProductId) -> Result<Contents, GateError> {
+    async fn contents(&self, product: &ProductId) -> Result<Contents, AdmissionError> {
         let mut state = self.lock();
         let sale = state.ready(product)?;
         let winners = sale.buyers.iter().map(|(user, winner)| sale.entry(product, user, winner).purchase);
@@ -143,41 +165,22 @@ impl EmbeddedGate {
         Ok(Contents { winners, free: sale.free.iter().copied().collect() })
     }
 
-    pub(super) fn settle(
-        &self,
-        product: &ProductId,
-        epoch: u64,
-        entries: &[EntryKey],
-        dead: bool,
-    ) -> Result<(), GateError> {
-        let mut state = self.lock();
-        let Some(sale) = state.ready(product).ok().filter(|sale| sale.epoch == epoch) else {
-            return Ok(());
-        };
-        for &EntryKey { millis, sequence, purchase } in entries {
-            let entry = if let Some(sequence) = sequence {
-                Some(EntryId { millis, sequence })
-            } else {
-                let instant = EntryId { millis, sequence: 0 }..=EntryId { millis, sequence: u64::MAX };
-                let found = sale.outbox.range(instant).find(|(_, entry)| entry.purchase.id == purchase);
-                found.map(|(id, _)| *id)
-            };
-            let deleted = entry.and_then(|id| sale.outbox.remove(&id));
-            if !dead {
-                sale.dead.remove(&purchase);
-            } else if deleted.is_some() {
-                sale.dead.insert(purchase);
-            }
-        }
+    async fn settle(&self, entries: &[Entry]) -> Result<(), AdmissionError> {
+        self.forget(entries, false);
         Ok(())
     }
 
-    pub(super) fn withdraw(
+    async fn mark_dead_lettered(&self, entries: &[Entry]) -> Result<(), AdmissionError> {
+        self.forget(entries, true);
+        Ok(())
+    }
+
+    async fn withdraw(
         &self,
         withdrawn: &Purchase,
         stands: Option<&Purchase>,
         unit: WithdrawnUnit,
-    ) -> Result<(), GateError> {
+    ) -> Result<(), AdmissionError> {
         let mut state = self.lock();
         let Ok(sale) = state.ready(&withdrawn.product) else { return Ok(()) };
         sale.revoked |= stands.is_none();
@@ -195,7 +198,7 @@ impl EmbeddedGate {
         Ok(())
     }
 
-    pub(super) fn reassign(&self, purchase: &Purchase, may_keep: bool) -> Result<Reassignment, GateError> {
+    async fn reassign(&self, purchase: &Purchase, may_keep: bool) -> Result<Reassignment, AdmissionError> {
         let now = self.clock.now();
         let (product, user) = (&purchase.product, &purchase.user);
         let mut state = self.lock();
@@ -218,7 +221,7 @@ impl EmbeddedGate {
         Ok(Reassignment::Moved(sale.give(product, user, purchase.id, unit, now)))
     }
 
-    pub(super) fn adopt(&self, owner: &Purchase) -> Result<(), GateError> {
+    async fn adopt(&self, owner: &Purchase) -> Result<(), AdmissionError> {
         let mut state = self.lock();
         let Ok(sale) = state.ready(&owner.product) else { return Ok(()) };
         if !sale.buyers.contains_key(&owner.user) {
@@ -228,7 +231,7 @@ impl EmbeddedGate {
         Ok(())
     }
 
-    pub(super) fn send_again(&self, purchase: &Purchase) -> Result<bool, GateError> {
+    async fn send_again(&self, purchase: &Purchase) -> Result<bool, AdmissionError> {
         let now = self.clock.now();
         let mut state = self.lock();
         let sale = state.ready(&purchase.product)?;
@@ -241,19 +244,19 @@ impl EmbeddedGate {
         Ok(true)
     }
 
-    pub(super) fn configure(
+    async fn configure(
         &self,
         product: &ProductId,
         epoch: u64,
         terms: &Terms,
-    ) -> Result<bool, GateError> {
+    ) -> Result<bool, AdmissionError> {
         let mut state = self.lock();
         let sale = state.ready(product).ok();
         let changed = sale.filter(|sale| sale.epoch == epoch && sale.next <= terms.total_stock);
         Ok(changed.map(|sale| sale.terms = terms.clone()).is_some())
     }
 
-    pub(super) fn fence(&self, product: &ProductId, epoch: u64) -> Result<Fence, GateError> {
+    async fn fence(&self, product: &ProductId, epoch: u64) -> Result<Fence, AdmissionError> {
         let mut state = self.lock();
         let opened = state.sales.get(product).map_or(0, |sale| sale.epoch);
         let fenced = state.fences.get(product).map_or(0, |(epoch, _)| *epoch);
@@ -268,12 +271,12 @@ impl EmbeddedGate {
         Ok(Fence::Stopped)
     }
 
-    pub(super) fn note_step(
+    async fn note_step(
         &self,
         product: &ProductId,
         epoch: u64,
         step: RebuildStep,
-    ) -> Result<(), GateError> {
+    ) -> Result<(), AdmissionError> {
         let mut state = self.lock();
         if let Some(fence) = state.fences.get_mut(product).filter(|(fenced, _)| *fenced == epoch) {
             fence.1 = step;
@@ -281,18 +284,18 @@ impl EmbeddedGate {
         Ok(())
     }
 
-    pub(super) fn unstage(&self, product: &ProductId, epoch: u64) -> Result<(), GateError> {
+    async fn unstage(&self, product: &ProductId, epoch: u64) -> Result<(), AdmissionError> {
         self.lock().staged.remove(&(product.clone(), epoch));
         Ok(())
     }
 
-    pub(super) fn stage(
+    async fn stage(
         &self,
         product: &ProductId,
         epoch: u64,
         purchases: &[Purchase],
         free: &[u32],
-    ) -> Result<(), GateError> {
+    ) -> Result<(), AdmissionError> {
         let mut state = self.lock();
         let staged = state.staged.entry((product.clone(), epoch)).or_default();
         staged.free.extend(free);
@@ -301,14 +304,14 @@ impl EmbeddedGate {
         Ok(())
     }
 
-    pub(super) fn open(
+    async fn open(
         &self,
         product: &ProductId,
         epoch: u64,
         terms: &Terms,
         next: u32,
         revoked: bool,
-    ) -> Result<Opening, GateError> {
+    ) -> Result<Opening, AdmissionError> {
         let mut state = self.lock();
         if state.sales.get(product).is_some_and(|sale| sale.ready && sale.epoch == epoch) {
             return Ok(Opening::Open);
@@ -336,11 +339,19 @@ impl EmbeddedGate {
         state.sales.insert(product.clone(), sale);
         Ok(Opening::Open)
     }
+
+    fn on_this_thread(&self) -> Arc<dyn Admission> {
+        Arc::new(self.clone())
+    }
+
+    fn outlives_process(&self) -> bool {
+        false
+    }
 }
 
 impl State {
-    fn ready(&mut self, product: &ProductId) -> Result<&mut Sale, GateError> {
-        self.sales.get_mut(product).filter(|sale| sale.ready).ok_or(GateError::NotReady)
+    fn ready(&mut self, product: &ProductId) -> Result<&mut Sale, AdmissionError> {
+        self.sales.get_mut(product).filter(|sale| sale.ready).ok_or(AdmissionError::NotReady)
     }
 }
 
@@ -397,7 +408,7 @@ impl Sale {
         id: PurchaseId,
         unit: u32,
         now: chrono::DateTime<chrono::Utc>,
-    ) -> OutboxEntry {
+    ) -> Entry {
         let fresh = EntryId { sequence: 0, ..EntryId::end_of(now) };
         // A clock that stands or goes back does not reorder the outbox.
         let after_last = EntryId { sequence: self.last_entry.sequence + 1, ..self.last_entry };
@@ -409,7 +420,7 @@ impl Sale {
         entry
     }
 
-    fn entry(&self, product: &ProductId, user: &UserId, winner: &Winner) -> OutboxEntry {
+    fn entry(&self, product: &ProductId, user: &UserId, winner: &Winner) -> Entry {
         let purchase = Purchase {
             id: winner.id,
             product: product.clone(),
@@ -417,7 +428,7 @@ impl Sale {
             unit: winner.unit,
             admitted_at: winner.entry.admitted_at(),
         };
-        OutboxEntry { id: winner.entry, epoch: self.epoch, purchase }
+        Entry { id: winner.entry, epoch: self.epoch, purchase }
     }
 
     fn state_of(&self, winner: &Winner) -> PurchaseState {

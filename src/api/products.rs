@@ -61,19 +61,19 @@ pub(super) fn product<'api>(api: &'api Api, request: &HttpRequest) -> Result<&'a
 
 pub(super) async fn status(api: Data<Api>, request: HttpRequest) -> Result<HttpResponse, Problem> {
     let product = product(&api, &request)?;
-    let state = api.checkout.sale(&product.id).await?;
+    let state = api.checkout.reader.sale(&product.id).await?;
     Ok(HttpResponse::Ok().json(sale(product, &state)))
 }
 
 pub(super) async fn stock(api: Data<Api>, request: HttpRequest) -> Result<Json<Stock>, Problem> {
-    let state = api.checkout.sale(&product(&api, &request)?.id).await?;
+    let state = api.checkout.reader.sale(&product(&api, &request)?.id).await?;
     Ok(Json(Stock { is_available: state.phase() == Phase::Active, stock: state.remaining }))
 }
 
 pub(super) async fn list(api: Data<Api>) -> Result<HttpResponse, Problem> {
     let mut entries = Vec::new();
     for product in api.catalogue.products() {
-        let state = api.checkout.sale(&product.id).await?;
+        let state = api.checkout.reader.sale(&product.id).await?;
         entries.push(CatalogueEntry { sale: sale(product, &state), stock: state.remaining });
     }
     Ok(HttpResponse::Ok().json(entries))

@@ -78,7 +78,7 @@ pub(super) async fn status(
 ) -> Result<Json<StatusAnswer>, Problem> {
     let product = product(&api, &request)?;
     let user = query_user(&request, payload, api.body_timeout).await?;
-    Ok(Json(match api.checkout.status(&product.id, &user).await? {
+    Ok(Json(match api.checkout.reader.status(&product.id, &user).await? {
         PurchaseStatus::Purchased(purchase, state) => {
             StatusAnswer { has_purchased: true, purchase: Some(view(&purchase, state)), reason: None }
         }

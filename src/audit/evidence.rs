@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use chrono::{DateTime, Utc};
 
-use crate::domain::{OutboxEntry, Purchase, PurchaseId, SaleState, Terms};
+use crate::domain::{Entry, Purchase, PurchaseId, SaleState, Terms};
 
 /// What the stores hold, and what clients saw.
 #[derive(Clone, Debug)]
@@ -39,5 +39,5 @@ pub struct AdmissionState {
     /// Whether no unit was handed out or returned while all of this was read.
     pub at_rest: bool,
     /// Purchases on their way.
-    pub outbox: Vec<OutboxEntry>,
+    pub outbox: Vec<Entry>,
 }

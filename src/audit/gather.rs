@@ -2,6 +2,7 @@
 
 use std::{
     collections::{HashMap, HashSet},
+    sync::Arc,
     time::Duration,
 };
 
@@ -10,9 +11,9 @@ use serde::{Deserialize, Serialize};
 use tokio::time::{Instant, sleep};
 
 use super::{AdmissionState, Evidence};
-use crate::admission::{Gate, GateError};
-use crate::broker::{Broker, BrokerError, DeadLetter};
-use crate::domain::{EntryId, OutboxEntry, ProductId, Purchase, PurchaseId, Terms};
+use crate::admission::{Admission, AdmissionError};
+use crate::broker::{Broker, BrokerError};
+use crate::domain::{Entry, EntryId, ProductId, Purchase, PurchaseId, Terms};
 use crate::ledger::{Ledger, LedgerError};
 
 /// Rows and outbox entries read at a time.
@@ -28,7 +29,7 @@ pub enum GatherError {
     Ledger(#[from] LedgerError),
     /// Admission can't be read.
     #[error(transparent)]
-    Gate(#[from] GateError),
+    Admission(#[from] AdmissionError),
     /// The queues can't be read.
     #[error(transparent)]
     Broker(#[from] BrokerError),
@@ -61,11 +62,11 @@ pub struct Counts {
 #[derive(Clone, Debug)]
 pub struct Sources {
     /// Who bought which unit.
-    pub ledger: Ledger,
+    pub ledger: Arc<dyn Ledger>,
     /// Admission.
-    pub gate: Option<Gate>,
+    pub admission: Option<Arc<dyn Admission>>,
     /// The queues.
-    pub broker: Option<Broker>,
+    pub broker: Option<Arc<dyn Broker>>,
 }
 
 impl Sources {
@@ -93,7 +94,7 @@ impl Sources {
     }
 
     async fn on_their_way(&self, product: &ProductId) -> Result<(u64, u32), GatherError> {
-        let in_flight = match &self.gate {
+        let in_flight = match &self.admission {
             Some(gate) => gate.sale(product).await?.in_flight,
             None => 0,
         };
@@ -102,7 +103,7 @@ impl Sources {
 
     async fn queued(&self) -> Result<Option<u32>, BrokerError> {
         let Some(broker) = &self.broker else { return Ok(None) };
-        let queue = broker.drain().await?;
+        let mut queue = broker.consumer().await?;
         let state = queue.state().await;
         queue.close().await;
         Ok(Some(state?.ready))
@@ -110,8 +111,8 @@ impl Sources {
 
     /// Reads everything. In this order nothing that moves on meanwhile is missed: winners, outbox, queues, rows.
     pub async fn gather(&self, product: &ProductId) -> Result<Evidence, GatherError> {
-        let admission = match &self.gate {
-            Some(gate) => Some(admission(gate, product).await?),
+        let admission = match &self.admission {
+            Some(gate) => Some(admission(&**gate, product).await?),
             None => None,
         };
         let queued = self.queued().await?;
@@ -149,7 +150,7 @@ impl Sources {
 
     /// How far a sale is, at little cost: a look that can be repeated while it runs.
     pub async fn counts(&self, product: &ProductId) -> Result<Counts, GatherError> {
-        let sale = match &self.gate {
+        let sale = match &self.admission {
             Some(gate) => Some(gate.sale(product).await?),
             None => None,
         };
@@ -163,7 +164,12 @@ impl Sources {
     async fn dead(&self, product: &ProductId) -> Result<Vec<Purchase>, BrokerError> {
         let Some(broker) = &self.broker else { return Ok(Vec::new()) };
         let Some(letters) = broker.dead_letters().await? else { return Ok(Vec::new()) };
-        let mut dead: Vec<_> = letters.letters().flat_map(DeadLetter::purchases).collect();
+        let mut dead: Vec<_> = letters
+            .letters()
+            .iter()
+            .flat_map(|letter| &letter.entries)
+            .map(|entry| entry.purchase.clone())
+            .collect();
         letters.close().await;
         dead.retain(|purchase| purchase.product == *product);
         dead.sort_by_key(|purchase| purchase.id);
@@ -172,12 +178,12 @@ impl Sources {
     }
 }
 
-async fn admission(gate: &Gate, product: &ProductId) -> Result<AdmissionState, GateError> {
+async fn admission(gate: &dyn Admission, product: &ProductId) -> Result<AdmissionState, AdmissionError> {
     let before = gate.sale(product).await?;
     let contents = gate.contents(product).await?;
     let mut outbox = Vec::new();
     loop {
-        let after = outbox.last().map_or(EntryId::FIRST, |entry: &OutboxEntry| entry.id);
+        let after = outbox.last().map_or(EntryId::FIRST, |entry: &Entry| entry.id);
         let page = gate.outbox(product, after, EntryId::LAST, PAGE as usize).await?;
         if page.is_empty() {
             break;

@@ -6,7 +6,7 @@ use chrono::TimeDelta;
 use serde::{Serialize, ser::SerializeStruct};
 
 use super::{AdmissionState, Evidence};
-use crate::domain::{OutboxEntry, Purchase};
+use crate::domain::{Entry, Purchase};
 
 /// A purchase that is on its way for so long has not been taken by anybody: it is sent again after seconds.
 const UNDERWAY_MAX: TimeDelta = TimeDelta::minutes(1);
@@ -83,7 +83,7 @@ impl Kind {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Repair {
     /// Delete the outbox entry.
-    Settle(Box<OutboxEntry>),
+    Settle(Box<Entry>),
     /// Put it into the outbox again; recording it twice is safe.
     SendAgain(Box<Purchase>),
     /// None is needed: it is sent again by itself until somebody takes it.

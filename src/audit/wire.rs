@@ -11,7 +11,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::{AdmissionState, Evidence};
-use crate::domain::{EntryId, OutboxEntry, ProductId, Purchase, PurchaseId, SaleState, Terms, UserId};
+use crate::domain::{Entry, EntryId, ProductId, Purchase, PurchaseId, SaleState, Terms, UserId};
 
 #[derive(Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "camelCase")]
@@ -19,7 +19,7 @@ enum Line {
     Sale(Sale),
     Row(Bought),
     Winner(Bought),
-    Entry(Entry),
+    WireEntry(WireEntry),
     Dead(Bought),
     Free { unit: u32 },
     Revocation { id: String, user: String },
@@ -60,7 +60,7 @@ struct Bought {
 
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Entry {
+struct WireEntry {
     #[serde(rename = "entry")]
     position: String,
     epoch: u64,
@@ -120,7 +120,7 @@ impl Evidence {
             let free = admission.free.iter().map(|unit| Line::Free { unit: *unit });
             let entries = admission.outbox.iter().map(|entry| {
                 let bought = Bought::of(&entry.purchase);
-                Line::Entry(Entry { position: entry.id.to_string(), epoch: entry.epoch, bought })
+                Line::WireEntry(WireEntry { position: entry.id.to_string(), epoch: entry.epoch, bought })
             });
             winners.chain(free).chain(entries)
         });
@@ -152,9 +152,9 @@ impl Evidence {
                 Line::Dead(purchase) => dead.push(purchase.purchase(product)?),
                 Line::Free { unit } => free.push(unit),
                 Line::Revocation { id, user } => drop(revocations.insert(id, user)),
-                Line::Entry(Entry { position, epoch, bought }) => {
+                Line::WireEntry(WireEntry { position, epoch, bought }) => {
                     let id: EntryId = position.parse()?;
-                    outbox.push(OutboxEntry { id, epoch, purchase: bought.purchase(product)? });
+                    outbox.push(Entry { id, epoch, purchase: bought.purchase(product)? });
                 }
             }
         }

@@ -2,45 +2,124 @@
 
 use std::sync::Arc;
 
-use tokio::sync::{Mutex, mpsc, oneshot};
+use async_trait::async_trait;
+use tokio::sync::{Mutex, OwnedMutexGuard, mpsc, oneshot};
 
-use super::BrokerError;
+use super::{
+    Acknowledge, Broker, BrokerError, Consumer, Content, DeadLetters, DeadReason, Delivery, DeliveryHistory,
+    Depths, QueueState, Unrecordable,
+};
+use crate::domain::{Durability, Entry};
+use crate::observability::Dependency;
 
-/// Messages that may wait; more make the publisher wait.
-const WAITING_MAX: usize = 64;
+/// Messages that may be in the channel; a publisher of more waits.
+const MESSAGES_MAX: usize = 64;
 
-pub(super) type Receiver = Arc<Mutex<mpsc::Receiver<Envelope>>>;
+type Receiver = mpsc::Receiver<Envelope>;
 
-/// A message, and where to confirm it.
 #[derive(Debug)]
-pub(super) struct Envelope {
-    pub(super) body: Vec<u8>,
-    pub(super) confirm: oneshot::Sender<()>,
+struct Envelope {
+    entries: Vec<Entry>,
+    confirm: oneshot::Sender<()>,
 }
 
-/// The broker within one process; clones share it.
+/// A channel within the process; clones share it. Messages are never encoded.
 #[derive(Clone, Debug)]
-pub struct EmbeddedBroker {
+pub struct MemoryBroker {
     sender: mpsc::Sender<Envelope>,
-    receiver: Receiver,
+    receiver: Arc<Mutex<Receiver>>,
 }
 
-impl Default for EmbeddedBroker {
+impl Default for MemoryBroker {
     fn default() -> Self {
-        let (sender, receiver) = mpsc::channel(WAITING_MAX);
+        let (sender, receiver) = mpsc::channel(MESSAGES_MAX);
         Self { sender, receiver: Arc::new(Mutex::new(receiver)) }
     }
 }
 
-impl EmbeddedBroker {
-    pub(super) async fn publish(&self, body: Vec<u8>) -> Result<(), BrokerError> {
+#[async_trait]
+impl Broker for MemoryBroker {
+    async fn publish(&self, entries: &[Entry]) -> Result<(), BrokerError> {
         let (confirm, confirmed) = oneshot::channel();
-        let sent = self.sender.send(Envelope { body, confirm }).await;
+        let sent = self.sender.send(Envelope { entries: entries.to_vec(), confirm }).await;
         sent.map_err(|_worker_ended| BrokerError::NotCommitted)?;
         confirmed.await.map_err(|_given_up| BrokerError::NotCommitted)
     }
 
-    pub(super) fn receiver(&self) -> Receiver {
-        self.receiver.clone()
+    fn durability(&self) -> Durability {
+        Durability::Database
+    }
+
+    async fn consumer(&self) -> Result<Box<dyn Consumer>, BrokerError> {
+        Ok(Box::new(MemoryConsumer { receiver: self.receiver.clone(), held: None }))
+    }
+
+    async fn depths(&self) -> Result<Option<Depths>, BrokerError> {
+        Ok(None)
+    }
+
+    fn generation(&self) -> u64 {
+        0
+    }
+
+    fn consuming(&self) -> Option<&Dependency> {
+        None
+    }
+
+    async fn dead_letter(
+        &self,
+        _letter: &Unrecordable,
+        _reason: &DeadReason,
+        _history: DeliveryHistory,
+    ) -> Result<(), BrokerError> {
+        Err(BrokerError::NotCommitted)
+    }
+
+    async fn dead_letters(&self) -> Result<Option<Box<dyn DeadLetters>>, BrokerError> {
+        Ok(None)
+    }
+}
+
+/// Consumes once no other consumer does.
+#[derive(Debug)]
+struct MemoryConsumer {
+    receiver: Arc<Mutex<Receiver>>,
+    held: Option<OwnedMutexGuard<Receiver>>,
+}
+
+#[async_trait]
+impl Consumer for MemoryConsumer {
+    async fn start(&mut self) -> Result<(), BrokerError> {
+        Ok(())
+    }
+
+    async fn next(&mut self) -> Result<Delivery, BrokerError> {
+        let receiver = match &mut self.held {
+            Some(receiver) => receiver,
+            held => held.insert(self.receiver.clone().lock_owned().await),
+        };
+        let Envelope { entries, confirm } = receiver.recv().await.ok_or(BrokerError::NotCommitted)?;
+        let content = Content { entries, rejected: Vec::new() };
+        let acknowledge = Box::new(Confirm(confirm));
+        Ok(Delivery { content, history: DeliveryHistory::default(), acknowledge })
+    }
+
+    async fn state(&mut self) -> Result<QueueState, BrokerError> {
+        Ok(QueueState { ready: 0, consumers: 0 })
+    }
+
+    async fn close(self: Box<Self>) {}
+}
+
+/// Confirms a message to its publisher. Dropping it tells the publisher that nothing is promised.
+#[derive(Debug)]
+struct Confirm(oneshot::Sender<()>);
+
+#[async_trait]
+impl Acknowledge for Confirm {
+    async fn ack(self: Box<Self>) -> Result<(), BrokerError> {
+        // A publisher that no longer waits does not matter: the commit stands.
+        let _ = self.0.send(());
+        Ok(())
     }
 }

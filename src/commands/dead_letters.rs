@@ -7,11 +7,10 @@ use clap::{Args, Subcommand};
 use super::{Overrides, stores};
 use crate::admission::WithdrawnUnit;
 use crate::broker::{DeadLetter, DeadLetters as Held};
-use crate::domain::Purchase;
+use crate::domain::{Entry, Purchase};
 use crate::ledger::Discard;
-use crate::observability::Telemetry;
-use crate::runtime::Clock;
-use crate::worker::Stores;
+use crate::runtime::{Clock, SystemClock};
+use crate::stores::Stores;
 
 /// Look at purchases that could not be recorded, send them again, or give them up
 ///
@@ -67,25 +66,24 @@ impl DeadLetters {
     pub(super) async fn run(self, overrides: &Overrides) -> anyhow::Result<()> {
         let settings = overrides.settings(&[])?;
         let sources = stores::sources(&settings, "dead-letters").await?;
-        let (Some(gate), Some(broker)) = (sources.gate, sources.broker) else {
+        let (Some(admission), Some(broker)) = (sources.admission, sources.broker) else {
             bail!("the embedded mode has no dead letters: what can't be recorded is not answered SUCCESS");
         };
         let mut held = broker.dead_letters().await?.context("no dead-letter queue")?;
-        let stores =
-            Stores { gate, broker, ledger: sources.ledger, telemetry: Telemetry::new(Clock::system()) };
-        let done = self.action.run(&mut held, &stores).await;
+        let stores = Stores { admission, broker, ledger: sources.ledger };
+        let done = self.action.run(&mut *held, &stores).await;
         held.close().await;
         done
     }
 }
 
 impl Action {
-    async fn run(self, held: &mut Held, stores: &Stores) -> anyhow::Result<()> {
+    async fn run(self, held: &mut dyn Held, stores: &Stores) -> anyhow::Result<()> {
         match self {
             Self::List { json: true } => {
-                println!("{}", serde_json::to_string_pretty(&held.letters().collect::<Vec<_>>())?);
+                println!("{}", serde_json::to_string_pretty(&held.letters())?);
             }
-            Self::List { json: false } => list(held),
+            Self::List { json: false } => list(&*held),
             Self::Show { id } => {
                 let letter = find(held, &id)?;
                 println!("{}", serde_json::to_string_pretty(letter)?);
@@ -93,7 +91,7 @@ impl Action {
             Self::Replay { id, all: _ } => {
                 let ids = match id {
                     Some(id) => vec![find(held, &id)?.id.clone()],
-                    None => held.letters().map(|letter| letter.id.clone()).collect(),
+                    None => held.letters().iter().map(|letter| letter.id.clone()).collect(),
                 };
                 let mut replayed = 0;
                 for id in ids {
@@ -114,8 +112,8 @@ impl Action {
 }
 
 /// The letter whose id begins like this.
-fn find<'held>(held: &'held Held, id: &str) -> anyhow::Result<&'held DeadLetter> {
-    let mut found: Vec<_> = held.letters().filter(|letter| letter.id.starts_with(id)).collect();
+fn find<'held>(held: &'held dyn Held, id: &str) -> anyhow::Result<&'held DeadLetter> {
+    let mut found: Vec<_> = held.letters().into_iter().filter(|letter| letter.id.starts_with(id)).collect();
     found.dedup_by_key(|letter| &letter.id);
     match found.as_slice() {
         [] => bail!("there is no dead letter {id}"),
@@ -124,26 +122,26 @@ fn find<'held>(held: &'held Held, id: &str) -> anyhow::Result<&'held DeadLetter>
     }
 }
 
-fn list(held: &Held) {
-    let now = Clock::system().now();
+fn list(held: &dyn Held) {
+    let now = SystemClock.now();
     println!("{:<12}  {:>9}  {:>5}  {:<17}  {:<16}  user", "id", "age", "tries", "reason", "product");
-    let mut letters: Vec<_> = held.letters().collect();
+    let mut letters: Vec<_> = held.letters();
     letters.sort_by_key(|letter| letter.history.first_seen);
     for letter in &letters {
         let DeadLetter { id, reason, history, .. } = letter;
         let first_seen = history.first_seen.and_then(DateTime::from_timestamp_millis);
         let age = first_seen.map_or("?".to_owned(), |at| age((now - at).num_seconds()));
-        println!("{id:<12}  {age:>9}  {:>5}  {reason:<17}  {}", history.tries, whose(&letter.purchases()));
+        println!("{id:<12}  {age:>9}  {:>5}  {reason:<17}  {}", history.tries, whose(&letter.entries));
     }
     println!("{} dead letters", letters.len());
 }
 
-fn whose(purchases: &[Purchase]) -> String {
-    match purchases {
+fn whose(entries: &[Entry]) -> String {
+    match entries {
         [] => format!("{:<16}  -", "-"),
         [first, rest @ ..] => {
             let more = if rest.is_empty() { String::new() } else { format!(" and {} more", rest.len()) };
-            format!("{:<16}  {}{more}", first.product.as_str(), first.user)
+            format!("{:<16}  {}{more}", first.purchase.product.as_str(), first.purchase.user)
         }
     }
 }
@@ -167,12 +165,12 @@ async fn discard(stores: &Stores, letter: &DeadLetter, reason: &str, by: &str) -
         discarded_by: by.to_owned(),
         reason: reason.to_owned(),
     };
-    let purchases = letter.purchases();
+    let purchases: Vec<_> = letter.entries.iter().map(|entry| &entry.purchase).collect();
     if purchases.is_empty() {
         stores.ledger.record_discard(record(None)).await?;
     }
     let known: Vec<_> = stores.ledger.sales().await?.into_iter().map(|sale| sale.product).collect();
-    for purchase in &purchases {
+    for purchase in purchases {
         stores.ledger.record_discard(record(Some(purchase))).await?;
         if !known.contains(&purchase.product) {
             continue;
@@ -187,7 +185,7 @@ async fn discard(stores: &Stores, letter: &DeadLetter, reason: &str, by: &str) -
             stores.ledger.purchases(&purchase.product, purchase.unit.saturating_sub(1), 1).await?;
         let taken = at_its_unit.first().is_some_and(|row| row.unit == purchase.unit);
         let unit = if taken { WithdrawnUnit::BelongsToOther } else { WithdrawnUnit::Returns };
-        stores.gate.withdraw(purchase, mine.as_ref(), unit).await?;
+        stores.admission.withdraw(purchase, mine.as_ref(), unit).await?;
     }
     tracing::warn!(letter = letter.id, by, "a dead letter was given up: {reason}");
     Ok(())

@@ -1,5 +1,7 @@
 //! `flashsale migrate`
 
+use std::sync::Arc;
+
 use anyhow::Context;
 use clap::Args;
 use tokio_util::sync::CancellationToken;
@@ -8,6 +10,7 @@ use super::{Overrides, data_dir::DataDir, stores};
 use crate::config::{Mode, Settings};
 use crate::ledger::{Ledger, PostgresLedger, SqliteLedger};
 use crate::observability::Dependency;
+use crate::runtime::Runtime;
 
 /// Apply pending migrations, write the catalogue, and end
 ///
@@ -27,8 +30,9 @@ impl Migrate {
             Mode::Distributed(_) => None,
         };
         let ledger = open_ledger(&settings, "migrate").await?;
-        let state = Dependency::new(ledger.name());
-        stores::prepare_ledger(&ledger, &settings.catalogue, &state, &stop).await?;
+        let runtime = Runtime::system();
+        let state = Dependency::new(ledger.name(), &runtime.clock);
+        stores::prepare_ledger(&*ledger, &settings.catalogue, &state, &runtime, &stop).await?;
         anyhow::ensure!(!stop.is_cancelled(), "stopped before the database was ready");
         tracing::info!("the ledger is up to date, with {} product(s)", settings.catalogue.products().len());
         Ok(())
@@ -36,15 +40,15 @@ impl Migrate {
 }
 
 /// The ledger alone, for commands that need nothing else.
-pub(super) async fn open_ledger(settings: &Settings, role: &str) -> anyhow::Result<Ledger> {
+pub(super) async fn open_ledger(settings: &Settings, role: &str) -> anyhow::Result<Arc<dyn Ledger>> {
     Ok(match &settings.mode {
         Mode::Embedded { data_dir } => {
             let path = DataDir::database(data_dir);
             let opened = SqliteLedger::open(&path).await;
-            Ledger::Sqlite(opened.with_context(|| format!("can't open {}", path.display()))?)
+            Arc::new(opened.with_context(|| format!("can't open {}", path.display()))?)
         }
         Mode::Distributed(services) => {
-            Ledger::Postgres(PostgresLedger::new(stores::postgres_options(settings, services, role))?)
+            Arc::new(PostgresLedger::new(stores::postgres_options(settings, services, role))?)
         }
     })
 }

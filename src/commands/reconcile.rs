@@ -7,10 +7,9 @@ use clap::Args;
 
 use super::{Overrides, Which, stores};
 use crate::audit::Difference;
-use crate::observability::Telemetry;
 use crate::recovery::{Comparison, compare, repair};
-use crate::runtime::Clock;
-use crate::worker::Stores;
+use crate::runtime::Runtime;
+use crate::stores::Stores;
 
 /// Compare Redis, outbox and queue with the ledger, purchase by purchase, and mend what differs
 ///
@@ -51,14 +50,13 @@ impl Reconcile {
         let settings = overrides.settings(&[])?;
         let product = self.which.product(&settings)?;
         let sources = stores::sources(&settings, "reconcile").await?;
-        let (Some(gate), Some(broker)) = (sources.gate, sources.broker) else {
+        let (Some(admission), Some(broker)) = (sources.admission, sources.broker) else {
             bail!(
                 "the embedded mode has nothing to reconcile: its admission is made from its ledger at every start"
             );
         };
-        let stores =
-            Stores { gate, broker, ledger: sources.ledger, telemetry: Telemetry::new(Clock::system()) };
-        let comparison = compare(&stores, &product).await?;
+        let stores = Stores { admission, broker, ledger: sources.ledger };
+        let comparison = compare(&stores, &product, &Runtime::system()).await?;
         if self.json {
             println!("{}", serde_json::to_string_pretty(&comparison)?);
         } else {

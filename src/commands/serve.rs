@@ -19,7 +19,7 @@ use crate::observability::registry::Role;
 use crate::outbox::Publisher;
 use crate::recovery::Recovery;
 use crate::runtime::shutdown;
-use crate::worker::{Stores, Worker};
+use crate::worker::Worker;
 
 /// Serve the JSON API; embedded, also the pages and the worker
 ///
@@ -56,14 +56,15 @@ impl Serve {
         ];
         let settings = overrides.settings(&own)?;
         let connected = stores::connect(&settings, "serve").await?;
-        let ledger_state = Dependency::new(connected.stores.ledger.name());
+        let ledger_state = Dependency::new(connected.stores.ledger.name(), &connected.runtime.clock);
         if connected.data_dir.is_some() {
             // A file is there at once or never.
-            let Stores { ledger, .. } = &connected.stores;
-            stores::prepare_ledger(ledger, &settings.catalogue, &ledger_state, &stop).await?;
+            let (ledger, runtime) = (&*connected.stores.ledger, &connected.runtime);
+            stores::prepare_ledger(ledger, &settings.catalogue, &ledger_state, runtime, &stop).await?;
         }
-        let (publisher, sending) = Publisher::start(connected.stores.broker.clone());
-        let checkout = stores::checkout(&settings, &connected.stores, publisher);
+        let (publisher, task) = Publisher::new(connected.stores.broker.clone(), &connected.runtime);
+        let sending = tokio::spawn(task.run());
+        let checkout = stores::checkout(&settings, &connected, publisher);
         let background = CancellationToken::new();
         let mut servers = vec![listen_api(&settings, &connected, &checkout)?];
         let mut tasks = Vec::new();
@@ -82,8 +83,8 @@ impl Serve {
             if connected.data_dir.is_some() {
                 return Ok(());
             }
-            let Stores { ledger, .. } = &connected.stores;
-            stores::prepare_ledger(ledger, &settings.catalogue, &ledger_state, &stop).await
+            let (ledger, runtime) = (&*connected.stores.ledger, &connected.runtime);
+            stores::prepare_ledger(ledger, &settings.catalogue, &ledger_state, runtime, &stop).await
         };
         let ended = run_servers(servers, preparing, &stop).await;
         over.cancel();
@@ -124,9 +125,11 @@ fn start_embedded(
     background: &CancellationToken,
 ) -> Vec<JoinHandle<()>> {
     debug_assert!(matches!(settings.mode, Mode::Embedded { .. }));
+    let Connected { stores, telemetry, runtime, .. } = connected;
     let options = stores::worker_options(settings);
-    let worker = Worker::new(connected.stores.clone(), options, ledger_state.clone());
-    let recovery = Recovery::new(connected.stores.clone(), stores::recovery_options(settings));
+    let worker = Worker::new(stores.clone(), telemetry.clone(), options, ledger_state.clone(), runtime);
+    let options = stores::recovery_options(settings);
+    let recovery = Recovery::new(stores.clone(), telemetry.clone(), options, runtime);
     vec![tokio::spawn(worker.run(background.clone())), tokio::spawn(recovery.run(background.clone()))]
 }
 

@@ -3,14 +3,14 @@
 use std::{sync::Arc, time::Duration};
 
 use anyhow::{Context, bail, ensure};
-use tokio::{sync::Semaphore, task::JoinHandle};
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::data_dir::DataDir;
-use crate::admission::{EmbeddedGate, Gate, RecentSales, RedisGate, RedisOptions};
+use crate::admission::{MemoryAdmission, RedisAdmission, RedisOptions};
 use crate::audit::Sources;
-use crate::broker::{Broker, EmbeddedBroker, RabbitOptions, RabbitPublisher, Topology};
-use crate::checkout::Checkout;
+use crate::broker::{MemoryBroker, RabbitMq, RabbitOptions, Topology};
+use crate::checkout::{Checkout, CheckoutOptions, SaleReader};
 use crate::config::{Mode, Services, Settings};
 use crate::domain::Catalogue;
 use crate::ledger::{Ledger, PostgresLedger, PostgresOptions, SqliteLedger};
@@ -20,13 +20,15 @@ use crate::observability::readiness::Readiness;
 use crate::observability::registry::{Noticeboard, Reporter, Role};
 use crate::outbox::Publisher;
 use crate::recovery::RecoveryOptions;
-use crate::runtime::Backoff;
-use crate::runtime::Clock;
-use crate::worker::{Stores, WorkerOptions};
+use crate::runtime::{Backoff, Runtime, error_chain};
+use crate::stores::Stores;
+use crate::worker::WorkerOptions;
 
 /// The stores, with the state of the connections beneath them.
 pub(super) struct Connected {
+    pub(super) runtime: Runtime,
     pub(super) stores: Stores,
+    pub(super) telemetry: Telemetry,
     pub(super) dependencies: Vec<Dependency>,
     /// Where this process and the others tell how they are.
     pub(super) noticeboard: Noticeboard,
@@ -37,8 +39,8 @@ pub(super) struct Connected {
 impl Connected {
     /// The same stores, as an audit reads them.
     pub(super) fn sources(&self) -> Sources {
-        let Stores { gate, broker, ledger, .. } = self.stores.clone();
-        Sources { ledger, gate: Some(gate), broker: Some(broker) }
+        let Stores { admission, broker, ledger } = self.stores.clone();
+        Sources { ledger, admission: Some(admission), broker: Some(broker) }
     }
 
     /// Begins to post this process's report; the task ends after `stop`.
@@ -48,14 +50,14 @@ impl Connected {
         readiness: Readiness,
         stop: &CancellationToken,
     ) -> JoinHandle<()> {
-        let telemetry = self.stores.telemetry.clone();
+        let telemetry = self.telemetry.clone();
         let reporter = Reporter::new(role, self.noticeboard.clone(), readiness, telemetry);
         tokio::spawn(reporter.run(stop.clone()))
     }
 
     pub(super) fn readiness(&self, catalogue: &Catalogue, needs_everything: bool) -> Readiness {
         Readiness {
-            gate: self.stores.gate.clone(),
+            admission: self.stores.admission.clone(),
             catalogue: catalogue.clone(),
             ledger: self.stores.ledger.clone(),
             dependencies: self.dependencies.clone(),
@@ -65,48 +67,56 @@ impl Connected {
     }
 }
 
-/// Opens the embedded stores, or starts connecting to the services, in whose case nothing is waited for.
+/// Opens the embedded stores, or starts connecting to the services; that goes on in the background.
 pub(super) async fn connect(settings: &Settings, role: &str) -> anyhow::Result<Connected> {
+    let runtime = Runtime::system();
     match &settings.mode {
         Mode::Embedded { data_dir } => {
             let data_dir = DataDir::lock(data_dir)?;
-            let ledger = Ledger::Sqlite(SqliteLedger::open(&DataDir::database(data_dir.path())).await?);
+            let ledger = SqliteLedger::open(&DataDir::database(data_dir.path())).await?;
             let stores = Stores {
-                gate: Gate::Embedded(EmbeddedGate::new(Clock::system())),
-                broker: Broker::Embedded(EmbeddedBroker::default()),
-                ledger,
-                telemetry: Telemetry::new(Clock::system()),
+                admission: Arc::new(MemoryAdmission::new(runtime.clock.clone())),
+                broker: Arc::new(MemoryBroker::default()),
+                ledger: Arc::new(ledger),
             };
-            let noticeboard = Noticeboard::local();
-            Ok(Connected { stores, dependencies: Vec::new(), noticeboard, data_dir: Some(data_dir) })
+            Ok(Connected {
+                stores,
+                telemetry: Telemetry::new(runtime.clock.clone()),
+                dependencies: Vec::new(),
+                noticeboard: Noticeboard::local(),
+                data_dir: Some(data_dir),
+                runtime,
+            })
         }
-        Mode::Distributed(services) => connect_services(settings, services, role),
+        Mode::Distributed(services) => connect_services(settings, services, role, runtime),
     }
 }
 
-fn connect_services(settings: &Settings, services: &Services, role: &str) -> anyhow::Result<Connected> {
-    let telemetry = Telemetry::new(Clock::system());
-    let dependency = |name| Dependency::new(name).noted_in(&telemetry.events);
+fn connect_services(
+    settings: &Settings,
+    services: &Services,
+    role: &str,
+    runtime: Runtime,
+) -> anyhow::Result<Connected> {
+    let telemetry = Telemetry::new(runtime.clock.clone());
+    let dependency = |name| Dependency::new(name, &runtime.clock).noted_in(&telemetry.events);
     let redis = dependency("redis");
     let publishing = dependency("rabbitmq");
     let consuming = dependency("rabbitmq-consumer");
-    let gate = RedisGate::start(&redis_options(settings, services), &redis).context("REDIS_URL")?;
+    let admission =
+        RedisAdmission::start(&redis_options(settings, services), &redis, &runtime).context("REDIS_URL")?;
     let options = rabbit_options(settings, services);
-    let publisher = RabbitPublisher::start(&options, &publishing).context("AMQP_URL")?;
+    let broker = RabbitMq::start(options, &publishing, consuming.clone(), &runtime).context("AMQP_URL")?;
     let ledger = PostgresLedger::new(postgres_options(settings, services, role))?;
     let mut dependencies = vec![redis, publishing];
     if role == "work" {
-        dependencies.push(consuming.clone());
+        dependencies.push(consuming);
     }
-    let stores = Stores {
-        gate: Gate::Redis(gate),
-        broker: Broker::Rabbit { publisher, options, dependency: consuming },
-        ledger: Ledger::Postgres(ledger),
-        telemetry,
-    };
-    let patience = settings.redis.connect_timeout;
-    let noticeboard = Noticeboard::redis(&services.redis, &settings.prefix, patience).context("REDIS_URL")?;
-    Ok(Connected { stores, dependencies, noticeboard, data_dir: None })
+    let stores =
+        Stores { admission: Arc::new(admission), broker: Arc::new(broker), ledger: Arc::new(ledger) };
+    let timeout = settings.redis.connect_timeout;
+    let noticeboard = Noticeboard::redis(&services.redis, &settings.prefix, timeout).context("REDIS_URL")?;
+    Ok(Connected { stores, telemetry, dependencies, noticeboard, data_dir: None, runtime })
 }
 
 /// The stores as an operator's command reads them. Waits a little for the services, and fails if they are away.
@@ -116,8 +126,8 @@ pub(super) async fn sources(settings: &Settings, role: &str) -> anyhow::Result<S
     if let Mode::Embedded { data_dir } = &settings.mode {
         let database = DataDir::database(data_dir);
         ensure!(database.exists(), "there is no {}: has `flashsale serve` run here?", database.display());
-        let ledger = Ledger::Sqlite(SqliteLedger::open(&database).await?);
-        return Ok(Sources { ledger, gate: None, broker: None });
+        let ledger = Arc::new(SqliteLedger::open(&database).await?);
+        return Ok(Sources { ledger, admission: None, broker: None });
     }
     let Connected { stores, dependencies, .. } = connect(settings, role).await?;
     let connecting = async {
@@ -136,7 +146,8 @@ pub(super) async fn sources(settings: &Settings, role: &str) -> anyhow::Result<S
             bail!("not reachable: {}", away.join("; "));
         }
     }
-    Ok(Sources { ledger: stores.ledger, gate: Some(stores.gate), broker: Some(stores.broker) })
+    let Stores { admission, broker, ledger } = stores;
+    Ok(Sources { ledger, admission: Some(admission), broker: Some(broker) })
 }
 
 fn redis_options(settings: &Settings, services: &Services) -> RedisOptions {
@@ -175,12 +186,13 @@ pub(super) fn postgres_options(settings: &Settings, services: &Services, role: &
 /// Migrates the ledger and writes the catalogue into it. Waits while the database is away; fails if the
 /// catalogue contradicts what is sold, or a migration fails.
 pub(super) async fn prepare_ledger(
-    ledger: &Ledger,
+    ledger: &dyn Ledger,
     catalogue: &Catalogue,
     state: &Dependency,
+    runtime: &Runtime,
     stop: &CancellationToken,
 ) -> anyhow::Result<()> {
-    let mut backoff = Backoff::default();
+    let mut backoff = Backoff::of_reconnects(runtime);
     loop {
         let prepared = async {
             let applied = ledger.migrate().await?;
@@ -199,7 +211,7 @@ pub(super) async fn prepare_ledger(
                 state.up();
                 return Ok(());
             }
-            Err(error) if error.is_transient() => state.down(error),
+            Err(error) if error.is_transient() => state.down(error_chain(&error)),
             Err(error) => return Err(error.into()),
         }
         tokio::select! {
@@ -213,18 +225,14 @@ pub(super) fn worker_options(settings: &Settings) -> WorkerOptions {
     WorkerOptions { batch_items_max: settings.worker.batch_items_max, linger: settings.worker.linger }
 }
 
-pub(super) fn checkout(settings: &Settings, stores: &Stores, publisher: Publisher) -> Checkout {
-    Checkout {
-        gate: stores.gate.clone(),
-        publisher,
-        ledger: stores.ledger.clone(),
-        recent: RecentSales::default(),
-        turns: Arc::new(Semaphore::new(settings.redis.in_flight_max)),
+pub(super) fn checkout(settings: &Settings, connected: &Connected, publisher: Publisher) -> Checkout {
+    let Connected { stores, runtime, telemetry, .. } = connected;
+    let options = CheckoutOptions {
         confirm_timeout: settings.broker.confirm_timeout,
         confirm_counts_for: confirm_counts_for(settings),
-        clock: Clock::system(),
-        meter: stores.telemetry.meter.clone(),
-    }
+        in_flight_max: settings.redis.in_flight_max,
+    };
+    Checkout::new(SaleReader::new(stores, runtime), publisher, options, runtime, &telemetry.meter)
 }
 
 /// One attempt: the answer of Redis, and then the confirm.

@@ -7,7 +7,7 @@ use clap::Args;
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
-use crate::runtime::Clock;
+use crate::runtime::{Clock, SystemClock};
 use crate::stress::{Options, Result as Verdict, SCENARIOS_HELP, Scenario, ScenarioName, run};
 
 /// Put a running system under load, and say whether it holds
@@ -95,7 +95,7 @@ impl Stress {
         for url in [&self.api, &self.web] {
             ensure!(url.scheme() == "http", "{url}: only http:// can be put under load");
         }
-        let clock = Clock::system();
+        let clock = SystemClock;
         let fresh = || format!("s{:x}-", clock.now().timestamp_millis());
         let users_prefix = self.users_prefix.unwrap_or_else(fresh);
         let printable =

@@ -51,8 +51,9 @@ impl Web {
             );
         }
         let connected = stores::connect(&settings, "web").await?;
-        let (publisher, sending) = Publisher::start(connected.stores.broker.clone());
-        let checkout = stores::checkout(&settings, &connected.stores, publisher);
+        let (publisher, task) = Publisher::new(connected.stores.broker.clone(), &connected.runtime);
+        let sending = tokio::spawn(task.run());
+        let checkout = stores::checkout(&settings, &connected, publisher);
         let servers = listen_pages(&settings, &connected, &checkout, &stop)?;
         drop(checkout);
         let over = stop.child_token();
@@ -118,12 +119,12 @@ fn listen_control(
     let Some(addr) = settings.control_addr else { return Ok(None) };
     let head_timeout = settings.api.head_timeout;
     let options = ServerOptions { addr, connections_max: 256, head_timeout };
-    let room = ControlRoom::new(connected.stores.telemetry.clock().clone());
+    let room = ControlRoom::new(connected.telemetry.clock().clone());
     let (data, host) = (Data::new(room.clone()), Data::new(ControlHost(settings.control_host.clone())));
     let listening = listen("control room", &options, move |config| {
         config.app_data(data.clone()).app_data(host.clone()).configure(shop::control_routes);
     })?;
     let (catalogue, stores) = (settings.catalogue.clone(), connected.stores.clone());
-    room.open(catalogue, stores, connected.noticeboard.clone(), stop.clone());
+    room.open(catalogue, stores, connected.telemetry.clone(), connected.noticeboard.clone(), stop.clone());
     Ok(Some(listening))
 }

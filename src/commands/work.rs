@@ -6,7 +6,11 @@ use clap::Args;
 use futures_util::future::{join_all, join3};
 use tokio_util::sync::CancellationToken;
 
-use super::{Overrides, serve::run_servers, stores};
+use super::{
+    Overrides,
+    serve::run_servers,
+    stores::{self, Connected},
+};
 use crate::api;
 use crate::config::{Mode, Settings};
 use crate::http::server::{Listening, ServerOptions, listen};
@@ -40,19 +44,23 @@ impl Work {
             );
         }
         let connected = stores::connect(&settings, "work").await?;
-        let recovery = Recovery::new(connected.stores.clone(), stores::recovery_options(&settings));
+        let Connected { stores, telemetry, runtime, .. } = &connected;
+        let options = stores::recovery_options(&settings);
+        let recovery = Recovery::new(stores.clone(), telemetry.clone(), options, runtime);
         let mut readiness = connected.readiness(&settings.catalogue, true);
         readiness.drift = Some(recovery.drift());
         let reporting = connected.report(Role::Work, readiness.clone(), &stop);
         let servers = listen_health(&settings, readiness)?.into_iter().collect();
         let working = async {
-            let state = Dependency::new(connected.stores.ledger.name());
-            stores::prepare_ledger(&connected.stores.ledger, &settings.catalogue, &state, &stop).await?;
+            let state = Dependency::new(stores.ledger.name(), &runtime.clock);
+            let ledger = &*stores.ledger;
+            stores::prepare_ledger(ledger, &settings.catalogue, &state, runtime, &stop).await?;
             let background = CancellationToken::new();
             let leading = tokio::spawn(recovery.run(background.clone()));
             let lane = |_| {
                 let options = stores::worker_options(&settings);
-                let worker = Worker::new(connected.stores.clone(), options, state.clone());
+                let (stores, telemetry) = (stores.clone(), telemetry.clone());
+                let worker = Worker::new(stores, telemetry, options, state.clone(), runtime);
                 tokio::spawn(worker.run(background.clone()))
             };
             let working = join_all((0..settings.worker.lanes).map(lane));

@@ -16,10 +16,10 @@ use super::{
     snapshot::{Percentiles, ProcessView, ProductView, Snapshot, Totals},
 };
 use crate::domain::{Catalogue, Product, SaleState};
-use crate::observability::Durations;
 use crate::observability::registry::{Noticeboard, NoticeboardError, Presence, Present, Window};
+use crate::observability::{Durations, Telemetry};
 use crate::runtime::Clock;
-use crate::worker::Stores;
+use crate::stores::Stores;
 
 const INTERVAL: Duration = Duration::from_secs(1);
 /// So many looks in a row in which letters are missing: whoever holds them, holds them for a moment.
@@ -29,7 +29,7 @@ const LETTERS_MISSING_LOOKS: u32 = 15;
 #[derive(Clone, Debug)]
 pub struct ControlRoom {
     latest: Arc<RwLock<Latest>>,
-    clock: Clock,
+    clock: Arc<dyn Clock>,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -40,7 +40,7 @@ struct Latest {
 
 impl ControlRoom {
     /// With nothing seen yet.
-    pub fn new(clock: Clock) -> Self {
+    pub fn new(clock: Arc<dyn Clock>) -> Self {
         Self { latest: Arc::default(), clock }
     }
 
@@ -49,16 +49,17 @@ impl ControlRoom {
         &self,
         catalogue: Catalogue,
         stores: Stores,
+        telemetry: Telemetry,
         noticeboard: Noticeboard,
         stop: CancellationToken,
     ) {
         let (presence, sales) = (Presence::default(), Sales::default());
-        let watch = Watch { catalogue, stores, noticeboard, presence, sales, letters_missing: 0 };
+        let watch = Watch { catalogue, stores, telemetry, noticeboard, presence, sales, letters_missing: 0 };
         tokio::spawn(watch.run(self.clone(), stop));
     }
 
     /// The clock by which looks are dated.
-    pub fn clock(&self) -> &Clock {
+    pub fn clock(&self) -> &Arc<dyn Clock> {
         &self.clock
     }
 
@@ -85,6 +86,7 @@ impl ControlRoom {
 struct Watch {
     catalogue: Catalogue,
     stores: Stores,
+    telemetry: Telemetry,
     noticeboard: Noticeboard,
     presence: Presence,
     sales: Sales,
@@ -106,18 +108,18 @@ impl Watch {
     }
 
     async fn look(&mut self) -> Snapshot {
-        let at = self.stores.telemetry.clock().now().timestamp_millis();
+        let at = self.telemetry.clock().now().timestamp_millis();
         let asking = timeout(PATIENCE, self.stores.broker.depths());
         let reading = timeout(PATIENCE, self.noticeboard.read());
         let (depths, reports) = join(asking, reading).await;
         let queue = depths.ok().and_then(Result::ok).flatten();
         let reports = reports.unwrap_or(Err(NoticeboardError::Silent));
-        let events = &self.stores.telemetry.events;
+        let events = &self.telemetry.events;
         let trouble = self.presence.take(reports, &self.noticeboard, events);
         let present = self.presence.present();
         let up: Vec<_> = present.iter().filter(|one| one.is_up()).map(|one| &one.report).collect();
 
-        let looks = self.sales.look(&self.stores, self.catalogue.products()).await;
+        let looks = self.sales.look(&self.stores, &self.telemetry, self.catalogue.products()).await;
         // Of the same moment as the queue: letters that are not there, and not on their way to a worker.
         let dead: u64 = looks.iter().filter_map(|look| look.sale.as_ref()).map(|sale| sale.dead).sum();
         let settled = queue.filter(|queue| queue.purchases == 0);
@@ -132,7 +134,7 @@ impl Watch {
         let conservation = laws.map(|laws| Conservation::sum(laws.into_iter()));
         Snapshot {
             at,
-            embedded: !self.stores.gate.outlives_process(),
+            embedded: !self.stores.admission.outlives_process(),
             trouble,
             adds_up: products.iter().map(|product| product.adds_up).reduce(both).flatten(),
             conservation,

@@ -13,8 +13,8 @@ use tokio::{
 
 use super::Conservation;
 use crate::domain::{EntryId, Phase, Product, ProductId, SaleState};
-use crate::observability::EventKind;
-use crate::worker::Stores;
+use crate::observability::{EventKind, Telemetry};
+use crate::stores::Stores;
 
 /// How long a look waits for the stores.
 pub(super) const PATIENCE: Duration = Duration::from_secs(2);
@@ -72,7 +72,12 @@ struct Count {
 
 impl Sales {
     /// Looks at all of them, side by side.
-    pub(super) async fn look(&mut self, stores: &Stores, products: &[Product]) -> Vec<SaleLook> {
+    pub(super) async fn look(
+        &mut self,
+        stores: &Stores,
+        telemetry: &Telemetry,
+        products: &[Product],
+    ) -> Vec<SaleLook> {
         let began = Instant::now();
         for Product { id, .. } in products {
             self.0.entry(id.clone()).or_default().count_when_due(stores, id);
@@ -81,8 +86,8 @@ impl Sales {
         let mut all = Vec::new();
         for (product, look) in products.iter().zip(looks) {
             let seen = self.0.entry(product.id.clone()).or_default();
-            seen.take_count(began, stores).await;
-            all.push(seen.view(stores, product, look));
+            seen.take_count(began, telemetry).await;
+            all.push(seen.view(telemetry, product, look));
         }
         all
     }
@@ -99,7 +104,7 @@ impl Seen {
 
     /// Takes the count that is under way, once it is there. The look that has begun with it waits for it, a later one does
     /// not.
-    async fn take_count(&mut self, look_began: Instant, stores: &Stores) {
+    async fn take_count(&mut self, look_began: Instant, telemetry: &Telemetry) {
         let Some((since, counting)) = &mut self.counting else { return };
         let patience = if *since >= look_began { PATIENCE } else { Duration::ZERO };
         let Ok(ended) = timeout_at((look_began + patience).into(), counting).await else {
@@ -120,7 +125,7 @@ impl Seen {
         match law {
             Ok(Some(law)) => {
                 self.broken = if law.holds() { 0 } else { self.broken.saturating_add(1) };
-                self.conservation = Some((law, stores.telemetry.clock().now().timestamp_millis()));
+                self.conservation = Some((law, telemetry.clock().now().timestamp_millis()));
             }
             Ok(None) => self.forget(),
             Err(_) => {}
@@ -132,8 +137,8 @@ impl Seen {
         (self.conservation, self.broken, self.count_at) = (None, 0, None);
     }
 
-    fn view(&mut self, stores: &Stores, product: &Product, look: Admission) -> SaleLook {
-        let events = &stores.telemetry.events;
+    fn view(&mut self, telemetry: &Telemetry, product: &Product, look: Admission) -> SaleLook {
+        let events = &telemetry.events;
         let (sale, outbox_age) = match look {
             Ok(look) => look,
             Err(trouble) => {
@@ -175,8 +180,8 @@ type Admission = Result<(SaleState, Option<Duration>), String>;
 
 async fn admission(stores: &Stores, product: &ProductId) -> Admission {
     let asking = async {
-        let sale = stores.gate.sale(product).await.map_err(|error| error.to_string())?;
-        let oldest = stores.gate.outbox(product, EntryId::FIRST, EntryId::LAST, 1).await.ok();
+        let sale = stores.admission.sale(product).await.map_err(|error| error.to_string())?;
+        let oldest = stores.admission.outbox(product, EntryId::FIRST, EntryId::LAST, 1).await.ok();
         let age = oldest.map(|entries| {
             let age = entries.first().map(|entry| sale.now - entry.purchase.admitted_at);
             age.and_then(|age| age.to_std().ok()).unwrap_or_default()
@@ -190,9 +195,9 @@ async fn admission(stores: &Stores, product: &ProductId) -> Admission {
 async fn count(stores: Stores, product: ProductId) -> Count {
     let began = Instant::now();
     let counting = async {
-        let Ok(before) = stores.gate.sale(&product).await else { return Ok(None) };
+        let Ok(before) = stores.admission.sale(&product).await else { return Ok(None) };
         let rows = stores.ledger.count(&product).await.map_err(|error| error.to_string())?;
-        let Ok(after) = stores.gate.sale(&product).await else { return Ok(None) };
+        let Ok(after) = stores.admission.sale(&product).await else { return Ok(None) };
         // A rebuild in between has begun everything anew.
         Ok((before.epoch == after.epoch).then(|| Conservation::new(&before, rows, &after)))
     };

@@ -3,8 +3,9 @@
 //! Pure values and rules. Nothing here does I/O, reads a clock or knows a driver.
 
 mod catalogue;
+mod entry;
+mod ledger_verdict;
 mod money;
-mod outbox_entry;
 mod outcome;
 mod product;
 mod purchase;
@@ -12,8 +13,9 @@ mod terms;
 mod user;
 
 pub use catalogue::{Catalogue, CatalogueError};
+pub use entry::{Entry, EntryId, EntryIdError};
+pub use ledger_verdict::{LedgerVerdict, Obstacles};
 pub use money::{Money, MoneyError};
-pub use outbox_entry::{EntryId, EntryIdError, OutboxEntry};
 pub use outcome::{Outcome, Phase};
 pub use product::{Product, ProductId, ProductIdError};
 pub use purchase::{Durability, Purchase, PurchaseId, PurchaseState, Revocation};

@@ -7,6 +7,7 @@ use std::{
 };
 
 use super::{EventKind, Events};
+use crate::runtime::Clock;
 
 /// A service that this process needs, as it stands now. Clones share the state.
 #[derive(Clone, Debug)]
@@ -14,6 +15,7 @@ pub struct Dependency {
     name: &'static str,
     state: Arc<Mutex<State>>,
     events: Option<Events>,
+    clock: Arc<dyn Clock>,
 }
 
 #[derive(Debug)]
@@ -25,9 +27,9 @@ struct State {
 
 impl Dependency {
     /// A dependency that hasn't been reached yet.
-    pub fn new(name: &'static str) -> Self {
-        let state = State { down_since: Some(Instant::now()), reason: None };
-        Self { name, state: Arc::new(Mutex::new(state)), events: None }
+    pub fn new(name: &'static str, clock: &Arc<dyn Clock>) -> Self {
+        let state = State { down_since: Some(clock.instant()), reason: None };
+        Self { name, state: Arc::new(Mutex::new(state)), events: None, clock: clock.clone() }
     }
 
     /// The same, whose outages are also noted there.
@@ -46,7 +48,7 @@ impl Dependency {
         let mut state = self.lock();
         if let Some(since) = state.down_since.take() {
             if state.reason.is_some() {
-                let seconds = since.elapsed().as_secs_f32();
+                let seconds = (self.clock.instant() - since).as_secs_f32();
                 tracing::info!(dependency = self.name, "{} is up, after {seconds:.1} s", self.name);
                 self.note(EventKind::OutageEnded, format!("after {seconds:.1} s"));
             } else {
@@ -62,7 +64,7 @@ impl Dependency {
         if state.down_since.is_none() {
             tracing::warn!(dependency = self.name, "lost {}: {reason}", self.name);
             self.note(EventKind::OutageBegan, reason.clone());
-            state.down_since = Some(Instant::now());
+            state.down_since = Some(self.clock.instant());
         } else if state.reason.is_none() {
             tracing::info!(dependency = self.name, "waiting for {}: {reason}", self.name);
             self.note(EventKind::OutageBegan, reason.clone());

@@ -73,13 +73,13 @@ pub struct Event {
 /// What happened to this process lately; clones share it.
 #[derive(Clone, Debug)]
 pub struct Events {
-    clock: Clock,
+    clock: Arc<dyn Clock>,
     latest: Arc<Mutex<VecDeque<Event>>>,
 }
 
 impl Events {
     /// None yet.
-    pub fn new(clock: Clock) -> Self {
+    pub fn new(clock: Arc<dyn Clock>) -> Self {
         Self { clock, latest: Arc::default() }
     }
 
@@ -111,7 +111,7 @@ mod tests {
 
     #[test]
     fn the_latest_are_kept_and_what_repeats_is_counted() {
-        let events = Events::new(Clock::from_fn(|| chrono::DateTime::UNIX_EPOCH));
+        let events = Events::new(Arc::new(crate::runtime::SystemClock));
         events.note(EventKind::Opened, "p", "");
         for letter in 0..50 {
             events.note(EventKind::DeadLetter, "refused", format!("letter {letter}"));

@@ -7,6 +7,8 @@ mod meter;
 pub mod readiness;
 pub mod registry;
 
+use std::sync::Arc;
+
 use tracing_subscriber::{EnvFilter, fmt};
 
 pub use dependency::Dependency;
@@ -23,17 +25,17 @@ pub struct Telemetry {
     pub meter: Meter,
     /// Notes.
     pub events: Events,
-    clock: Clock,
+    clock: Arc<dyn Clock>,
 }
 
 impl Telemetry {
     /// With nothing counted or noted yet.
-    pub fn new(clock: Clock) -> Self {
+    pub fn new(clock: Arc<dyn Clock>) -> Self {
         Self { meter: Meter::default(), events: Events::new(clock.clone()), clock }
     }
 
     /// The time by which it notes.
-    pub fn clock(&self) -> &Clock {
+    pub fn clock(&self) -> &Arc<dyn Clock> {
         &self.clock
     }
 }

@@ -1,16 +1,17 @@
 //! Whether this process can do its work, dependency by dependency.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use futures_util::future::join_all;
 use serde::{Deserialize, Serialize};
 use tokio::time::timeout;
 
-use crate::admission::Gate;
+use crate::admission::Admission;
 use crate::domain::Catalogue;
 use crate::ledger::Ledger;
 use crate::observability::Dependency;
 use crate::recovery::Drift;
+use crate::runtime::error_chain;
 
 /// The ledger is asked anew at each question; it gets this long to answer.
 const PING_TIMEOUT: Duration = Duration::from_secs(1);
@@ -19,11 +20,11 @@ const PING_TIMEOUT: Duration = Duration::from_secs(1);
 #[derive(Clone, Debug)]
 pub struct Readiness {
     /// Asked whether each sale has its admission state.
-    pub gate: Gate,
+    pub admission: Arc<dyn Admission>,
     /// Whose sales.
     pub catalogue: Catalogue,
     /// Asked whether it answers.
-    pub ledger: Ledger,
+    pub ledger: Arc<dyn Ledger>,
     /// Connections, each with its state.
     pub dependencies: Vec<Dependency>,
     /// Selling needs admission alone: while broker or ledger are away, purchases wait in the outbox; where there is
@@ -72,14 +73,14 @@ impl Readiness {
         }
         let outage = match timeout(PING_TIMEOUT, self.ledger.ping()).await {
             Ok(Ok(())) => None,
-            Ok(Err(error)) => Some(error.to_string()),
+            Ok(Err(error)) => Some(error_chain(&error)),
             Err(_elapsed) => Some("no answer".to_owned()),
         };
-        let required = self.needs_everything || !self.gate.outlives_process();
+        let required = self.needs_everything || !self.admission.outlives_process();
         let name = self.ledger.name().to_owned();
         checks.push(Check { subject: Subject::Service, name, outage, required });
         let sales = self.catalogue.ids().map(async |product| {
-            let outage = self.gate.sale(product).await.err().map(|error| error.to_string());
+            let outage = self.admission.sale(product).await.err().map(|error| error_chain(&error));
             let name = format!("sale {product}");
             Check { subject: Subject::Sale, name, outage, required: !self.needs_everything }
         });

@@ -1,11 +1,10 @@
 //! The outbox holds every admitted purchase from the moment of admission until the ledger has it.
 //!
-//! The entry itself is written by admission, in the same atomic step as the decision. Here are the two that
-//! read it: the [`Publisher`], which sends a purchase at once and reports the confirm, and the [`Sweeper`],
-//! which sends again what did not arrive.
+//! Admission writes the entry, in the same atomic step as the decision. The [`Publisher`] sends a purchase at once and
+//! reports the confirm; the [`Sweeper`] sends again what did not arrive.
 
 mod publisher;
 mod sweeper;
 
-pub use publisher::Publisher;
+pub use publisher::{Publisher, PublisherTask};
 pub use sweeper::{SweepError, Sweeper};

@@ -1,102 +1,114 @@
-//! Group commit: what waited while the previous publish was under way goes out as one message.
+//! Group commit: the purchases that arrive while the previous publish is under way go out as one message.
 //!
-//! At low load that is one purchase per message, at high load hundreds, so that the broker's confirm, which costs
-//! a write to its disk, is paid once for all of them.
+//! At low load that is one purchase per message, at high load hundreds, so that the broker's confirm, which costs a
+//! write to its disk, is paid once for all of them.
 //!
-//! What the broker did not confirm is kept, and sent again once it is back. The outbox has it as well, and the sweeper
-//! sends it; but should Redis be lost in that very outage, this process is the last that knows of it.
+//! What the broker did not confirm is kept, and sent again once the broker is reachable. The outbox has it as well,
+//! and the sweeper sends it; but should Redis be lost in that very outage, this process is the last that knows of it.
 
-use std::{collections::VecDeque, time::Duration};
-
-use futures_util::future::join_all;
-use tokio::{
-    sync::{mpsc, oneshot},
-    task::JoinHandle,
-    time::{Instant, sleep_until, timeout},
+use std::{
+    collections::{HashSet, VecDeque},
+    sync::Arc,
+    time::{Duration, Instant},
 };
 
-use crate::broker::{Broker, Message};
-use crate::domain::{Durability, OutboxEntry};
-use crate::runtime::crash_points::crash_point;
+use futures_util::future::join_all;
+use tokio::sync::{mpsc, oneshot};
+
+use crate::broker::Broker;
+use crate::domain::{Durability, Entry};
+use crate::runtime::{Runtime, crash_points::crash_point, error_chain};
 
 /// Most purchases in one message: enough to make the confirm cheap, few enough for a worker's memory.
-const GROUP_ITEMS_MAX: usize = 500;
-/// Purchases that may wait to be sent. Beyond it a purchase is left to the sweeper.
-const WAITING_MAX: usize = 65_536;
-/// Unconfirmed purchases that are kept. Beyond it the oldest ones are left to the sweeper alone.
-const KEPT_MAX: usize = 65_536;
+const GROUP_ENTRIES_MAX: usize = 500;
+/// Purchases in the queue before the publisher. Beyond it a purchase is left to the sweeper.
+const QUEUE_MAX: usize = 65_536;
+/// Unconfirmed purchases that are kept. Beyond it the oldest ones are left to the sweeper.
+const UNCONFIRMED_MAX: usize = 65_536;
 /// Shortest and longest time between two tries at sending what is kept.
 const RETRY_MIN: Duration = Duration::from_millis(500);
 const RETRY_MAX: Duration = Duration::from_secs(5);
 
-/// Sends admitted purchases; clones share one sending task, which ends when the last clone is dropped.
+/// Hands purchases to the [`PublisherTask`]; clones share it.
 #[derive(Clone, Debug)]
 pub struct Publisher {
-    sender: mpsc::Sender<Waiting>,
+    sender: mpsc::Sender<Request>,
     durability: Durability,
+    runtime: Runtime,
 }
 
 #[derive(Debug)]
-struct Waiting {
-    entry: OutboxEntry,
-    /// Dropped without a word when the message was not confirmed.
+struct Request {
+    entry: Entry,
+    /// Dropped unused when the message was not confirmed.
     confirm: oneshot::Sender<()>,
 }
 
 impl Publisher {
-    /// Starts the sending task. Its handle ends after everything that was handed in has been sent or refused.
-    pub fn start(broker: Broker) -> (Self, JoinHandle<()>) {
-        let (sender, receiver) = mpsc::channel(WAITING_MAX);
+    /// The publisher, and its task, which must be run for anything to be sent.
+    pub fn new(broker: Arc<dyn Broker>, runtime: &Runtime) -> (Self, PublisherTask) {
+        let (sender, requests) = mpsc::channel(QUEUE_MAX);
         let durability = broker.durability();
-        let task = Sending { broker, kept: VecDeque::new(), retry_after: RETRY_MIN };
-        (Self { sender, durability }, tokio::spawn(task.run(receiver)))
+        let runtime = runtime.clone();
+        let task = PublisherTask {
+            broker,
+            requests,
+            unconfirmed: VecDeque::new(),
+            retry_after: RETRY_MIN,
+            runtime: runtime.clone(),
+        };
+        (Self { sender, durability, runtime }, task)
     }
 
-    /// Sends a purchase and waits for the confirm. `None`: not confirmed in time, or the broker is away; the
-    /// outbox still has it.
-    pub async fn send(&self, entry: OutboxEntry, confirm_timeout: Duration) -> Option<Durability> {
+    /// Sends a purchase and waits for the confirm. `None`: not confirmed in time, or the broker can't be reached; the
+    /// outbox still has the purchase.
+    pub async fn publish(&self, entry: Entry, confirm_timeout: Duration) -> Option<Durability> {
         let (confirm, confirmed) = oneshot::channel();
-        self.sender.try_send(Waiting { entry, confirm }).ok()?;
-        timeout(confirm_timeout, confirmed).await.ok()?.ok()?;
+        self.sender.try_send(Request { entry, confirm }).ok()?;
+        self.runtime.timeout(confirm_timeout, confirmed).await?.ok()?;
         Some(self.durability)
     }
 }
 
-/// The sending task.
-struct Sending {
-    broker: Broker,
-    /// What was not confirmed, oldest first.
-    kept: VecDeque<OutboxEntry>,
+/// The sending side of a [`Publisher`].
+#[derive(Debug)]
+pub struct PublisherTask {
+    broker: Arc<dyn Broker>,
+    requests: mpsc::Receiver<Request>,
+    /// Oldest first.
+    unconfirmed: VecDeque<Entry>,
     retry_after: Duration,
+    runtime: Runtime,
 }
 
-impl Sending {
-    async fn run(mut self, mut handed_in: mpsc::Receiver<Waiting>) {
-        let mut waiting = Vec::with_capacity(GROUP_ITEMS_MAX);
-        let mut retry_at = Instant::now();
+impl PublisherTask {
+    /// Sends until every [`Publisher`] is dropped and everything that was handed in was sent or refused.
+    pub async fn run(mut self) {
+        let mut requests = Vec::with_capacity(GROUP_ENTRIES_MAX);
+        let mut retry_at = self.runtime.instant();
         loop {
             tokio::select! {
-                // Those who wait for an answer come first.
+                // Purchases whose buyers wait for an answer come first.
                 biased;
-                number = handed_in.recv_many(&mut waiting, GROUP_ITEMS_MAX) => match number {
-                    0 => return self.end().await,
-                    _ => self.send_group(&mut waiting).await,
+                number = self.requests.recv_many(&mut requests, GROUP_ENTRIES_MAX) => match number {
+                    0 => return self.finish().await,
+                    _ => self.send_group(&mut requests).await,
                 },
-                () = sleep_until(retry_at), if !self.kept.is_empty() => {
-                    retry_at = Instant::now() + self.send_kept().await;
+                () = sleep_until(&self.runtime, retry_at), if !self.unconfirmed.is_empty() => {
+                    retry_at = self.runtime.instant() + self.retry().await;
                 }
             }
         }
     }
 
-    async fn send_group(&mut self, waiting: &mut Vec<Waiting>) {
+    async fn send_group(&mut self, requests: &mut Vec<Request>) {
         let (entries, confirms): (Vec<_>, Vec<_>) =
-            waiting.drain(..).map(|waiting| (waiting.entry, waiting.confirm)).unzip();
+            requests.drain(..).map(|request| (request.entry, request.confirm)).unzip();
         let ids: Vec<_> = entries.iter().map(|entry| entry.purchase.id).collect();
         crash_point!("publisher-before-publish");
         let unconfirmed = self.send(entries).await;
         crash_point!("publisher-after-confirm");
-        let left: std::collections::HashSet<_> = unconfirmed.iter().map(|entry| entry.purchase.id).collect();
+        let left: HashSet<_> = unconfirmed.iter().map(|entry| entry.purchase.id).collect();
         for (id, confirm) in ids.into_iter().zip(confirms) {
             if !left.contains(&id) {
                 // A caller that no longer waits has answered already.
@@ -106,59 +118,57 @@ impl Sending {
         self.keep(unconfirmed);
     }
 
-    /// Sends purchases, and returns what was not confirmed.
-    async fn send(&self, entries: Vec<OutboxEntry>) -> Vec<OutboxEntry> {
-        let messages = Message::group(entries);
-        let sending = messages.iter().map(async |message| (message, self.broker.publish(message).await));
-        let mut unconfirmed = Vec::new();
-        for (message, sent) in join_all(sending).await {
-            if let Err(error) = sent {
-                tracing::debug!(%error, items = message.items.len(), "not confirmed");
-                unconfirmed.extend(message.items.iter().map(|item| item.entry(message.epoch)));
+    /// Sends purchases, and returns those that were not confirmed.
+    async fn send(&self, entries: Vec<Entry>) -> Vec<Entry> {
+        let publish = async |group: Vec<Entry>| match self.broker.publish(&group).await {
+            Ok(()) => Vec::new(),
+            Err(error) => {
+                tracing::debug!(error = error_chain(&error), entries = group.len(), "not confirmed");
+                group
             }
-        }
-        unconfirmed
+        };
+        join_all(Entry::group(entries).into_iter().map(publish)).await.into_iter().flatten().collect()
     }
 
-    fn keep(&mut self, unconfirmed: Vec<OutboxEntry>) {
-        // Where the admission does not outlive this process, it need not outlive the admission.
-        if self.broker.durability() == Durability::Broker {
-            self.kept.extend(unconfirmed);
-            let over = self.kept.len().saturating_sub(KEPT_MAX);
-            if over > 0 {
-                tracing::warn!(
-                    over,
-                    "more purchases than are kept are not confirmed: the outbox alone has these"
-                );
-                self.kept.drain(..over);
-            }
+    fn keep(&mut self, unconfirmed: Vec<Entry>) {
+        // Where the admission does not outlive this process, its purchases need not outlive the admission.
+        if self.broker.durability() != Durability::Broker {
+            return;
+        }
+        self.unconfirmed.extend(unconfirmed);
+        let over = self.unconfirmed.len().saturating_sub(UNCONFIRMED_MAX);
+        if over > 0 {
+            tracing::warn!(over, "too many unconfirmed purchases: the oldest ones are left to the outbox");
+            self.unconfirmed.drain(..over);
         }
     }
 
-    /// Sends one group of what was kept. How long to wait before the next one.
-    async fn send_kept(&mut self) -> Duration {
-        let group: Vec<_> = self.kept.drain(..self.kept.len().min(GROUP_ITEMS_MAX)).collect();
+    /// Sends one group of what is unconfirmed, and returns how long to wait before the next one.
+    async fn retry(&mut self) -> Duration {
+        let number = self.unconfirmed.len().min(GROUP_ENTRIES_MAX);
+        let group: Vec<_> = self.unconfirmed.drain(..number).collect();
         let unconfirmed = self.send(group).await;
         if unconfirmed.is_empty() {
             self.retry_after = RETRY_MIN;
             return Duration::ZERO;
         }
-        unconfirmed.into_iter().rev().for_each(|entry| self.kept.push_front(entry));
+        unconfirmed.into_iter().rev().for_each(|entry| self.unconfirmed.push_front(entry));
         let wait = self.retry_after;
         self.retry_after = RETRY_MAX.min(wait * 2);
         wait
     }
 
-    /// Sends what was kept, as far as that is possible, before the process ends.
-    async fn end(mut self) {
-        while !self.kept.is_empty() {
-            if !self.send_kept().await.is_zero() {
-                let left = self.kept.len();
-                return tracing::warn!(
-                    left,
-                    "purchases that RabbitMQ has not confirmed are left to the outbox"
-                );
+    /// Sends what is unconfirmed, as far as that is possible, before the process ends.
+    async fn finish(mut self) {
+        while !self.unconfirmed.is_empty() {
+            if !self.retry().await.is_zero() {
+                let left = self.unconfirmed.len();
+                return tracing::warn!(left, "purchases without a broker's confirm are left to the outbox");
             }
         }
     }
+}
+
+async fn sleep_until(runtime: &Runtime, deadline: Instant) {
+    runtime.sleep(deadline.saturating_duration_since(runtime.instant())).await;
 }

@@ -2,22 +2,21 @@
 //! and what Redis still has in the outbox. Without this, a purchase that the broker has confirmed could find its
 //! unit sold to someone else.
 
-use std::{collections::HashMap, time::Duration};
-
-use tokio::time::{Instant, sleep, timeout};
+use std::{collections::BTreeMap, time::Duration};
 
 use super::{Recovery, RecoveryError};
-use crate::broker::{Acknowledge, Consumer, Delivery, DeliveryHistory, Message};
+use crate::broker::{BrokerError, Consumer};
 use crate::domain::{EntryId, ProductId};
 use crate::runtime::crash_points::crash_point;
-use crate::worker::{Batch, Mode, RebuildEpochs};
+use crate::worker::{Batch, Mode, RebuildEpochs, Recorder};
 
-/// How long to wait for the workers to leave the queue. They look four times a second; one that has lost the
-/// database leaves as soon as it has it back, and one whose host is gone when its heartbeats have been missed.
+/// How long to wait for the workers to leave the queue. They ask four times a second; one that has lost the
+/// database leaves as soon as it reaches it again, and one whose host is gone when its heartbeats have been missed.
 const CONSUMERS_LEAVE_MAX: Duration = Duration::from_secs(45);
+const CONSUMERS_INTERVAL: Duration = Duration::from_millis(50);
 /// Purchases recorded in one transaction.
 const BATCH_ITEMS_MAX: usize = 1_000;
-/// Messages in it, which may be none of ours and hold no purchase.
+/// Messages in one transaction, which may hold no purchase at all.
 const BATCH_MESSAGES_MAX: usize = 100;
 /// A batch is complete when nothing comes for so long.
 const QUIET: Duration = Duration::from_millis(50);
@@ -31,82 +30,76 @@ impl Recovery {
     /// must have been told to stand aside.
     pub(super) async fn drain(
         &self,
-        stopped: &HashMap<ProductId, RebuildEpochs>,
+        stopped: BTreeMap<ProductId, RebuildEpochs>,
     ) -> Result<(), RecoveryError> {
-        let mode = Mode::Rebuilding(stopped.clone());
-        let mut queue = self.stores.broker.drain().await?;
-        let drained = self.drain_queue(&mut queue, &mode).await;
+        let products: Vec<_> = stopped.keys().cloned().collect();
+        let (stores, telemetry) = (self.stores.clone(), self.telemetry.clone());
+        let recorder = Recorder { stores, telemetry, mode: Mode::Rebuilding(stopped) };
+        let mut queue = self.stores.broker.consumer().await?;
+        let drained = self.drain_queue(&mut *queue, &recorder).await;
         queue.close().await;
         drained?;
-        for product in stopped.keys() {
-            self.drain_outbox(product, &mode).await?;
+        for product in &products {
+            self.drain_outbox(product, &recorder).await?;
         }
         Ok(())
     }
 
     /// The queue is one for all products, and others may be selling: it is drained of what it holds now. Everything
     /// that the stopped products' buyers were told is safe with the broker is among it.
-    async fn drain_queue(&self, queue: &mut Consumer, mode: &Mode) -> Result<(), RecoveryError> {
+    async fn drain_queue(&self, queue: &mut dyn Consumer, recorder: &Recorder) -> Result<(), RecoveryError> {
         // Whoever consumes may hold messages that the queue does not show; without consumers it shows all.
-        let deadline = Instant::now() + CONSUMERS_LEAVE_MAX;
+        let deadline = self.runtime.instant() + CONSUMERS_LEAVE_MAX;
         let mut expected = loop {
             let state = queue.state().await?;
             match state.consumers {
                 0 => break state.ready,
-                left if Instant::now() > deadline => return Err(RecoveryError::ConsumersStay(left)),
-                _ => sleep(Duration::from_millis(50)).await,
+                left if self.runtime.instant() > deadline => return Err(RecoveryError::ConsumersStay(left)),
+                _ => self.runtime.sleep(CONSUMERS_INTERVAL).await,
             }
         };
         // From here on we are one ourselves, so that a drain that was cut off is waited for by the next one.
         queue.start().await?;
-        let mut last_delivery = Instant::now();
+        let mut last_delivery = self.runtime.instant();
         while expected > 0 {
             let mut batch = Batch::default();
-            while batch.items() < BATCH_ITEMS_MAX
+            while batch.entries() < BATCH_ITEMS_MAX
                 && batch.messages() < BATCH_MESSAGES_MAX.min(expected as usize)
             {
-                let Ok(delivery) = timeout(QUIET, queue.next()).await else { break };
+                let Some(delivery) = self.runtime.timeout(QUIET, queue.next()).await else { break };
                 batch.add(delivery?);
             }
             if batch.is_empty() {
                 // A message may have gone elsewhere meanwhile: RabbitMQ gives some up by itself.
-                if queue.state().await?.ready == 0 && last_delivery.elapsed() > EMPTY_AFTER {
+                let quiet_for = self.runtime.instant() - last_delivery;
+                if queue.state().await?.ready == 0 && quiet_for > EMPTY_AFTER {
                     return Ok(());
                 }
-                if last_delivery.elapsed() > STALLS_AFTER {
+                if quiet_for > STALLS_AFTER {
                     return Err(RecoveryError::QueueStalls(expected));
                 }
                 continue;
             }
-            last_delivery = Instant::now();
+            last_delivery = self.runtime.instant();
             expected = expected.saturating_sub(u32::try_from(batch.messages()).unwrap_or(u32::MAX));
-            batch.step(&self.stores, mode).await?;
+            batch.step(recorder).await?;
             crash_point!("rebuild-in-drain");
             if !batch.acknowledge().await {
-                return Err(crate::broker::BrokerError::NotConnected.into());
+                return Err(BrokerError::NotConnected.into());
             }
         }
         Ok(())
     }
 
     /// Entries of a Redis that lost its `sale` but not its outbox, or was rolled back.
-    async fn drain_outbox(&self, product: &ProductId, mode: &Mode) -> Result<(), RecoveryError> {
+    async fn drain_outbox(&self, product: &ProductId, recorder: &Recorder) -> Result<(), RecoveryError> {
         let mut after = EntryId::FIRST;
         loop {
-            let page = self.stores.gate.outbox(product, after, EntryId::LAST, BATCH_ITEMS_MAX).await?;
+            let page = self.stores.admission.outbox(product, after, EntryId::LAST, BATCH_ITEMS_MAX).await?;
             let Some(last) = page.last() else { return Ok(()) };
             after = last.id;
-            let mut batch = Batch::default();
-            for message in Message::group(page) {
-                let (confirm, _nobody_waits) = tokio::sync::oneshot::channel();
-                let acknowledge = Acknowledge::Embedded(confirm);
-                batch.add(Delivery {
-                    body: message.encode(),
-                    history: DeliveryHistory::default(),
-                    acknowledge,
-                });
-            }
-            batch.step(&self.stores, mode).await?;
+            let mut batch = Batch::of_entries(page);
+            batch.step(recorder).await?;
         }
     }
 }

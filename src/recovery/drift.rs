@@ -8,7 +8,8 @@ use std::{
 use super::compare;
 use crate::audit::{Difference, DifferenceKind};
 use crate::domain::ProductId;
-use crate::worker::Stores;
+use crate::runtime::Runtime;
+use crate::stores::Stores;
 
 /// The differences that the last comparison found, by product; clones share them.
 #[derive(Clone, Debug, Default)]
@@ -25,18 +26,18 @@ impl Drift {
     }
 
     /// Forgets everything: another process leads, and compares, from now on.
-    pub(super) fn forget(&self) {
+    pub(super) fn clear(&self) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 
     /// Compares every product. Each change is logged once.
-    pub(super) async fn look(self, stores: Stores) {
+    pub(super) async fn compare(self, stores: Stores, runtime: Runtime) {
         let sales = match stores.ledger.sales().await {
             Ok(sales) => sales,
             Err(error) => return tracing::debug!(%error, "nothing was compared"),
         };
         for sale in sales {
-            match compare(&stores, &sale.product).await {
+            match compare(&stores, &sale.product, &runtime).await {
                 Ok(comparison) => self.note(&sale.product, &comparison.differences),
                 Err(error) => tracing::debug!(%error, product = %sale.product, "not compared"),
             }

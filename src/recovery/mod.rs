@@ -6,21 +6,28 @@ mod drift;
 mod rebuild;
 mod reconcile;
 
-use std::{collections::HashMap, time::Duration};
+use std::{
+    collections::BTreeMap,
+    fmt,
+    time::{Duration, Instant},
+};
 
-pub use drift::Drift;
-pub use reconcile::{Comparison, Repairs, compare, repair};
-use tokio::{task::JoinSet, time::Instant};
+use futures_util::{FutureExt, future::BoxFuture};
 use tokio_util::sync::CancellationToken;
 
-use crate::admission::GateError;
+use crate::admission::{AdmissionError, Opening};
+use crate::broker::BrokerError;
 use crate::domain::{ProductId, SaleState, Terms};
-use crate::ledger::{Leader, LedgerError, LedgerSale};
+use crate::ledger::{Leadership, LedgerError, LedgerSale};
+use crate::observability::Telemetry;
 use crate::outbox::Sweeper;
-use crate::runtime::mutants::mutant;
-use crate::worker::{StepError, Stores};
+use crate::runtime::{Runtime, error_chain};
+use crate::stores::Stores;
+use crate::worker::StepError;
+pub use drift::Drift;
+pub use reconcile::{Comparison, Repairs, compare, repair};
 
-/// How often the leader compares admission with the ledger.
+/// How often the leader compares the sales of admission with those of the ledger.
 const ROUND_INTERVAL: Duration = Duration::from_millis(500);
 
 /// How the leader works.
@@ -38,56 +45,65 @@ pub struct RecoveryOptions {
 /// Why a round did not finish. The next one tries again.
 #[derive(Debug, thiserror::Error)]
 pub enum RecoveryError {
-    /// The ledger is away, or the lead is lost.
+    /// The ledger can't be reached, or the lead is lost.
     #[error(transparent)]
     Ledger(#[from] LedgerError),
-    /// Redis is away.
     #[error(transparent)]
-    Gate(#[from] GateError),
-    /// The broker is away.
+    Admission(#[from] AdmissionError),
     #[error(transparent)]
-    Broker(#[from] crate::broker::BrokerError),
+    Broker(#[from] BrokerError),
     /// What was drained could not be recorded.
     #[error(transparent)]
     Step(#[from] StepError),
-    /// Workers still consume.
     #[error("{0} consumers have not left the queue")]
     ConsumersStay(u32),
-    /// The queue does not give what it says that it holds.
     #[error("the queue holds back {0} messages")]
     QueueStalls(u32),
-    /// The sale's state claims a later epoch than any that it is given.
     #[error("admission could not be stopped: its state claims epoch {0}")]
     NotStopped(u64),
-    /// Of a product, with the reason.
+    /// Of one product, with the reason.
     #[error("not rebuilt yet, trying again: {0}")]
     NotRebuilt(String),
-    /// The new state was refused.
     #[error("the rebuilt state was not put in place: {0:?}")]
-    NotOpened(crate::admission::Opening),
+    NotOpened(Opening),
 }
 
+type Comparing = BoxFuture<'static, ()>;
+
 /// The leader's work.
-#[derive(Debug)]
 pub struct Recovery {
     stores: Stores,
+    telemetry: Telemetry,
     options: RecoveryOptions,
     sweeper: Sweeper,
-    /// What was last said to be wrong.
-    troubles: HashMap<ProductId, String>,
+    /// The latest logged failure of each product.
+    failures: BTreeMap<ProductId, String>,
     drift: Drift,
-    /// When the next comparison is due, and the one that is under way.
+    /// When the next comparison is due.
     compare_at: Instant,
-    comparing: JoinSet<()>,
+    runtime: Runtime,
+}
+
+impl fmt::Debug for Recovery {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_struct("Recovery").field("options", &self.options).finish_non_exhaustive()
+    }
 }
 
 impl Recovery {
-    /// Ready to lead.
-    pub fn new(stores: Stores, options: RecoveryOptions) -> Self {
-        let sweeper = Sweeper::new(stores.gate.clone(), stores.broker.clone(), options.sweep_after);
-        let compare_at = Instant::now() + options.reconcile_interval;
-        let (drift, comparing) = (Drift::default(), JoinSet::new());
-        Self { stores, options, sweeper, troubles: HashMap::new(), drift, compare_at, comparing }
+    pub fn new(stores: Stores, telemetry: Telemetry, options: RecoveryOptions, runtime: &Runtime) -> Self {
+        let sweeper = Sweeper::new(stores.admission.clone(), stores.broker.clone(), options.sweep_after);
+        let compare_at = runtime.instant() + options.reconcile_interval;
+        Self {
+            stores,
+            telemetry,
+            options,
+            sweeper,
+            failures: BTreeMap::new(),
+            drift: Drift::default(),
+            compare_at,
+            runtime: runtime.clone(),
+        }
     }
 
     /// What the comparisons find.
@@ -97,106 +113,112 @@ impl Recovery {
 
     /// Leads whenever no other process does, until `stop`.
     pub async fn run(mut self, stop: CancellationToken) {
-        let mut leader = None;
+        let (mut leader, mut comparison) = (None, None);
         loop {
-            let round = async {
-                let led = leader.is_some();
-                leader = self.round_as(leader.take()).await;
-                if led && leader.is_none() {
-                    self.comparing.abort_all();
-                    self.drift.forget();
+            let runtime = self.runtime.clone();
+            {
+                let round = async {
+                    leader = self.round_as(leader.take()).await;
+                    runtime.sleep(ROUND_INTERVAL).await;
+                };
+                tokio::pin!(round);
+                // The comparison goes on beside the rounds.
+                loop {
+                    tokio::select! {
+                        biased;
+                        () = stop.cancelled() => return,
+                        () = &mut round => break,
+                        () = poll(&mut comparison), if comparison.is_some() => comparison = None,
+                    }
                 }
-                tokio::time::sleep(ROUND_INTERVAL).await;
-            };
-            tokio::select! {
-                () = round => {}
-                () = stop.cancelled() => return,
             }
+            comparison = self.compare_when_due(comparison, leader.is_some());
         }
     }
 
     /// One round, if this process leads or can take the lead. Returns the lead, unless it is lost.
-    async fn round_as(&mut self, leader: Option<Leader>) -> Option<Leader> {
+    async fn round_as(&mut self, leader: Option<Box<dyn Leadership>>) -> Option<Box<dyn Leadership>> {
         let mut leader = match leader {
             Some(leader) => leader,
             None => match self.stores.ledger.lead().await {
                 Ok(elected) => elected?,
                 Err(error) => {
-                    tracing::debug!(%error, "no election");
+                    tracing::debug!(error = error_chain(&error), "no election");
                     return None;
                 }
             },
         };
-        match self.round(&mut leader).await {
-            Ok(()) => self.compare_when_due(),
-            Err(error) => tracing::debug!(%error, "the round ended early"),
+        if let Err(error) = self.round(&mut *leader).await {
+            tracing::debug!(error = error_chain(&error), "the round ended early");
         }
         leader.check().await.is_ok().then_some(leader)
     }
 
-    /// Starts the comparison beside the rounds, which must go on meanwhile.
-    fn compare_when_due(&mut self) {
-        while self.comparing.try_join_next().is_some() {}
-        if Instant::now() >= self.compare_at
-            && self.comparing.is_empty()
-            && self.stores.gate.outlives_process()
-        {
-            self.comparing.spawn(self.drift.clone().look(self.stores.clone()));
-            self.compare_at = Instant::now() + self.options.reconcile_interval;
+    /// The comparison that is under way, or a new one if that is due. Only the leader compares.
+    fn compare_when_due(&mut self, under_way: Option<Comparing>, leads: bool) -> Option<Comparing> {
+        if !leads {
+            self.drift.clear();
+            return None;
         }
+        let is_due = self.runtime.instant() >= self.compare_at && self.stores.admission.outlives_process();
+        if !is_due || under_way.is_some() {
+            return under_way;
+        }
+        self.compare_at = self.runtime.instant() + self.options.reconcile_interval;
+        Some(self.drift.clone().compare(self.stores.clone(), self.runtime.clone()).boxed())
     }
 
-    /// Compares every product's admission state with the ledger, once, and does what is needed. What is wrong with
-    /// one product does not keep the others from it.
-    pub async fn round(&mut self, leader: &mut Leader) -> Result<(), RecoveryError> {
+    /// Compares every product's admission state with the ledger, once, and does what is needed. A failure of one
+    /// product does not hold up the others.
+    pub async fn round(&mut self, leader: &mut dyn Leadership) -> Result<(), RecoveryError> {
         let mut broken = Vec::new();
         for sale in self.stores.ledger.sales().await? {
             let product = sale.product.clone();
-            let tended = match self.stores.gate.sale(&product).await {
+            let maintained = match self.stores.admission.sale(&product).await {
                 Ok(state) => match mismatch(&state, &sale) {
                     Some(reason) => {
                         broken.push((sale, reason.to_owned()));
                         continue;
                     }
-                    None => self.tend(&sale, &state).await,
+                    None => self.maintain(&sale, &state).await,
                 },
-                Err(GateError::NotReady | GateError::Rebuilding(_)) => {
+                Err(AdmissionError::NotReady | AdmissionError::Rebuilding(_)) => {
                     let new = sale.epoch == 0;
                     let reason = if new { "it is new" } else { "admission has no usable state of it" };
                     broken.push((sale, reason.to_owned()));
                     continue;
                 }
-                Err(error @ (GateError::Malformed(_) | GateError::Foreign(_))) => {
-                    broken.push((sale, error.to_string()));
+                Err(error @ (AdmissionError::Malformed(_) | AdmissionError::Damaged(_))) => {
+                    broken.push((sale, error_chain(&error)));
                     continue;
                 }
                 Err(error) => Err(error.into()),
             };
-            self.note(&product, tended);
+            self.note(&product, maintained);
         }
         if broken.is_empty() { Ok(()) } else { self.rebuild(leader, broken).await }
     }
 
     /// Logs what is wrong with a product once, not in every round.
-    fn note(&mut self, product: &ProductId, tended: Result<(), RecoveryError>) {
-        match tended {
-            Ok(()) => drop(self.troubles.remove(product)),
+    fn note(&mut self, product: &ProductId, maintained: Result<(), RecoveryError>) {
+        match maintained {
+            Ok(()) => drop(self.failures.remove(product)),
             Err(error) => {
-                let trouble = error.to_string();
-                if self.troubles.get(product) != Some(&trouble) {
-                    tracing::warn!(%product, "this product is not looked after: {trouble}");
-                    self.troubles.insert(product.clone(), trouble);
+                let failure = error_chain(&error);
+                if self.failures.get(product) != Some(&failure) {
+                    tracing::warn!(%product, "this product is not maintained: {failure}");
+                    self.failures.insert(product.clone(), failure);
                 }
             }
         }
     }
 
     /// Carries changed terms over, and sweeps.
-    async fn tend(&mut self, sale: &LedgerSale, state: &SaleState) -> Result<(), RecoveryError> {
+    async fn maintain(&mut self, sale: &LedgerSale, state: &SaleState) -> Result<(), RecoveryError> {
         let LedgerSale { product, epoch, terms, lower_stock_to, .. } = sale;
         let total_stock = lower_stock_to.unwrap_or(terms.total_stock);
         let terms = Terms { total_stock, ..terms.clone() };
-        let agreed = state.terms == terms || self.stores.gate.configure(product, *epoch, &terms).await?;
+        let agreed = state.terms == terms || self.stores.admission.configure(product, *epoch, &terms).await?;
         if agreed && state.terms != terms {
             tracing::info!(%product, ?terms, "the terms have changed");
         }
@@ -212,7 +234,7 @@ impl Recovery {
             match self.sweeper.sweep(product, state).await {
                 Ok(0) => {}
                 Ok(swept) => tracing::info!(%product, swept, "sent again from the outbox"),
-                Err(error) => tracing::debug!(%error, %product, "the sweep ended early"),
+                Err(error) => tracing::debug!(error = error_chain(&error), %product, "the sweep ended early"),
             }
         }
         Ok(())
@@ -223,9 +245,15 @@ impl Recovery {
 fn mismatch(state: &SaleState, sale: &LedgerSale) -> Option<&'static str> {
     if state.epoch != sale.epoch {
         Some("its epoch is not the ledger's")
-    } else if state.next < sale.highest_unit && !mutant!("reset-stock") {
+    } else if state.next < sale.highest_unit {
         Some("it is behind the ledger: Redis was rolled back")
     } else {
         None
+    }
+}
+
+async fn poll(future: &mut Option<Comparing>) {
+    if let Some(future) = future {
+        future.await;
     }
 }

@@ -4,21 +4,18 @@
 //! Every step can be cut off and done again: admission is stopped by a fence that only the same epoch opens, and a
 //! new attempt starts with a higher one.
 
-use std::time::Instant;
-
 use super::{Recovery, RecoveryError};
-use crate::admission::{Fence, Gate, GateError, Opening, RebuildStep};
+use crate::admission::{Admission, AdmissionError, Fence, Opening, RebuildStep};
 use crate::domain::ProductId;
-use crate::ledger::{Leader, Ledger, LedgerError, LedgerSale};
+use crate::ledger::{Leadership, Ledger, LedgerError, LedgerSale};
 use crate::observability::EventKind;
-use crate::runtime::crash_points::crash_point;
-use crate::runtime::mutants::mutant;
+use crate::runtime::{crash_points::crash_point, error_chain};
 use crate::worker::RebuildEpochs;
 
 /// Rows read and staged at a time.
 const PAGE: u32 = 2_000;
 
-/// Turns at stopping a sale whose state claims a later epoch than the ledger's: the second one is above it.
+/// Tries at stopping a sale whose state claims a later epoch than the ledger's: the second one is above it.
 const FENCES_MAX: usize = 3;
 
 /// A sale whose admission is stopped, to be opened under a new epoch.
@@ -29,10 +26,10 @@ struct Stopped {
 }
 
 impl Recovery {
-    /// Rebuilds products, each with the reason why, and lets the workers go on, whether it succeeded or not.
+    /// Rebuilds products, each with the reason why, and lets the workers go on in any case.
     pub(super) async fn rebuild(
         &mut self,
-        leader: &mut Leader,
+        leader: &mut dyn Leadership,
         broken: Vec<(LedgerSale, String)>,
     ) -> Result<(), RecoveryError> {
         let mut stopped = Vec::new();
@@ -51,7 +48,7 @@ impl Recovery {
         for Stopped { product, .. } in &stopped {
             let said = match &rebuilt {
                 Ok(()) => Ok(()),
-                Err(error) => Err(RecoveryError::NotRebuilt(error.to_string())),
+                Err(error) => Err(RecoveryError::NotRebuilt(error_chain(error))),
             };
             self.note(product, said);
         }
@@ -61,15 +58,15 @@ impl Recovery {
     /// Stops a sale's admission under a new epoch.
     async fn stop(&self, sale: &LedgerSale, reason: &str) -> Result<Stopped, RecoveryError> {
         let LedgerSale { product, opened_epoch, .. } = sale;
-        if !self.troubles.contains_key(product) {
+        if !self.failures.contains_key(product) {
             tracing::info!(%product, "rebuilding admission from the ledger: {reason}");
-            self.stores.telemetry.events.note(EventKind::RebuildBegan, product.as_str(), reason);
+            self.telemetry.events.note(EventKind::RebuildBegan, product.as_str(), reason);
         }
         let mut found = 0;
         for _ in 0..FENCES_MAX {
             let epoch = self.stores.ledger.raise_epoch(product, found).await?;
             crash_point!("rebuild-after-epoch");
-            match self.stores.gate.fence(product, epoch).await? {
+            match self.stores.admission.fence(product, epoch).await? {
                 Fence::Stopped => {
                     return Ok(Stopped { product: product.clone(), epoch, opened_epoch: *opened_epoch });
                 }
@@ -80,20 +77,22 @@ impl Recovery {
         Err(RecoveryError::NotStopped(found))
     }
 
-    async fn drain_and_open(&self, leader: &mut Leader, stopped: &[Stopped]) -> Result<(), RecoveryError> {
+    async fn drain_and_open(
+        &self,
+        leader: &mut dyn Leadership,
+        stopped: &[Stopped],
+    ) -> Result<(), RecoveryError> {
         crash_point!("rebuild-after-fence");
         leader.pause_workers().await?;
         crash_point!("rebuild-after-pause");
         // A sale that was never open has nothing on its way.
-        if stopped.iter().any(|sale| sale.opened_epoch > 0) && self.stores.gate.outlives_process() {
+        if stopped.iter().any(|sale| sale.opened_epoch > 0) && self.stores.admission.outlives_process() {
             self.note_step(stopped, RebuildStep::WaitingForAnswers).await?;
-            tokio::time::sleep(self.options.settle_time).await;
+            self.runtime.sleep(self.options.settle_time).await;
             self.note_step(stopped, RebuildStep::Draining).await?;
             let epochs = |sale: &Stopped| RebuildEpochs { opened: sale.opened_epoch, rebuild: sale.epoch };
             let products = stopped.iter().map(|sale| (sale.product.clone(), epochs(sale))).collect();
-            if !mutant!("rebuild-ignores-queue") {
-                self.drain(&products).await?;
-            }
+            self.drain(products).await?;
         }
         crash_point!("rebuild-after-drain");
         self.note_step(stopped, RebuildStep::Loading).await?;
@@ -101,33 +100,29 @@ impl Recovery {
         for sale in stopped {
             if let Err(error) = self.open(leader, sale).await {
                 // What is left of the snapshot would expire by itself, but late.
-                let _ = self.stores.gate.unstage(&sale.product, sale.epoch).await;
+                let _ = self.stores.admission.unstage(&sale.product, sale.epoch).await;
                 ended = Err(error);
             }
         }
         ended
     }
 
-    /// Says how far the rebuild is, to whoever asks why these sales are not ready.
-    async fn note_step(&self, stopped: &[Stopped], step: RebuildStep) -> Result<(), GateError> {
+    /// Publishes the rebuild's progress, which is the answer to why these sales are not ready.
+    async fn note_step(&self, stopped: &[Stopped], step: RebuildStep) -> Result<(), AdmissionError> {
         for Stopped { product, epoch, .. } in stopped {
-            self.stores.gate.note_step(product, *epoch, step).await?;
+            self.stores.admission.note_step(product, *epoch, step).await?;
         }
         Ok(())
     }
 
     /// Loads the ledger's snapshot, which is whole only while the workers stand aside, and opens the sale.
-    async fn open(&self, leader: &mut Leader, stopped: &Stopped) -> Result<(), RecoveryError> {
+    async fn open(&self, leader: &mut dyn Leadership, stopped: &Stopped) -> Result<(), RecoveryError> {
         let Stopped { product, epoch, .. } = stopped;
-        let started = Instant::now();
-        if mutant!("reset-stock") {
-            let terms = self.stores.ledger.sales().await?.remove(0).terms;
-            self.stores.gate.open(product, *epoch, &terms, 0, false).await?;
-            return Ok(());
-        }
-        let Loaded { buyers, free } = load(&self.stores.ledger, &self.stores.gate, product, *epoch).await?;
+        let started = self.runtime.instant();
+        let Loaded { buyers, free } =
+            load(&*self.stores.ledger, &*self.stores.admission, product, *epoch).await?;
         crash_point!("rebuild-after-stage");
-        self.stores.gate.note_step(product, *epoch, RebuildStep::Opening).await?;
+        self.stores.admission.note_step(product, *epoch, RebuildStep::Opening).await?;
         let revoked = !self.stores.ledger.revocations(product).await?.is_empty();
         let sales = self.stores.ledger.sales().await?;
         let sale = sales.into_iter().find(|sale| sale.product == *product);
@@ -137,12 +132,12 @@ impl Recovery {
             return Err(RecoveryError::NotOpened(Opening::Stale));
         }
         crash_point!("rebuild-before-open");
-        match self.stores.gate.open(product, *epoch, &terms, buyers + free, revoked).await? {
+        match self.stores.admission.open(product, *epoch, &terms, buyers + free, revoked).await? {
             Opening::Open => {
                 crash_point!("rebuild-after-open");
-                tracing::info!(%product, epoch, buyers, free, elapsed = ?started.elapsed(), "the sale is ready");
+                tracing::info!(%product, epoch, buyers, free, elapsed = ?(self.runtime.instant() - started), "the sale is ready");
                 let text = format!("ready under epoch {epoch}, with {buyers} purchases");
-                self.stores.telemetry.events.note(EventKind::RebuildEnded, product.as_str(), text);
+                self.telemetry.events.note(EventKind::RebuildEnded, product.as_str(), text);
                 Ok(())
             }
             refused => Err(RecoveryError::NotOpened(refused)),
@@ -158,8 +153,8 @@ struct Loaded {
 }
 
 async fn load(
-    ledger: &Ledger,
-    gate: &Gate,
+    ledger: &dyn Ledger,
+    admission: &dyn Admission,
     product: &ProductId,
     epoch: u64,
 ) -> Result<Loaded, RecoveryError> {
@@ -179,9 +174,9 @@ async fn load(
         loaded.free += u32::try_from(free.len()).unwrap_or(u32::MAX);
         // A gap may be long; a script's arguments must not be.
         let mut parts = free.chunks(PAGE as usize);
-        gate.stage(product, epoch, &page, parts.next().unwrap_or(&[])).await?;
+        admission.stage(product, epoch, &page, parts.next().unwrap_or(&[])).await?;
         for part in parts {
-            gate.stage(product, epoch, &[], part).await?;
+            admission.stage(product, epoch, &[], part).await?;
         }
     }
 }

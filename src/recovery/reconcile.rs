@@ -5,10 +5,10 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::RecoveryError;
-use crate::admission::EntryKey;
 use crate::audit::{Difference, GatherError, Law, Repair, Sources, differences, law};
 use crate::domain::ProductId;
-use crate::worker::Stores;
+use crate::runtime::Runtime;
+use crate::stores::Stores;
 
 /// Purchases move on while they are compared. What differs twice, this far apart, differs.
 const BETWEEN_LOOKS: Duration = Duration::from_secs(2);
@@ -25,10 +25,14 @@ pub struct Comparison {
 }
 
 /// Compares the stores of a product: winners, outbox, queue depth and ledger, both ways.
-pub async fn compare(stores: &Stores, product: &ProductId) -> Result<Comparison, GatherError> {
+pub async fn compare(
+    stores: &Stores,
+    product: &ProductId,
+    runtime: &Runtime,
+) -> Result<Comparison, GatherError> {
     let sources = Sources {
         ledger: stores.ledger.clone(),
-        gate: Some(stores.gate.clone()),
+        admission: Some(stores.admission.clone()),
         broker: Some(stores.broker.clone()),
     };
     let look = async || {
@@ -40,7 +44,7 @@ pub async fn compare(stores: &Stores, product: &ProductId) -> Result<Comparison,
     if first.differences.is_empty() {
         return Ok(first);
     }
-    tokio::time::sleep(BETWEEN_LOOKS).await;
+    runtime.sleep(BETWEEN_LOOKS).await;
     let mut second = look().await?;
     second.differences.retain(|found| first.differences.iter().any(|before| before.is_same(found)));
     Ok(second)
@@ -65,13 +69,11 @@ pub async fn repair(
     for difference in differences {
         match &difference.repair {
             Repair::Settle(entry) => {
-                let sequence = Some(entry.id.sequence);
-                let key = EntryKey { millis: entry.id.millis, sequence, purchase: entry.purchase.id };
-                stores.gate.settle(product, entry.epoch, &[key]).await?;
+                stores.admission.settle(std::slice::from_ref(entry)).await?;
                 repairs.made += 1;
             }
             Repair::SendAgain(purchase) => {
-                repairs.made += usize::from(stores.gate.send_again(purchase).await?);
+                repairs.made += usize::from(stores.admission.send_again(purchase).await?);
             }
             Repair::Wait => repairs.left += 1,
             Repair::Rebuild => {}

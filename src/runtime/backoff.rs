@@ -2,19 +2,26 @@
 
 use std::time::Duration;
 
-/// Pauses between tries: doubling from `first` up to `longest`, each shortened at random by up to a half, so
-/// that many processes that lost the same server don't return in step.
+use super::Runtime;
+
+/// Pauses between retries: doubling from `first` to `longest`, each shortened at random by up to a half, so that many
+/// processes that lost the same server do not reconnect in step.
 #[derive(Debug)]
 pub struct Backoff {
+    runtime: Runtime,
     next: Duration,
     first: Duration,
     longest: Duration,
 }
 
 impl Backoff {
-    /// From `first`, doubling to `longest`.
-    pub fn new(first: Duration, longest: Duration) -> Self {
-        Self { next: first, first, longest }
+    pub fn new(runtime: &Runtime, first: Duration, longest: Duration) -> Self {
+        Self { runtime: runtime.clone(), next: first, first, longest }
+    }
+
+    /// From 100 ms to 3 s.
+    pub fn of_reconnects(runtime: &Runtime) -> Self {
+        Self::new(runtime, Duration::from_millis(100), Duration::from_secs(3))
     }
 
     /// Starts over, after a success.
@@ -22,16 +29,10 @@ impl Backoff {
         self.next = self.first;
     }
 
-    /// Waits before the next try.
+    /// Waits before the next retry.
     pub async fn wait(&mut self) {
-        tokio::time::sleep(self.next.mul_f64(1.0 - fastrand::f64() / 2.0)).await;
+        let jittered = self.next.mul_f64(1.0 - self.runtime.entropy.fraction() / 2.0);
         self.next = self.longest.min(self.next * 2);
-    }
-}
-
-impl Default for Backoff {
-    /// From 100 ms to 3 s.
-    fn default() -> Self {
-        Self::new(Duration::from_millis(100), Duration::from_secs(3))
+        self.runtime.sleep(jittered).await;
     }
 }

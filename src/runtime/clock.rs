@@ -1,47 +1,59 @@
-//! The only place that reads the wall clock. Everything else is given the time.
+//! Time as an effect: wall time, monotonic time and sleeping go through [`Clock`].
 
-use std::sync::Arc;
+use std::{
+    fmt,
+    time::{Duration, Instant},
+};
 
 use chrono::{DateTime, Utc};
+use futures_util::future::BoxFuture;
 
-/// Tells the time; cheap to clone. Where Redis admits, Redis' own clock decides about a sale, never this one.
-#[derive(Clone)]
-pub struct Clock(Arc<dyn Fn() -> DateTime<Utc> + Send + Sync>);
+/// The time of one process.
+///
+/// Two implementations exist: [`SystemClock`], and the simulator's, whose time passes only when every task waits.
+/// No decision about a sale depends on this clock where Redis admits: Redis' own `TIME` decides there.
+pub trait Clock: fmt::Debug + Send + Sync {
+    /// Wall time. It may jump in either direction.
+    fn now(&self) -> DateTime<Utc>;
 
-impl Clock {
-    /// The system's clock.
-    #[expect(clippy::disallowed_methods, reason = "this is the one place that reads the wall clock")]
-    pub fn system() -> Self {
-        let skew = skew();
-        Self(Arc::new(move || Utc::now() + skew))
+    /// Monotonic time, for measuring how long something took.
+    fn instant(&self) -> Instant;
+
+    /// Completes after `duration` of monotonic time.
+    fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()>;
+}
+
+/// The operating system's clock.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SystemClock;
+
+impl Clock for SystemClock {
+    #[expect(clippy::disallowed_methods, reason = "the one place that reads the wall clock")]
+    fn now(&self) -> DateTime<Utc> {
+        Utc::now() + skew()
     }
 
-    /// A clock that a test moves.
-    pub fn from_fn(now: impl Fn() -> DateTime<Utc> + Send + Sync + 'static) -> Self {
-        Self(Arc::new(now))
+    #[expect(clippy::disallowed_methods, reason = "the one place that reads the monotonic clock")]
+    fn instant(&self) -> Instant {
+        Instant::now()
     }
 
-    /// The time now.
-    pub fn now(&self) -> DateTime<Utc> {
-        (self.0)()
+    fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()> {
+        Box::pin(tokio::time::sleep(duration))
     }
 }
 
-/// How far this process's clock is off: `FLASHSALE_CLOCK_SKEW_S`, in builds for tests alone.
+/// How far this process's wall clock is off: `FLASHSALE_CLOCK_SKEW_S`, in builds for tests alone.
 #[cfg(feature = "failpoints")]
 fn skew() -> chrono::TimeDelta {
-    let seconds = std::env::var("FLASHSALE_CLOCK_SKEW_S").ok().and_then(|seconds| seconds.parse().ok());
-    chrono::TimeDelta::seconds(seconds.unwrap_or(0))
+    static SKEW: std::sync::OnceLock<chrono::TimeDelta> = std::sync::OnceLock::new();
+    *SKEW.get_or_init(|| {
+        let seconds = std::env::var("FLASHSALE_CLOCK_SKEW_S").ok().and_then(|text| text.parse().ok());
+        chrono::TimeDelta::seconds(seconds.unwrap_or(0))
+    })
 }
 
-/// The clock is the system's.
 #[cfg(not(feature = "failpoints"))]
 fn skew() -> chrono::TimeDelta {
     chrono::TimeDelta::zero()
-}
-
-impl std::fmt::Debug for Clock {
-    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(out, "Clock({})", self.now())
-    }
 }

@@ -149,7 +149,7 @@ pub(crate) async fn purchase(web: Data<Web>, id: Path<String>, fields: Query<Fie
             return product_page(&web, product, &given, Some(said)).await;
         }
     };
-    match web.checkout.status(&product.id, &user).await {
+    match web.checkout.reader.status(&product.id, &user).await {
         Ok(PurchaseStatus::Purchased(purchase, _)) => see_other(&receipt::address(&purchase)),
         Ok(PurchaseStatus::Revoked(revocation)) => {
             let text = format!("{user}, your purchase was taken back. {}", revocation.reason);

@@ -45,7 +45,7 @@ struct Update {
 impl Update {
     async fn look(checkout: &Checkout, product: &ProductId) -> Seen {
         let millis = |at: Option<DateTime<Utc>>| at.map(|at| at.timestamp_millis());
-        match checkout.sale(product).await {
+        match checkout.reader.sale(product).await {
             Ok(sale) => {
                 let total = sale.terms.total_stock;
                 let update = Self {
@@ -58,7 +58,7 @@ impl Update {
                 };
                 Seen::new(update, sale.now)
             }
-            Err(_) => Seen::new(Self::not_ready(), checkout.clock.now()),
+            Err(_) => Seen::new(Self::not_ready(), checkout.reader.now()),
         }
     }
 

@@ -149,7 +149,7 @@ pub(crate) async fn product_page(
     user: &str,
     said: Option<Said<'_>>,
 ) -> HttpResponse {
-    let sale = web.checkout.sale(&product.id).await.ok();
+    let sale = web.checkout.reader.sale(&product.id).await.ok();
     let status = if sale.is_some() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     let view = View::of(product, sale.as_ref());
     let saved = product.original_price.as_ref().and_then(|original| original.minus(&product.price));

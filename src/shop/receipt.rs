@@ -95,7 +95,7 @@ async fn find(web: &Web, id: PurchaseId, whose: &Whose) -> Result<Option<Found>,
         whose.product.as_deref().and_then(|id| web.catalogue.get(id)).map(|product| product.id.clone());
     let user = whose.user_id.as_deref().and_then(|user| UserId::parse(user).ok());
     if let (Some(product), Some(user)) = (product, user) {
-        match web.checkout.status(&product, &user).await? {
+        match web.checkout.reader.status(&product, &user).await? {
             PurchaseStatus::Purchased(purchase, state) if purchase.id == id => {
                 return Ok(Some(Found { product, user, purchase: Some(purchase), state, reason: None }));
             }
@@ -106,7 +106,7 @@ async fn find(web: &Web, id: PurchaseId, whose: &Whose) -> Result<Option<Found>,
             _ => {}
         }
     }
-    let recorded = web.checkout.ledger.purchase(id).await?;
+    let recorded = web.checkout.reader.purchase(id).await?;
     Ok(recorded.map(|purchase| {
         let (product, user) = (purchase.product.clone(), purchase.user.clone());
         Found { product, user, purchase: Some(purchase), state: PurchaseState::Confirmed, reason: None }

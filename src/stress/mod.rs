@@ -107,7 +107,7 @@ pub struct Run {
 }
 
 /// Runs a scenario to its verdict, and writes what was asked for.
-pub async fn run(options: Options, clock: &Clock, stop: &CancellationToken) -> anyhow::Result<Verdict> {
+pub async fn run(options: Options, clock: &dyn Clock, stop: &CancellationToken) -> anyhow::Result<Verdict> {
     let Options { scenario, api, web, product, users_prefix, .. } = &options;
     let (target, sale) =
         Target::find(api.clone(), web.clone(), product.as_deref(), users_prefix.clone(), clock.now()).await?;
@@ -169,7 +169,7 @@ async fn load(
     scenario: &Scenario,
     target: &Target,
     sale: &target::Sale,
-    clock: &Clock,
+    clock: &dyn Clock,
     goose_report: Option<&str>,
     stop: &CancellationToken,
 ) -> anyhow::Result<(Recorder, Option<hostile::Misuse>)> {

@@ -1,18 +1,18 @@
 //! One batch: from messages to committed rows.
 
-use std::collections::HashMap;
-
 use super::{
-    Mode, Stores,
+    Recorder,
     conflict::{self, Settled},
 };
-use crate::admission::{EntryKey, GateError};
-use crate::broker::{BrokerError, DeadReason, DeadReasonClass, Delivery, DeliveryHistory, Item, Message};
-use crate::domain::{OutboxEntry, ProductId, PurchaseId};
-use crate::ledger::{Admitted, Ledger, LedgerError, Verdict, Writer};
-use crate::observability::EventKind;
-use crate::runtime::crash_points::crash_point;
-use crate::runtime::mutants::mutant;
+use crate::admission::AdmissionError;
+use crate::broker::{
+    Acknowledge, BrokerError, Content, DeadReason, DeadReasonClass, Delivery, DeliveryHistory, Rejected,
+    Unrecordable,
+};
+use crate::domain::{Entry, LedgerVerdict, PurchaseId};
+use crate::ledger::{Ledger, LedgerError, Writer};
+use crate::runtime::{crash_points::crash_point, error_chain};
+use crate::stores::Stores;
 
 /// Why a step did not finish. Repeating it is safe, and goes on where it ended.
 #[derive(Debug, thiserror::Error)]
@@ -20,10 +20,10 @@ pub enum StepError {
     /// The ledger did not take the batch.
     #[error(transparent)]
     Ledger(#[from] LedgerError),
-    /// A conflict could not be settled because Redis is away, or a rebuild is under way.
+    /// A conflict could not be settled because admission can't be reached, or a rebuild is under way.
     #[error(transparent)]
-    Gate(#[from] GateError),
-    /// A dead letter could not be put away.
+    Admission(#[from] AdmissionError),
+    /// A dead letter could not be published.
     #[error(transparent)]
     Broker(#[from] BrokerError),
     /// Each unit that a purchase was given went to someone else in the meantime.
@@ -34,126 +34,102 @@ pub enum StepError {
 /// Messages that are recorded together.
 #[derive(Debug, Default)]
 pub struct Batch {
-    deliveries: Vec<Delivery>,
-    items: Vec<BatchItem>,
-    /// What can never succeed, not yet in the dead-letter queue.
-    dead: Vec<(Vec<u8>, DeadReason, DeliveryHistory)>,
-}
-
-/// A purchase to be recorded, with the epoch that admitted it.
-#[derive(Clone, Debug)]
-struct BatchItem {
-    epoch: u64,
-    item: Item,
-    history: DeliveryHistory,
+    entries: Vec<(Entry, DeliveryHistory)>,
+    /// What can never be recorded and is not yet in the dead-letter queue.
+    rejected: Vec<(Rejected, DeliveryHistory)>,
+    acknowledges: Vec<Box<dyn Acknowledge>>,
 }
 
 impl Batch {
-    /// Adds a message.
+    /// A batch of entries that came by no message.
+    pub fn of_entries(entries: Vec<Entry>) -> Self {
+        let entries = entries.into_iter().map(|entry| (entry, DeliveryHistory::default())).collect();
+        Self { entries, ..Self::default() }
+    }
+
     pub fn add(&mut self, delivery: Delivery) {
-        let history = delivery.history;
-        match Message::decode(&delivery.body) {
-            Ok(decoded) => {
-                let epoch = decoded.message.epoch;
-                let items = decoded.message.items.into_iter();
-                self.items.extend(items.map(|item| BatchItem { epoch, item, history }));
-                self.dead.extend(decoded.bad.into_iter().map(|(body, reason)| (body, reason, history)));
-            }
-            Err(reason) => self.dead.push((delivery.body.clone(), reason, history)),
-        }
-        self.deliveries.push(delivery);
+        let Delivery { content: Content { entries, rejected }, history, acknowledge } = delivery;
+        self.entries.extend(entries.into_iter().map(|entry| (entry, history)));
+        self.rejected.extend(rejected.into_iter().map(|rejected| (rejected, history)));
+        self.acknowledges.push(acknowledge);
     }
 
-    /// Whether it holds no message.
     pub fn is_empty(&self) -> bool {
-        self.deliveries.is_empty()
+        self.acknowledges.is_empty()
     }
 
-    /// How many messages it holds.
     pub fn messages(&self) -> usize {
-        self.deliveries.len()
+        self.acknowledges.len()
     }
 
-    /// How many purchases it holds.
-    pub fn items(&self) -> usize {
-        self.items.len()
+    pub fn entries(&self) -> usize {
+        self.entries.len()
     }
 
-    /// Records everything in one transaction, settles conflicts, deletes outbox entries, and puts dead letters
-    /// away. After an error it can be done again.
-    pub async fn step(&mut self, stores: &Stores, mode: &Mode) -> Result<(), StepError> {
+    /// Records everything in one transaction, settles conflicts, deletes outbox entries, and publishes dead letters.
+    /// After an error it can be repeated.
+    pub async fn step(&mut self, recorder: &Recorder) -> Result<(), StepError> {
         crash_point!("worker-after-delivery");
-        if mutant!("delete-before-commit") {
-            let mut all = Entries::default();
-            for item in &self.items {
-                all.add(&item.item.purchase.product, item.epoch, key_of(&item.item));
-            }
-            all.delete(stores, false).await;
-        }
-        let mut recorded = Entries::default();
+        let mut recorded = Vec::with_capacity(self.entries.len());
         let mut dead = Vec::new();
-        let judgements = self.persist(stores, mode).await?;
-        let now = stores.telemetry.clock().now();
-        for (item, judged) in self.items.iter().zip(judgements) {
-            if judged == Ok(Verdict::Recorded) {
-                let purchase = &item.item.purchase;
-                stores.telemetry.meter.recorded(&purchase.product, now - purchase.admitted_at);
-            }
-            let settled = match judged {
-                Ok(Verdict::Recorded | Verdict::RecordedBefore) => {
-                    recorded.add(&item.item.purchase.product, item.epoch, key_of(&item.item));
-                    continue;
+        let verdicts = self.record(recorder).await?;
+        let now = recorder.telemetry.clock().now();
+        for ((entry, history), verdict) in self.entries.iter().zip(verdicts) {
+            let settled = match verdict {
+                Ok(LedgerVerdict::Recorded) => {
+                    let purchase = &entry.purchase;
+                    recorder.telemetry.meter.recorded(&purchase.product, now - purchase.admitted_at);
+                    Settled::Recorded(entry.clone())
                 }
-                Ok(verdict) => conflict::settle(stores, item.item.entry(item.epoch), verdict, mode).await?,
+                Ok(verdict) => conflict::settle(recorder, entry.clone(), verdict).await?,
                 Err(detail) => Settled::Dead(DeadReason { class: DeadReasonClass::Refused, detail }),
             };
             match settled {
-                Settled::Recorded(OutboxEntry { id, epoch, purchase }) => {
-                    let sequence = Some(id.sequence);
-                    let key = EntryKey { millis: id.millis, sequence, purchase: purchase.id };
-                    recorded.add(&purchase.product, epoch, key);
-                }
+                Settled::Recorded(entry) => recorded.push(entry),
                 Settled::Withdrawn | Settled::Deferred => {}
-                Settled::Dead(reason) => dead.push((item, reason)),
+                Settled::Dead(reason) => dead.push((entry.clone(), reason, *history)),
             }
         }
         crash_point!("worker-after-commit");
-        recorded.delete(stores, false).await;
+        settle(&recorder.stores, recorded).await;
         crash_point!("worker-after-delete");
-        let mut buried = Entries::default();
-        for (item, reason) in dead {
-            let product = item.item.purchase.product.clone();
-            let alone = Message { epoch: item.epoch, product, items: vec![item.item.clone()] };
-            put_away(stores, alone.encode(), &reason, item.history).await?;
-            buried.add(&item.item.purchase.product, item.epoch, key_of(&item.item));
+        self.dead_letter(recorder, dead).await
+    }
+
+    /// A verdict on each purchase; `Err(reason)`: the database refuses its values.
+    async fn record(&self, recorder: &Recorder) -> Result<Vec<ValuesVerdict>, LedgerError> {
+        let entries: Vec<_> = self.entries.iter().map(|(entry, _)| recorder.mode.entry(entry)).collect();
+        if entries.is_empty() {
+            return Ok(Vec::new());
         }
-        buried.delete(stores, true).await;
-        while let Some((body, reason, history)) = self.dead.last() {
-            put_away(stores, body.clone(), reason, *history).await?;
-            self.dead.pop();
+        record(&*recorder.stores.ledger, &entries, recorder.mode.writer()).await
+    }
+
+    async fn dead_letter(
+        &mut self,
+        recorder: &Recorder,
+        dead: Vec<(Entry, DeadReason, DeliveryHistory)>,
+    ) -> Result<(), StepError> {
+        for (entry, reason, history) in dead {
+            let letter = Unrecordable::Entry(entry);
+            recorder.dead_letter(&letter, &reason, history).await?;
+            if let Unrecordable::Entry(entry) = letter {
+                let marked = recorder.stores.admission.mark_dead_lettered(&[entry]).await;
+                note_unsettled(marked);
+            }
+        }
+        while let Some((Rejected { body, reason }, history)) = self.rejected.last() {
+            recorder.dead_letter(&Unrecordable::Body(body.clone()), reason, *history).await?;
+            self.rejected.pop();
         }
         Ok(())
     }
 
-    /// A verdict on each purchase; `Err(reason)`: the database refuses its values.
-    async fn persist(&self, stores: &Stores, mode: &Mode) -> Result<Vec<Judged>, LedgerError> {
-        let admitted = |BatchItem { epoch, item, .. }: &BatchItem| Admitted {
-            epoch: mode.epoch_of(&item.purchase.product, *epoch),
-            purchase: item.purchase.clone(),
-        };
-        let purchases: Vec<_> = self.items.iter().map(admitted).collect();
-        if purchases.is_empty() {
-            Ok(Vec::new())
-        } else {
-            persist(&stores.ledger, purchases, mode.writer()).await
-        }
-    }
-
-    /// Acks every message. False: the broker is away, and will deliver them again.
+    /// Acks every message. False: the broker can't be reached, and will deliver the rest again.
     pub async fn acknowledge(&mut self) -> bool {
         crash_point!("worker-before-ack");
-        for delivery in self.deliveries.drain(..) {
-            if delivery.acknowledge.ack().await.is_err() {
+        for acknowledge in self.acknowledges.drain(..) {
+            if acknowledge.ack().await.is_err() {
                 return false;
             }
         }
@@ -161,66 +137,38 @@ impl Batch {
     }
 }
 
-type Judged = Result<Verdict, String>;
+type ValuesVerdict = Result<LedgerVerdict, String>;
 
-/// Outbox entries to be deleted.
-#[derive(Default)]
-struct Entries(HashMap<(ProductId, u64), Vec<EntryKey>>);
-
-impl Entries {
-    fn add(&mut self, product: &ProductId, epoch: u64, key: EntryKey) {
-        self.0.entry((product.clone(), epoch)).or_default().push(key);
-    }
-
-    async fn delete(self, stores: &Stores, dead: bool) {
-        for ((product, epoch), entries) in self.0 {
-            // Redis is away, or was rebuilt: the rows stand. An entry that stays is swept, found recorded, and
-            // deleted then.
-            let deleted = if dead {
-                stores.gate.bury(&product, epoch, &entries).await
-            } else {
-                stores.gate.settle(&product, epoch, &entries).await
-            };
-            if let Err(error) = deleted {
-                tracing::debug!(%error, %product, "outbox entries stay for the sweeper");
-            }
-        }
+/// Deletes the outbox entries of purchases that are committed.
+async fn settle(stores: &Stores, recorded: Vec<Entry>) {
+    for group in Entry::group(recorded) {
+        note_unsettled(stores.admission.settle(&group).await);
     }
 }
 
-fn key_of(item: &Item) -> EntryKey {
-    let millis = u64::try_from(item.purchase.admitted_at.timestamp_millis()).unwrap_or(0);
-    EntryKey { millis, sequence: item.sequence, purchase: item.purchase.id }
+/// Admission can't be reached, or was rebuilt: the rows stand all the same. An entry that stays is swept, found
+/// recorded, and deleted then.
+fn note_unsettled(settled: Result<(), AdmissionError>) {
+    if let Err(error) = settled {
+        tracing::debug!(error = error_chain(&error), "outbox entries stay for the sweeper");
+    }
 }
 
 /// Records purchases. Where the database refuses the values of one, the rest is recorded without it.
-async fn persist(
-    ledger: &Ledger,
-    purchases: Vec<Admitted>,
+async fn record(
+    ledger: &dyn Ledger,
+    entries: &[Entry],
     writer: Writer,
-) -> Result<Vec<Judged>, LedgerError> {
-    match ledger.persist(purchases.clone(), writer).await {
+) -> Result<Vec<ValuesVerdict>, LedgerError> {
+    match ledger.record(entries, writer).await {
         Ok(verdicts) => Ok(verdicts.into_iter().map(Ok).collect()),
-        Err(LedgerError::Refused(why)) if purchases.len() == 1 => Ok(vec![Err(why)]),
+        Err(LedgerError::Refused(why)) if entries.len() == 1 => Ok(vec![Err(error_chain(&*why))]),
         Err(LedgerError::Refused(_)) => {
-            let (left, right) = purchases.split_at(purchases.len() / 2);
-            let mut judged = Box::pin(persist(ledger, left.to_vec(), writer)).await?;
-            judged.extend(Box::pin(persist(ledger, right.to_vec(), writer)).await?);
-            Ok(judged)
+            let (left, right) = entries.split_at(entries.len() / 2);
+            let mut verdicts = Box::pin(record(ledger, left, writer)).await?;
+            verdicts.extend(Box::pin(record(ledger, right, writer)).await?);
+            Ok(verdicts)
         }
         Err(error) => Err(error),
     }
-}
-
-async fn put_away(
-    stores: &Stores,
-    body: Vec<u8>,
-    reason: &DeadReason,
-    history: DeliveryHistory,
-) -> Result<(), BrokerError> {
-    stores.broker.dead_letter(body, reason, history).await?;
-    let DeadReason { class, detail } = reason;
-    tracing::warn!(reason = class.as_str(), "dead-lettered: {detail:.500}");
-    stores.telemetry.events.note(EventKind::DeadLetter, class.as_str(), format!("{detail:.200}"));
-    Ok(())
 }

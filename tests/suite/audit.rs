@@ -239,7 +239,7 @@ fn evidence_comes_back_as_it_was_sent() {
     let mut run = Run::good();
     let purchase = purchase("e", 3);
     let id = flashsale::domain::EntryId { millis: 1_003, sequence: 4 };
-    let entry = flashsale::domain::OutboxEntry { id, epoch: 1, purchase: purchase.clone() };
+    let entry = flashsale::domain::Entry { id, epoch: 1, purchase: purchase.clone() };
     run.admission().outbox.push(entry);
     run.admission().free.push(7);
     run.evidence.dead.push(purchase.clone());

@@ -6,13 +6,11 @@ use chrono::TimeDelta;
 use flashsale::{
     admission::RedisOptions,
     admission::{
-        Admission, EmbeddedGate, EntryKey, Fence, Found, Gate, GateError, Opening, Reassignment, RebuildStep,
-        RedisGate, WithdrawnUnit,
+        Admission, AdmissionError, EntryKey, Fence, Found, Gate, MemoryAdmission, Opening, Reassignment,
+        RebuildStep, RedisAdmission, WithdrawnUnit,
     },
     config::ServiceUrl,
-    domain::{
-        EntryId, OutboxEntry, Outcome, Phase, ProductId, Purchase, PurchaseId, PurchaseState, Terms, UserId,
-    },
+    domain::{Entry, EntryId, Outcome, Phase, ProductId, Purchase, PurchaseId, PurchaseState, Terms, UserId},
     observability::Dependency,
     runtime::Clock,
 };
@@ -43,7 +41,7 @@ fn fresh_id() -> PurchaseId {
 
 impl Bench {
     fn embedded() -> Self {
-        let gate = Gate::Embedded(EmbeddedGate::new(Clock::system()));
+        let gate = Gate::Embedded(MemoryAdmission::new(Clock::system()));
         Self { gate, product: ProductId::parse("p").expect("id") }
     }
 
@@ -61,7 +59,7 @@ impl Bench {
             response_timeout: Duration::from_secs(5),
         };
         let dependency = Dependency::new("redis");
-        let gate = RedisGate::start(&options, &dependency).expect("gate");
+        let gate = RedisAdmission::start(&options, &dependency).expect("gate");
         eventually("Redis", SOON, async || dependency.outage().is_none().then_some(())).await;
         // Every connection is up, so that no thread finds one that is not.
         let bench = Self { gate: Gate::Redis(gate), product: ProductId::parse("p").expect("id") };
@@ -72,24 +70,24 @@ impl Bench {
     async fn never_unavailable(&self) -> bool {
         let mut answers = Vec::new();
         for _ in 0..2 {
-            let (gate, product) = (self.gate.clone(), self.product.clone());
+            let (gate, product) = (self.admission.clone(), self.product.clone());
             let answer = tokio::spawn(async move { gate.sale(&product).await }).await.expect("answer");
             answers.push(answer);
         }
-        answers.iter().all(|answer| !matches!(answer, Err(GateError::Unavailable(_))))
+        answers.iter().all(|answer| !matches!(answer, Err(AdmissionError::Unavailable(_))))
     }
 
     async fn open(&self, epoch: u64, terms: &Terms) {
-        assert_eq!(self.gate.fence(&self.product, epoch).await.expect("fence"), Fence::Stopped);
-        let opened = self.gate.open(&self.product, epoch, terms, 0, false).await.expect("open");
+        assert_eq!(self.admission.fence(&self.product, epoch).await.expect("fence"), Fence::Stopped);
+        let opened = self.admission.open(&self.product, epoch, terms, 0, false).await.expect("open");
         assert_eq!(opened, Opening::Open);
     }
 
     async fn buy(&self, name: &str) -> Admission {
-        self.gate.admit(&self.product, &user(name), fresh_id()).await.expect("decision")
+        self.admission.admit(&self.product, &user(name), fresh_id()).await.expect("decision")
     }
 
-    async fn win(&self, name: &str) -> OutboxEntry {
+    async fn win(&self, name: &str) -> Entry {
         match self.buy(name).await {
             Admission::Won(entry) => entry,
             other => panic!("{name} did not win: {other:?}"),
@@ -97,18 +95,18 @@ impl Bench {
     }
 
     async fn phase(&self) -> Phase {
-        self.gate.sale(&self.product).await.expect("sale").phase()
+        self.admission.sale(&self.product).await.expect("sale").phase()
     }
 
-    async fn outbox(&self) -> Vec<OutboxEntry> {
+    async fn outbox(&self) -> Vec<Entry> {
         let end = EntryId { millis: u64::MAX, sequence: u64::MAX };
-        self.gate.outbox(&self.product, EntryId::FIRST, end, 100).await.expect("outbox")
+        self.admission.outbox(&self.product, EntryId::FIRST, end, 100).await.expect("outbox")
     }
 
-    async fn settle(&self, entry: &OutboxEntry) {
+    async fn settle(&self, entry: &Entry) {
         let (millis, purchase) = (entry.id.millis, entry.purchase.id);
         let key = EntryKey { millis, sequence: Some(entry.id.sequence), purchase };
-        self.gate.settle(&self.product, entry.epoch, &[key]).await.expect("settle");
+        self.admission.settle(&self.product, entry.epoch, &[key]).await.expect("settle");
     }
 }
 
@@ -133,13 +131,13 @@ macro_rules! conformance {
 conformance! {
     async fn without_state_nothing_is_decided(bench: &Bench) {
         let (product, anyone) = (&bench.product, user("anyone"));
-        assert!(matches!(bench.gate.admit(product, &anyone, fresh_id()).await, Err(GateError::NotReady)));
-        assert!(matches!(bench.gate.sale(product).await, Err(GateError::NotReady)));
-        assert!(matches!(bench.gate.find(product, &anyone).await, Err(GateError::NotReady)));
+        assert!(matches!(bench.gate.admit(product, &anyone, fresh_id()).await, Err(AdmissionError::NotReady)));
+        assert!(matches!(bench.gate.sale(product).await, Err(AdmissionError::NotReady)));
+        assert!(matches!(bench.gate.find(product, &anyone).await, Err(AdmissionError::NotReady)));
         bench.open(1, &terms(1)).await;
         bench.win("anyone").await;
         bench.gate.fence(product, 2).await.expect("fence");
-        assert!(matches!(bench.gate.admit(product, &anyone, fresh_id()).await, Err(GateError::NotReady)));
+        assert!(matches!(bench.gate.admit(product, &anyone, fresh_id()).await, Err(AdmissionError::NotReady)));
         // What was admitted is still on its way.
         assert_eq!(bench.outbox().await.len(), 1);
     }
@@ -241,7 +239,7 @@ conformance! {
         let limited = bench.gate.outbox(&bench.product, EntryId::FIRST, second.id, 1).await.expect("outbox");
         assert_eq!(limited, [first.clone()]);
 
-        let other_epoch = OutboxEntry { epoch: 2, ..first.clone() };
+        let other_epoch = Entry { epoch: 2, ..first.clone() };
         bench.settle(&other_epoch).await;
         assert_eq!(bench.outbox().await.len(), 2, "an entry of another epoch was deleted");
         bench.settle(&first).await;
@@ -293,7 +291,7 @@ conformance! {
         assert_eq!(bench.buy("a").await, Admission::Already(entry, PurchaseState::Pending));
         let none = Purchase { product: ProductId::parse("none").expect("id"), ..stranger };
         bench.gate.withdraw(&none, None, unit).await.expect("withdraw");
-        assert!(matches!(bench.gate.sale(&none.product).await, Err(GateError::NotReady)));
+        assert!(matches!(bench.gate.sale(&none.product).await, Err(AdmissionError::NotReady)));
     }
 
     async fn a_purchase_of_a_lost_state_keeps_its_unit_if_nobody_has_it(bench: &Bench) {
@@ -327,7 +325,7 @@ conformance! {
         assert_eq!(bench.gate.fence(product, 2).await.expect("fence"), Fence::Later(3), "a late fence");
         assert_eq!(open(2).await, Opening::Stale, "a late snapshot of an earlier rebuild");
         let how_far = async || match bench.gate.sale(product).await {
-            Err(GateError::Rebuilding(step)) => step,
+            Err(AdmissionError::Rebuilding(step)) => step,
             other => panic!("{other:?}"),
         };
         assert_eq!(how_far().await, RebuildStep::PausingWorkers);

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use chrono::TimeDelta;
 use flashsale::{
-    admission::{EmbeddedGate, Gate},
-    broker::{Acknowledge, Broker, Consumer, Delivery, DeliveryHistory, EmbeddedBroker, Message},
+    admission::{Gate, MemoryAdmission},
+    broker::{Acknowledge, Broker, Consumer, Delivery, DeliveryHistory, MemoryBroker, Message},
     domain::{ProductId, PurchaseId, Terms, UserId},
     observability::Telemetry,
     outbox::Sweeper,
@@ -161,7 +161,7 @@ async fn an_entry_is_sent_again_at_growing_ages_and_once_after_an_outage() {
     let clock = Clock::from_fn(move || *reading.lock().expect("time"));
     let at = |seconds: i64| *now.lock().expect("time") = start + TimeDelta::seconds(seconds);
     let (gate, broker) =
-        (Gate::Embedded(EmbeddedGate::new(clock)), Broker::Embedded(EmbeddedBroker::default()));
+        (Gate::Embedded(MemoryAdmission::new(clock)), Broker::Embedded(MemoryBroker::default()));
     let product = ProductId::parse("p").expect("id");
     let terms = Terms { total_stock: 10, opens_at: None, closes_at: None, paused: false };
     gate.fence(&product, 1).await.expect("fence");
@@ -198,8 +198,8 @@ async fn an_entry_is_sent_again_at_growing_ages_and_once_after_an_outage() {
 async fn a_purchase_is_timed_when_it_is_recorded_and_not_again() {
     let (bench, clock) = (Bench::postgres().await, Clock::system());
     let stores = Stores {
-        gate: Gate::Embedded(EmbeddedGate::new(clock.clone())),
-        broker: Broker::Embedded(EmbeddedBroker::default()),
+        gate: Gate::Embedded(MemoryAdmission::new(clock.clone())),
+        broker: Broker::Embedded(MemoryBroker::default()),
         ledger: bench.ledger.clone(),
         telemetry: Telemetry::new(clock),
     };

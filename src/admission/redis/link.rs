@@ -11,15 +11,15 @@ use std::{
         Arc, PoisonError, RwLock,
         atomic::{AtomicU64, AtomicUsize, Ordering},
     },
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use redis::{AsyncConnectionConfig, Client, RedisError, RedisResult, aio::MultiplexedConnection};
 use tokio::{sync::Notify, task::JoinSet};
 
-use crate::admission::GateError;
+use crate::admission::AdmissionError;
 use crate::observability::Dependency;
-use crate::runtime::Backoff;
+use crate::runtime::{Backoff, Runtime};
 
 const WATCH_INTERVAL: Duration = Duration::from_secs(1);
 
@@ -51,6 +51,9 @@ struct Server {
     client: Client,
     config: AsyncConnectionConfig,
     dependency: Dependency,
+    runtime: Runtime,
+    /// Spreads the threads over the slots.
+    next_slot: AtomicUsize,
 }
 
 #[derive(Default)]
@@ -69,7 +72,7 @@ pub(super) struct Use<'link> {
 
 impl Use<'_> {
     /// Turns a driver's error into ours, and has the connection replaced if it is to blame.
-    pub(super) fn failed(&self, error: RedisError) -> GateError {
+    pub(super) fn failed(&self, error: RedisError) -> AdmissionError {
         if error.is_io_error() && !error.is_timeout() {
             self.slot.broken_generation.fetch_max(self.live.generation, Ordering::Relaxed);
             self.slot.broken.notify_one();
@@ -85,9 +88,10 @@ impl Link {
         connections: usize,
         config: AsyncConnectionConfig,
         dependency: Dependency,
+        runtime: Runtime,
     ) -> Self {
-        let live = AtomicUsize::new(0);
-        Self::to(Arc::new(Server { live, client, config, dependency }), connections, None)
+        let (live, next_slot) = (AtomicUsize::new(0), AtomicUsize::new(0));
+        Self::to(Arc::new(Server { live, client, config, dependency, runtime, next_slot }), connections, None)
     }
 
     /// A connection of its own for the runtime that calls this.
@@ -104,19 +108,18 @@ impl Link {
         Self { slots, fallback, server, _supervisors: Arc::new(supervisors) }
     }
 
-    /// The connection of this thread, or another one while it is away. Each thread has its own, at random, so that
-    /// they don't contend for one.
-    pub(super) fn get(&self) -> Result<Use<'_>, GateError> {
-        thread_local! {
-            static TURN: usize = fastrand::usize(..);
-        }
-        let first = TURN.with(|turn| turn % self.slots.len());
+    /// A working connection: the next slot's, or that of another one while it is not connected.
+    pub(super) fn get(&self) -> Result<Use<'_>, AdmissionError> {
+        let first = match self.slots.len() {
+            1 => 0,
+            several => self.server.next_slot.fetch_add(1, Ordering::Relaxed) % several,
+        };
         let (before, from) = self.slots.split_at(first);
         let connected = from.iter().chain(before).find_map(|slot| Some(Use { live: slot.live()?, slot }));
         match (connected, &self.fallback) {
             (Some(connected), _) => Ok(connected),
             (None, Some(fallback)) => fallback.get(),
-            (None, None) => Err(GateError::Unavailable("not connected".to_owned())),
+            (None, None) => Err(AdmissionError::Unavailable("not connected".into())),
         }
     }
 }
@@ -128,16 +131,17 @@ impl Slot {
 }
 
 async fn supervise(slot: Arc<Slot>, server: Arc<Server>) {
-    let Server { live: working, client, config, dependency } = &*server;
-    let mut backoff = Backoff::default();
+    let Server { live: working, client, config, dependency, runtime, .. } = &*server;
+    let mut backoff = Backoff::of_reconnects(runtime);
     for generation in 1.. {
         match connect(client, config, generation).await {
             Ok(live) => {
-                let connected = Instant::now();
+                let connected = runtime.instant();
                 set(&slot, Some(live.clone()));
                 working.fetch_add(1, Ordering::Relaxed);
                 dependency.up();
-                let (error, lasted) = (watch(&slot, live, dependency).await, connected.elapsed());
+                let (error, lasted) =
+                    (watch(&slot, live, dependency, runtime).await, runtime.instant() - connected);
                 set(&slot, None);
                 // One that breaks at once is no success.
                 if lasted > WATCH_INTERVAL {
@@ -181,12 +185,12 @@ fn warn_of_unsafe_settings(info: &redis::InfoDict) {
 }
 
 /// Returns when the connection is of no use any more, with the reason.
-async fn watch(slot: &Slot, live: Live, dependency: &Dependency) -> String {
+async fn watch(slot: &Slot, live: Live, dependency: &Dependency, runtime: &Runtime) -> String {
     let mut connection = live.connection;
     loop {
         tokio::select! {
             () = slot.broken.notified() => {}
-            () = tokio::time::sleep(WATCH_INTERVAL) => {}
+            () = runtime.sleep(WATCH_INTERVAL) => {}
         }
         // A failure on an earlier connection says nothing of this one.
         if slot.broken_generation.load(Ordering::Relaxed) >= live.generation {

@@ -2,9 +2,11 @@
 
 use std::{sync::Arc, time::Duration};
 
+use async_trait::async_trait;
 use deadpool_redis::{Connection, Pool};
 use redis::{AsyncConnectionConfig, Client, Script, streams::StreamRangeReply};
 
+mod error;
 mod keys;
 mod link;
 mod replies;
@@ -13,12 +15,13 @@ pub use keys::Keys;
 use link::Link;
 
 use super::{
-    Admission, Contents, EntryKey, Fence, Found, GateError, Opening, Reassignment, RebuildStep, WithdrawnUnit,
+    Admission, AdmissionError, Contents, Decision, Fence, Found, Opening, Reassignment, RebuildStep,
+    WithdrawnUnit,
 };
 use crate::config::ServiceUrl;
-use crate::domain::{EntryId, OutboxEntry, ProductId, Purchase, PurchaseId, SaleState, Terms, UserId};
+use crate::domain::{Entry, EntryId, ProductId, Purchase, PurchaseId, SaleState, Terms, UserId};
 use crate::observability::Dependency;
-use crate::runtime::mutants::mutant;
+use crate::runtime::Runtime;
 
 /// How to reach Redis.
 #[derive(Clone, Debug)]
@@ -39,7 +42,7 @@ pub struct RedisOptions {
 
 /// The gate in Redis; clones share its connections.
 #[derive(Clone)]
-pub struct RedisGate {
+pub struct RedisAdmission {
     /// For attempts and look-ups: no check-out.
     link: Link,
     shared: Arc<Shared>,
@@ -68,14 +71,19 @@ struct Scripts {
     open: Script,
 }
 
-impl RedisGate {
-    /// Starts connecting in the background; until then every operation is [`GateError::Unavailable`].
-    pub fn start(options: &RedisOptions, dependency: &Dependency) -> Result<Self, redis::RedisError> {
+impl RedisAdmission {
+    /// Starts connecting in the background; until then every operation is [`AdmissionError::Unavailable`].
+    pub fn start(
+        options: &RedisOptions,
+        dependency: &Dependency,
+        runtime: &Runtime,
+    ) -> Result<Self, redis::RedisError> {
         let client = Client::open(options.url.expose())?;
         let config = AsyncConnectionConfig::new()
             .set_connection_timeout(Some(options.connect_timeout))
             .set_response_timeout(Some(options.response_timeout));
-        let link = Link::start(client, options.connections, config.clone(), dependency.clone());
+        let link =
+            Link::start(client, options.connections, config.clone(), dependency.clone(), runtime.clone());
         let manager = deadpool_redis::Manager::new_with_config(options.url.expose(), config)?;
         let pool = Pool::builder(manager)
             .max_size(options.pool_size)
@@ -88,7 +96,7 @@ impl RedisGate {
                 redis::RedisError::from((redis::ErrorKind::InvalidClientConfig, "pool"))
             })?;
         let scripts = Scripts {
-            admit: Script::new(&admit_script()),
+            admit: Script::new(include_str!("scripts/admit.lua")),
             sale: Script::new(include_str!("scripts/sale.lua")),
             find: Script::new(include_str!("scripts/find.lua")),
             settle: Script::new(include_str!("scripts/settle.lua")),
@@ -106,12 +114,6 @@ impl RedisGate {
         Ok(Self { link, shared })
     }
 
-    /// The same gate, with a connection of its own that is served by the thread (more exactly, the runtime) that calls
-    /// this: an attempt from there makes no other thread wake up.
-    pub(in crate::admission) fn on_this_thread(&self) -> Self {
-        Self { link: self.link.on_this_thread(), shared: self.shared.clone() }
-    }
-
     fn keys(&self, product: &ProductId) -> Keys {
         self.keys_of(product, 0)
     }
@@ -120,33 +122,50 @@ impl RedisGate {
         Keys::new(&self.shared.prefix, product, epoch)
     }
 
-    async fn pooled(&self) -> Result<Connection, GateError> {
+    async fn pooled(&self) -> Result<Connection, AdmissionError> {
         Ok(self.shared.pool.get().await?)
     }
 
-    pub(in crate::admission) async fn admit(
+    async fn forget(&self, entries: &[Entry], dead: bool) -> Result<(), AdmissionError> {
+        /// A script holds up everything else.
+        const ENTRIES_MAX: usize = 1000;
+        let Some(first) = entries.first() else { return Ok(()) };
+        let keys = self.keys(&first.purchase.product);
+        let mut connection = self.pooled().await?;
+        for entries in entries.chunks(ENTRIES_MAX) {
+            let mut script = self.shared.scripts.settle.prepare_invoke();
+            script.key(&keys.sale).key(&keys.outbox).key(&keys.dead).arg(first.epoch).arg(u8::from(dead));
+            for entry in entries {
+                script.arg(entry.id.to_string()).arg(entry.purchase.id.to_string());
+            }
+            script.invoke_async::<()>(&mut connection).await?;
+        }
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl Admission for RedisAdmission {
+    async fn admit(
         &self,
         product: &ProductId,
         user: &UserId,
         id: PurchaseId,
-    ) -> Result<Admission, GateError> {
+    ) -> Result<Decision, AdmissionError> {
         let keys = self.keys(product);
         let mut in_use = self.link.get()?;
-        if mutant!("check-then-decrement") {
-            return check_then_decrement(&keys, &mut in_use.live.connection, product, user, id).await;
-        }
         let mut script = self.shared.scripts.admit.prepare_invoke();
         script.key(&keys.sale).key(&keys.free).key(&keys.buyers).key(&keys.outbox).key(&keys.dead);
         script.arg(user.as_str()).arg(id.to_string()).arg(&*in_use.live.server);
         let reply = script.invoke_async(&mut in_use.live.connection).await;
         match replies::admission(&reply.map_err(|error| in_use.failed(error))?, product, user)? {
             // The driver ran the script twice, or an earlier answer to this same request was lost.
-            Admission::Already(entry, _) if entry.purchase.id == id => Ok(Admission::Won(entry)),
+            Decision::Already(entry, _) if entry.purchase.id == id => Ok(Decision::Won(entry)),
             admission => Ok(admission),
         }
     }
 
-    pub(in crate::admission) async fn sale(&self, product: &ProductId) -> Result<SaleState, GateError> {
+    async fn sale(&self, product: &ProductId) -> Result<SaleState, AdmissionError> {
         let keys = self.keys(product);
         let mut in_use = self.link.get()?;
         let mut script = self.shared.scripts.sale.prepare_invoke();
@@ -156,11 +175,7 @@ impl RedisGate {
         replies::sale(&reply.map_err(|error| in_use.failed(error))?)
     }
 
-    pub(in crate::admission) async fn find(
-        &self,
-        product: &ProductId,
-        user: &UserId,
-    ) -> Result<Found, GateError> {
+    async fn find(&self, product: &ProductId, user: &UserId) -> Result<Found, AdmissionError> {
         let keys = self.keys(product);
         let mut in_use = self.link.get()?;
         let mut script = self.shared.scripts.find.prepare_invoke();
@@ -170,13 +185,13 @@ impl RedisGate {
         replies::found(&reply.map_err(|error| in_use.failed(error))?, product, user)
     }
 
-    pub(in crate::admission) async fn outbox(
+    async fn outbox(
         &self,
         product: &ProductId,
         after: EntryId,
         up_to: EntryId,
         limit: usize,
-    ) -> Result<Vec<OutboxEntry>, GateError> {
+    ) -> Result<Vec<Entry>, AdmissionError> {
         let key = self.keys(product).outbox;
         let mut connection = self.pooled().await?;
         let mut after = after.to_string();
@@ -193,7 +208,7 @@ impl RedisGate {
         }
     }
 
-    pub(in crate::admission) async fn contents(&self, product: &ProductId) -> Result<Contents, GateError> {
+    async fn contents(&self, product: &ProductId) -> Result<Contents, AdmissionError> {
         let keys = self.keys(product);
         let mut connection = self.pooled().await?;
         let free = redis::cmd("LRANGE").arg(keys.free).arg(0).arg(-1).query_async(&mut connection).await?;
@@ -216,38 +231,20 @@ impl RedisGate {
         }
     }
 
-    pub(in crate::admission) async fn settle(
-        &self,
-        product: &ProductId,
-        epoch: u64,
-        entries: &[EntryKey],
-        dead: bool,
-    ) -> Result<(), GateError> {
-        /// A script holds up everything else.
-        const ENTRIES_MAX: usize = 1000;
-        let keys = self.keys(product);
-        let mut connection = self.pooled().await?;
-        for entries in entries.chunks(ENTRIES_MAX) {
-            let mut script = self.shared.scripts.settle.prepare_invoke();
-            script.key(&keys.sale).key(&keys.outbox).key(&keys.dead).arg(epoch).arg(u8::from(dead));
-            for entry in entries {
-                let id = match entry.sequence {
-                    Some(sequence) => EntryId { millis: entry.millis, sequence }.to_string(),
-                    None => entry.millis.to_string(),
-                };
-                script.arg(id).arg(entry.purchase.to_string());
-            }
-            script.invoke_async::<()>(&mut connection).await?;
-        }
-        Ok(())
+    async fn settle(&self, entries: &[Entry]) -> Result<(), AdmissionError> {
+        self.forget(entries, false).await
     }
 
-    pub(in crate::admission) async fn withdraw(
+    async fn mark_dead_lettered(&self, entries: &[Entry]) -> Result<(), AdmissionError> {
+        self.forget(entries, true).await
+    }
+
+    async fn withdraw(
         &self,
         withdrawn: &Purchase,
         stands: Option<&Purchase>,
         unit: WithdrawnUnit,
-    ) -> Result<(), GateError> {
+    ) -> Result<(), AdmissionError> {
         let keys = self.keys(&withdrawn.product);
         let mut connection = self.pooled().await?;
         let mut script = self.shared.scripts.withdraw.prepare_invoke();
@@ -257,11 +254,7 @@ impl RedisGate {
         Ok(script.invoke_async(&mut connection).await?)
     }
 
-    pub(in crate::admission) async fn reassign(
-        &self,
-        purchase: &Purchase,
-        may_keep: bool,
-    ) -> Result<Reassignment, GateError> {
+    async fn reassign(&self, purchase: &Purchase, may_keep: bool) -> Result<Reassignment, AdmissionError> {
         let keys = self.keys(&purchase.product);
         let mut in_use = self.link.get()?;
         let mut script = self.shared.scripts.reassign.prepare_invoke();
@@ -273,7 +266,7 @@ impl RedisGate {
         replies::reassignment(&reply, &purchase.product, &purchase.user)
     }
 
-    pub(in crate::admission) async fn adopt(&self, owner: &Purchase) -> Result<(), GateError> {
+    async fn adopt(&self, owner: &Purchase) -> Result<(), AdmissionError> {
         let keys = self.keys(&owner.product);
         let mut connection = self.pooled().await?;
         let mut script = self.shared.scripts.adopt.prepare_invoke();
@@ -281,7 +274,7 @@ impl RedisGate {
         Ok(script.arg(owner.user.as_str()).arg(winner(owner)).invoke_async(&mut connection).await?)
     }
 
-    pub(in crate::admission) async fn send_again(&self, purchase: &Purchase) -> Result<bool, GateError> {
+    async fn send_again(&self, purchase: &Purchase) -> Result<bool, AdmissionError> {
         let keys = self.keys(&purchase.product);
         let mut connection = self.pooled().await?;
         let mut script = self.shared.scripts.resend.prepare_invoke();
@@ -290,12 +283,12 @@ impl RedisGate {
         Ok(script.invoke_async(&mut connection).await?)
     }
 
-    pub(in crate::admission) async fn configure(
+    async fn configure(
         &self,
         product: &ProductId,
         epoch: u64,
         terms: &Terms,
-    ) -> Result<bool, GateError> {
+    ) -> Result<bool, AdmissionError> {
         let mut connection = self.pooled().await?;
         let mut script = self.shared.scripts.configure.prepare_invoke();
         script.key(self.keys(product).sale).arg(epoch).arg(terms.total_stock);
@@ -303,11 +296,7 @@ impl RedisGate {
         Ok(script.invoke_async(&mut connection).await?)
     }
 
-    pub(in crate::admission) async fn fence(
-        &self,
-        product: &ProductId,
-        epoch: u64,
-    ) -> Result<Fence, GateError> {
+    async fn fence(&self, product: &ProductId, epoch: u64) -> Result<Fence, AdmissionError> {
         let keys = self.keys(product);
         let mut connection = self.pooled().await?;
         let mut script = self.shared.scripts.fence.prepare_invoke();
@@ -318,36 +307,32 @@ impl RedisGate {
         })
     }
 
-    pub(in crate::admission) async fn note_step(
+    async fn note_step(
         &self,
         product: &ProductId,
         epoch: u64,
         step: RebuildStep,
-    ) -> Result<(), GateError> {
+    ) -> Result<(), AdmissionError> {
         let mut connection = self.pooled().await?;
         let mut script = self.shared.scripts.progress.prepare_invoke();
         script.key(self.keys(product).sale).arg(epoch).arg(step.number());
         Ok(script.invoke_async(&mut connection).await?)
     }
 
-    pub(in crate::admission) async fn unstage(
-        &self,
-        product: &ProductId,
-        epoch: u64,
-    ) -> Result<(), GateError> {
+    async fn unstage(&self, product: &ProductId, epoch: u64) -> Result<(), AdmissionError> {
         let keys = self.keys_of(product, epoch);
         let mut connection = self.pooled().await?;
         let mut unlink = redis::cmd("UNLINK");
         Ok(unlink.arg(keys.staged_free).arg(keys.staged_buyers).query_async(&mut connection).await?)
     }
 
-    pub(in crate::admission) async fn stage(
+    async fn stage(
         &self,
         product: &ProductId,
         epoch: u64,
         purchases: &[Purchase],
         free: &[u32],
-    ) -> Result<(), GateError> {
+    ) -> Result<(), AdmissionError> {
         let keys = self.keys_of(product, epoch);
         let mut connection = self.pooled().await?;
         let mut script = self.shared.scripts.stage.prepare_invoke();
@@ -358,14 +343,14 @@ impl RedisGate {
         Ok(script.invoke_async(&mut connection).await?)
     }
 
-    pub(in crate::admission) async fn open(
+    async fn open(
         &self,
         product: &ProductId,
         epoch: u64,
         terms: &Terms,
         next: u32,
         revoked: bool,
-    ) -> Result<Opening, GateError> {
+    ) -> Result<Opening, AdmissionError> {
         let keys = self.keys_of(product, epoch);
         let server = self.link.get()?.live.server;
         let mut connection = self.pooled().await?;
@@ -380,52 +365,23 @@ impl RedisGate {
             "OPEN" => Ok(Opening::Open),
             "STALE" => Ok(Opening::Stale),
             "INCOMPLETE" => Ok(Opening::Incomplete),
-            other => Err(GateError::Malformed(other.to_owned())),
+            other => Err(AdmissionError::Malformed(other.into())),
         }
     }
+
+    fn on_this_thread(&self) -> Arc<dyn Admission> {
+        Arc::new(Self { link: self.link.on_this_thread(), shared: self.shared.clone() })
+    }
+
+    fn outlives_process(&self) -> bool {
+        true
+    }
 }
 
-impl std::fmt::Debug for RedisGate {
+impl std::fmt::Debug for RedisAdmission {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(out, "RedisGate({})", self.shared.prefix)
+        write!(out, "RedisAdmission({})", self.shared.prefix)
     }
-}
-
-/// The mistake that scripts are for: between the look and the change others look too.
-async fn check_then_decrement(
-    keys: &Keys,
-    connection: &mut redis::aio::MultiplexedConnection,
-    product: &ProductId,
-    user: &UserId,
-    id: PurchaseId,
-) -> Result<Admission, GateError> {
-    let mut look = redis::cmd("HMGET");
-    let look = look.arg(&keys.sale).arg("next").arg("total").arg("epoch");
-    let (next, total, epoch): (u32, u32, u64) = look.query_async(connection).await?;
-    if next >= total {
-        return Ok(Admission::Refused(crate::domain::Outcome::SoldOut));
-    }
-    let unit = next + 1;
-    let mut add = redis::cmd("XADD");
-    add.arg(&keys.outbox).arg("*").arg("user").arg(user.as_str()).arg("unit").arg(unit);
-    let entry: String =
-        add.arg("id").arg(id.to_string()).arg("epoch").arg(epoch).query_async(connection).await?;
-    let entry: EntryId = entry.parse().map_err(|_unreadable| GateError::Malformed(entry))?;
-    let purchase =
-        Purchase { id, product: product.clone(), user: user.clone(), unit, admitted_at: entry.admitted_at() };
-    let value = format!("{unit} {id} {entry}");
-    redis::cmd("HSET").arg(&keys.buyers).arg(user.as_str()).arg(value).exec_async(connection).await?;
-    redis::cmd("HSET").arg(&keys.sale).arg("next").arg(unit).exec_async(connection).await?;
-    Ok(Admission::Won(OutboxEntry { id: entry, epoch, purchase }))
-}
-
-fn admit_script() -> String {
-    let script = include_str!("scripts/admit.lua");
-    if mutant!("no-duplicate-check") {
-        let no_balance = "~= next_unit + (tonumber(sale[8]) or 0) then";
-        return script.replace("if mine then", "if false then").replace(no_balance, "< 0 then");
-    }
-    script.to_owned()
 }
 
 /// A purchase as `buyers` holds it. One that comes from the ledger has no outbox entry: its id is the admission

@@ -2,8 +2,8 @@
 
 use chrono::DateTime;
 
-use crate::admission::{Admission, Found, GateError, Reassignment, RebuildStep};
-use crate::domain::{EntryId, OutboxEntry, Outcome, ProductId, Purchase, PurchaseId, PurchaseState};
+use crate::admission::{AdmissionError, Decision, Found, Reassignment, RebuildStep};
+use crate::domain::{Entry, EntryId, Outcome, ProductId, Purchase, PurchaseId, PurchaseState};
 use crate::domain::{SaleState, Terms, UserId};
 
 /// The elements of a script's reply, all of them text or integers.
@@ -15,7 +15,7 @@ struct Reader<'reply> {
 }
 
 impl Reader<'_> {
-    fn text(&mut self) -> Result<&str, GateError> {
+    fn text(&mut self) -> Result<&str, AdmissionError> {
         let (first, rest) = self.rest.split_first().ok_or_else(|| malformed(&"the reply is too short"))?;
         self.rest = rest;
         match first {
@@ -27,13 +27,13 @@ impl Reader<'_> {
         }
     }
 
-    fn parsed<T: std::str::FromStr>(&mut self) -> Result<T, GateError> {
+    fn parsed<T: std::str::FromStr>(&mut self) -> Result<T, AdmissionError> {
         let text = self.text()?;
         text.parse().map_err(|_unreadable| malformed(&format!("{text:?} is not a number or id")))
     }
 
     /// `unit, purchase id, entry id, epoch`
-    fn entry(&mut self, product: &ProductId, user: &UserId) -> Result<OutboxEntry, GateError> {
+    fn entry(&mut self, product: &ProductId, user: &UserId) -> Result<Entry, AdmissionError> {
         let unit = self.parsed()?;
         let purchase_id = PurchaseId(self.parsed()?);
         let id: EntryId = self.parsed()?;
@@ -45,40 +45,44 @@ impl Reader<'_> {
             unit,
             admitted_at: id.admitted_at(),
         };
-        Ok(OutboxEntry { id, epoch, purchase })
+        Ok(Entry { id, epoch, purchase })
     }
 
     /// `1` while the outbox has the purchase, `0` once the ledger has it
-    fn state(&mut self) -> Result<PurchaseState, GateError> {
+    fn state(&mut self) -> Result<PurchaseState, AdmissionError> {
         Ok(if self.text()? == "1" { PurchaseState::Pending } else { PurchaseState::Confirmed })
     }
 }
 
-fn malformed(what: &dyn std::fmt::Display) -> GateError {
-    GateError::Malformed(what.to_string())
+fn malformed(what: &dyn std::fmt::Display) -> AdmissionError {
+    AdmissionError::Malformed(what.to_string().into())
 }
 
-pub(super) fn admission(reply: &Reply, product: &ProductId, user: &UserId) -> Result<Admission, GateError> {
+pub(super) fn admission(
+    reply: &Reply,
+    product: &ProductId,
+    user: &UserId,
+) -> Result<Decision, AdmissionError> {
     let mut reader = Reader { rest: reply };
-    let refused = |outcome| Ok(Admission::Refused(outcome));
+    let refused = |outcome| Ok(Decision::Refused(outcome));
     match reader.text()? {
-        "SUCCESS" => Ok(Admission::Won(reader.entry(product, user)?)),
-        "PURCHASED" => Ok(Admission::Already(reader.entry(product, user)?, reader.state()?)),
+        "SUCCESS" => Ok(Decision::Won(reader.entry(product, user)?)),
+        "PURCHASED" => Ok(Decision::Already(reader.entry(product, user)?, reader.state()?)),
         "SOLD_OUT" => refused(Outcome::SoldOut),
         "UPCOMING" => refused(Outcome::Upcoming),
         "ENDED" => refused(Outcome::Ended),
         "PAUSED" => refused(Outcome::Paused),
-        "NOT_READY" => Err(GateError::NotReady),
+        "NOT_READY" => Err(AdmissionError::NotReady),
         other => Err(malformed(&other)),
     }
 }
 
-pub(super) fn found(reply: &Reply, product: &ProductId, user: &UserId) -> Result<Found, GateError> {
+pub(super) fn found(reply: &Reply, product: &ProductId, user: &UserId) -> Result<Found, AdmissionError> {
     let mut reader = Reader { rest: reply };
     match reader.text()? {
         "FOUND" => Ok(Found::Purchase(reader.entry(product, user)?, reader.state()?)),
         "NONE" => Ok(Found::Nothing { revocations: reader.text()? != "0" }),
-        "NOT_READY" => Err(GateError::NotReady),
+        "NOT_READY" => Err(AdmissionError::NotReady),
         other => Err(malformed(&other)),
     }
 }
@@ -87,25 +91,25 @@ pub(super) fn reassignment(
     reply: &Reply,
     product: &ProductId,
     user: &UserId,
-) -> Result<Reassignment, GateError> {
+) -> Result<Reassignment, AdmissionError> {
     let mut reader = Reader { rest: reply };
     match reader.text()? {
         "MOVED" => Ok(Reassignment::Moved(reader.entry(product, user)?)),
         "OTHER" => Ok(Reassignment::Other(reader.entry(product, user)?)),
         "NONE" => Ok(Reassignment::NoUnitLeft),
-        "NOT_READY" => Err(GateError::NotReady),
+        "NOT_READY" => Err(AdmissionError::NotReady),
         other => Err(malformed(&other)),
     }
 }
 
-pub(super) fn sale(reply: &Reply) -> Result<SaleState, GateError> {
+pub(super) fn sale(reply: &Reply) -> Result<SaleState, AdmissionError> {
     if reply.is_empty() {
-        return Err(GateError::NotReady);
+        return Err(AdmissionError::NotReady);
     }
     let mut reader = Reader { rest: reply };
     let first = reader.text()?;
     if first == "REBUILDING" {
-        return Err(GateError::Rebuilding(RebuildStep::of_number(reader.parsed()?)));
+        return Err(AdmissionError::Rebuilding(RebuildStep::of_number(reader.parsed()?)));
     }
     let epoch = first.parse().map_err(|_not_a_number| malformed(&"epoch"))?;
     let total_stock: u32 = reader.parsed()?;
@@ -122,7 +126,7 @@ pub(super) fn sale(reply: &Reply) -> Result<SaleState, GateError> {
     Ok(SaleState { epoch, terms, next, remaining, in_flight, dead, now })
 }
 
-fn instant(millis: &str) -> Result<Option<DateTime<chrono::Utc>>, GateError> {
+fn instant(millis: &str) -> Result<Option<DateTime<chrono::Utc>>, AdmissionError> {
     if millis.is_empty() {
         return Ok(None);
     }
@@ -131,7 +135,7 @@ fn instant(millis: &str) -> Result<Option<DateTime<chrono::Utc>>, GateError> {
 }
 
 /// A field of `buyers`: user, and `unit id entry`.
-pub(super) fn winner(product: &ProductId, user: &str, value: &str) -> Result<Purchase, GateError> {
+pub(super) fn winner(product: &ProductId, user: &str, value: &str) -> Result<Purchase, AdmissionError> {
     let read = || {
         let mut parts = value.split(' ');
         let (unit, id, entry) = (parts.next()?.parse().ok()?, parts.next()?.parse().ok()?, parts.next()?);
@@ -149,7 +153,7 @@ pub(super) fn winner(product: &ProductId, user: &str, value: &str) -> Result<Pur
 }
 
 /// Entries as `XRANGE` gives them, without those that are none of ours: they must not stop the others.
-pub(super) fn outbox(reply: redis::streams::StreamRangeReply, product: &ProductId) -> Vec<OutboxEntry> {
+pub(super) fn outbox(reply: redis::streams::StreamRangeReply, product: &ProductId) -> Vec<Entry> {
     let entry = |stream_id: redis::streams::StreamId| {
         let field = |name: &str| {
             let value: Option<String> = stream_id.get(name);
@@ -165,11 +169,11 @@ pub(super) fn outbox(reply: redis::streams::StreamRangeReply, product: &ProductI
             admitted_at: id.admitted_at(),
         };
         let epoch = field("epoch")?.parse().map_err(|_unreadable| unreadable("epoch"))?;
-        Ok(OutboxEntry { id, epoch, purchase })
+        Ok(Entry { id, epoch, purchase })
     };
     let mut entries = Vec::new();
     for stream_id in reply.ids {
-        let read: Result<_, GateError> = entry(stream_id);
+        let read: Result<_, AdmissionError> = entry(stream_id);
         match read {
             Ok(entry) => entries.push(entry),
             Err(error) => tracing::warn!(%product, "skipped: {error}"),

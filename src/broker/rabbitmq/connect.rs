@@ -3,7 +3,14 @@
 use lapin::{Connection, ConnectionProperties, uri::AMQPUri};
 use tokio::time::timeout;
 
-use crate::broker::{BrokerError, RabbitOptions};
+use super::RabbitOptions;
+use crate::broker::BrokerError;
+
+impl From<lapin::Error> for BrokerError {
+    fn from(error: lapin::Error) -> Self {
+        Self::Driver(error.into())
+    }
+}
 
 pub(super) fn parse(options: &RabbitOptions) -> Result<AMQPUri, BrokerError> {
     options.url.expose().parse().map_err(|_why: String| BrokerError::InvalidUrl)
@@ -14,13 +21,13 @@ pub(super) async fn connect(options: &RabbitOptions, role: &str) -> Result<Conne
     let mut uri = parse(options)?;
     uri.query.heartbeat.get_or_insert(options.heartbeat_s);
     let name = format!("flashsale {role}");
-    // No recovery by the driver: it does not cover channel errors. Our supervisors rebuild everything.
+    // The driver's own recovery is off: it does not cover channel errors. Supervisors rebuild everything.
     let properties = ConnectionProperties::default().with_connection_name(name.into());
     Ok(Connection::connect_uri(uri, properties).await?)
 }
 
-/// Bounds the opening of a connection as a whole: a broker that is just starting accepts connections and then
-/// may never answer the declaration of a queue.
+/// Bounds the opening of a connection as a whole: a broker that is just starting accepts connections and then may
+/// never answer the declaration of a queue.
 pub(super) async fn with_timeout<T>(
     options: &RabbitOptions,
     opening: impl Future<Output = Result<T, BrokerError>>,

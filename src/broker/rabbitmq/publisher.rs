@@ -17,28 +17,26 @@ use lapin::{
 use tokio::{sync::Notify, task::JoinSet, time::timeout};
 
 use super::{
-    Topology,
+    RabbitOptions, Topology,
     connect::{connect, parse, with_timeout},
     headers,
 };
-use crate::broker::{BrokerError, DeadReason, DeliveryHistory, Depths, RabbitOptions};
+use crate::broker::{BrokerError, DeadReason, DeliveryHistory, Depths};
 use crate::observability::Dependency;
-use crate::runtime::Backoff;
-use crate::runtime::Clock;
 use crate::runtime::crash_points::crash_point;
+use crate::runtime::{Backoff, Runtime, error_chain};
 
 /// How often a connection that nobody uses is looked at.
 const WATCH_INTERVAL: Duration = Duration::from_millis(500);
 
 /// The publishing connection; clones share it. Dropping the last one ends its supervisor.
 #[derive(Clone)]
-pub struct RabbitPublisher(Arc<Inner>);
+pub(super) struct Publisher(Arc<Inner>);
 
 struct Inner {
     slot: Arc<Slot>,
     topology: Topology,
     publish_timeout: Duration,
-    clock: Clock,
     _supervisor: JoinSet<()>,
 }
 
@@ -61,53 +59,49 @@ struct Live {
     asking: Arc<tokio::sync::Mutex<Option<Channel>>>,
 }
 
-impl RabbitPublisher {
+impl Publisher {
     /// Starts connecting in the background. Fails only if the URL can't be read.
-    pub fn start(options: &RabbitOptions, dependency: &Dependency) -> Result<Self, BrokerError> {
+    pub(super) fn start(
+        options: &RabbitOptions,
+        dependency: &Dependency,
+        runtime: &Runtime,
+    ) -> Result<Self, BrokerError> {
         parse(options)?;
         let slot = Arc::new(Slot::default());
         let mut supervisor = JoinSet::new();
-        supervisor.spawn(supervise(slot.clone(), options.clone(), dependency.clone()));
+        supervisor.spawn(supervise(slot.clone(), options.clone(), dependency.clone(), runtime.clone()));
         let (topology, publish_timeout) = (options.topology.clone(), options.publish_timeout);
-        Ok(Self(Arc::new(Inner {
-            slot,
-            topology,
-            publish_timeout,
-            clock: Clock::system(),
-            _supervisor: supervisor,
-        })))
+        Ok(Self(Arc::new(Inner { slot, topology, publish_timeout, _supervisor: supervisor })))
     }
 
-    pub(in crate::broker) fn generation(&self) -> u64 {
+    pub(super) fn generation(&self) -> u64 {
         self.0.slot.generation.load(Ordering::Relaxed)
     }
 
-    pub(in crate::broker) async fn publish(&self, body: Vec<u8>) -> Result<(), BrokerError> {
-        self.send(&self.0.topology.purchases, &body, FieldTable::default()).await
+    pub(super) async fn publish(&self, body: &[u8]) -> Result<(), BrokerError> {
+        self.send(&self.0.topology.purchases, body, FieldTable::default()).await
     }
 
-    /// Publishes a dead letter to the workers, with what happened to it before.
-    pub(in crate::broker) async fn publish_again(
+    /// Publishes a dead letter to the workers, with its delivery history.
+    pub(super) async fn publish_again(
         &self,
         body: &[u8],
-        headers: FieldTable,
+        history: DeliveryHistory,
     ) -> Result<(), BrokerError> {
-        self.send(&self.0.topology.purchases, body, headers).await
+        self.send(&self.0.topology.purchases, body, headers::of_history(history)).await
     }
 
-    pub(in crate::broker) async fn dead_letter(
+    pub(super) async fn dead_letter(
         &self,
-        body: Vec<u8>,
+        body: &[u8],
         reason: &DeadReason,
         history: DeliveryHistory,
     ) -> Result<(), BrokerError> {
-        let history = history.once_more(self.0.clock.now());
-        let headers = headers::headers(reason.class.as_str(), shortened(&reason.detail), history);
-        self.send(&self.0.topology.dead, &body, headers).await
+        self.send(&self.0.topology.dead, body, headers::of_dead_letter(reason, history)).await
     }
 
     /// How many messages wait in the two queues.
-    pub(in crate::broker) async fn depths(&self) -> Result<Depths, BrokerError> {
+    pub(super) async fn depths(&self) -> Result<Depths, BrokerError> {
         let Live { connection, asking, .. } = self.live()?;
         // It would not be answered.
         if connection.status().blocked() {
@@ -156,9 +150,9 @@ impl RabbitPublisher {
     }
 }
 
-impl std::fmt::Debug for RabbitPublisher {
+impl std::fmt::Debug for Publisher {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(out, "RabbitPublisher({})", self.0.topology.purchases)
+        write!(out, "Publisher({})", self.0.topology.purchases)
     }
 }
 
@@ -185,8 +179,8 @@ async fn send(
     }
 }
 
-async fn supervise(slot: Arc<Slot>, options: RabbitOptions, dependency: Dependency) {
-    let mut backoff = Backoff::default();
+async fn supervise(slot: Arc<Slot>, options: RabbitOptions, dependency: Dependency, runtime: Runtime) {
+    let mut backoff = Backoff::of_reconnects(&runtime);
     loop {
         match with_timeout(&options, open(&options)).await {
             Ok(live) => {
@@ -195,7 +189,7 @@ async fn supervise(slot: Arc<Slot>, options: RabbitOptions, dependency: Dependen
                 set(&slot, Some(live.clone()));
                 dependency.up();
                 backoff.reset();
-                let reason = watch(&slot, &live, &dependency).await;
+                let reason = watch(&slot, &live, &dependency, &runtime).await;
                 set(&slot, None);
                 dependency.down(reason);
             }
@@ -218,12 +212,12 @@ async fn open(options: &RabbitOptions) -> Result<Live, BrokerError> {
 }
 
 /// Returns when the connection is of no use any more, with the reason.
-async fn watch(slot: &Slot, live: &Live, dependency: &Dependency) -> String {
+async fn watch(slot: &Slot, live: &Live, dependency: &Dependency, runtime: &Runtime) -> String {
     let Live { generation, connection, .. } = live;
     loop {
         tokio::select! {
             () = slot.broken.notified() => {}
-            () = tokio::time::sleep(WATCH_INTERVAL) => {}
+            () = runtime.sleep(WATCH_INTERVAL) => {}
         }
         if slot.broken_generation.load(Ordering::Relaxed) >= *generation {
             return "a publish failed".to_owned();
@@ -237,16 +231,4 @@ async fn watch(slot: &Slot, live: &Live, dependency: &Dependency) -> String {
             dependency.up();
         }
     }
-}
-
-/// A detail may quote the message, and a message's head must fit into one frame.
-fn shortened(detail: &str) -> &str {
-    const DETAIL_LEN_MAX: usize = 500;
-    &detail[..detail.floor_char_boundary(DETAIL_LEN_MAX)]
-}
-
-/// An error with its causes, on one line.
-pub(super) fn error_chain(error: &dyn std::error::Error) -> String {
-    let causes = std::iter::successors(error.source(), |cause| cause.source());
-    causes.fold(error.to_string(), |line, cause| format!("{line}: {cause}"))
 }

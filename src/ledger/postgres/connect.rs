@@ -15,6 +15,7 @@ use tokio_postgres::{
 };
 
 use super::{LedgerError, PostgresOptions};
+use crate::runtime::error_chain;
 
 /// A connection is replaced at this age, so that none stays with a server that has been demoted or moved.
 const CONNECTION_AGE_MAX: Duration = Duration::from_mins(2);
@@ -42,18 +43,18 @@ pub(super) fn pool(options: &PostgresOptions) -> Result<Pool<AsyncPgConnection>,
             Ok(())
         }))
         .build()
-        .map_err(|error| LedgerError::Unavailable(error.to_string()))
+        .map_err(|error| LedgerError::Unavailable(error.into()))
 }
 
 fn parse(options: &PostgresOptions) -> Result<tokio_postgres::Config, LedgerError> {
     let mut config: tokio_postgres::Config =
         options.url.expose().parse().map_err(|error: tokio_postgres::Error| {
             let why = std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
-            LedgerError::Unavailable(format!("DATABASE_URL can't be read: {why}"))
+            LedgerError::Unavailable(format!("DATABASE_URL can't be read: {why}").into())
         })?;
     if config.get_ssl_mode() == SslMode::Require {
         return Err(LedgerError::Unavailable(
-            "DATABASE_URL has sslmode=require, and TLS is not supported".to_owned(),
+            "DATABASE_URL has sslmode=require, and TLS is not supported".into(),
         ));
     }
     config
@@ -71,7 +72,7 @@ fn parse(options: &PostgresOptions) -> Result<tokio_postgres::Config, LedgerErro
 
 /// A connection of its own, outside the pool, or for it.
 pub(super) async fn establish(options: &PostgresOptions) -> ConnectionResult<AsyncPgConnection> {
-    let config = parse(options).map_err(|error| ConnectionError::BadConnection(error.to_string()))?;
+    let config = parse(options).map_err(|error| ConnectionError::BadConnection(error_chain(&error)))?;
     let failed = |error: tokio_postgres::Error| {
         let cause = std::error::Error::source(&error).map(ToString::to_string);
         ConnectionError::BadConnection(cause.map_or(error.to_string(), |cause| format!("{error}: {cause}")))

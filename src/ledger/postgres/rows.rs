@@ -1,46 +1,11 @@
 //! Rows of PostgreSQL, and how they become values of the domain.
 
 use chrono::{DateTime, Utc};
-use diesel::{AsChangeset, Insertable, Queryable, QueryableByName, Selectable, sql_types};
+use diesel::{QueryableByName, sql_types};
 use uuid::Uuid;
 
-use super::{
-    LedgerError, LedgerSale, number,
-    schema::{products, purchases},
-};
-use crate::domain::{Product, ProductId, Purchase, PurchaseId, Terms, UserId};
-use crate::ledger::verdict::Obstacles;
-
-/// What the catalogue decides about a product, but for its stock.
-#[derive(Insertable, AsChangeset)]
-#[diesel(table_name = products, treat_none_as_null = true)]
-pub(super) struct ProductRow<'product> {
-    id: &'product str,
-    name: &'product str,
-    description: &'product str,
-    image: &'product str,
-    price_minor: i64,
-    original_price_minor: Option<i64>,
-    currency: &'product str,
-    sale_start: Option<DateTime<Utc>>,
-    sale_end: Option<DateTime<Utc>>,
-}
-
-impl<'product> From<&'product Product> for ProductRow<'product> {
-    fn from(product: &'product Product) -> Self {
-        Self {
-            id: product.id.as_str(),
-            name: &product.name,
-            description: &product.description,
-            image: &product.image,
-            price_minor: product.price.minor(),
-            original_price_minor: product.original_price.as_ref().map(crate::domain::Money::minor),
-            currency: product.price.currency(),
-            sale_start: product.sale_start,
-            sale_end: product.sale_end,
-        }
-    }
-}
+use crate::domain::{Obstacles, ProductId, Purchase, PurchaseId, Terms, UserId};
+use crate::ledger::{Confirmation, LedgerError, LedgerSale, number};
 
 #[derive(QueryableByName)]
 pub(super) struct IdRow {
@@ -102,25 +67,84 @@ impl TryFrom<SaleRow> for LedgerSale {
     }
 }
 
-#[derive(Queryable, Selectable)]
-#[diesel(table_name = purchases)]
+#[derive(QueryableByName)]
 pub(super) struct PurchaseRow {
+    #[diesel(sql_type = sql_types::Uuid)]
     id: Uuid,
+    #[diesel(sql_type = sql_types::Text)]
+    product_id: String,
+    #[diesel(sql_type = sql_types::Text)]
     user_id: String,
+    #[diesel(sql_type = sql_types::Integer)]
     unit: i32,
+    #[diesel(sql_type = sql_types::Timestamptz)]
     admitted_at: DateTime<Utc>,
 }
 
 impl PurchaseRow {
-    pub(super) fn purchase(self, product: &ProductId) -> Result<Purchase, LedgerError> {
+    pub(super) fn purchase(self) -> Result<Purchase, LedgerError> {
         Ok(Purchase {
             id: PurchaseId(self.id),
-            product: product.clone(),
-            user: UserId::parse(&self.user_id).map_err(|_why| LedgerError::Corrupt("user id"))?,
+            product: ProductId::parse(&self.product_id).map_err(|_why| LedgerError::Corrupt("product id"))?,
+            user: user(&self.user_id)?,
             unit: number(self.unit),
             admitted_at: self.admitted_at,
         })
     }
+}
+
+fn user(text: &str) -> Result<UserId, LedgerError> {
+    UserId::parse(text).map_err(|_why| LedgerError::Corrupt("user id"))
+}
+
+#[derive(QueryableByName)]
+pub(super) struct ConfirmationRow {
+    #[diesel(sql_type = sql_types::Integer)]
+    unit: i32,
+    #[diesel(sql_type = sql_types::Uuid)]
+    id: Uuid,
+    #[diesel(sql_type = sql_types::Timestamptz)]
+    confirmed_at: DateTime<Utc>,
+}
+
+impl ConfirmationRow {
+    pub(super) fn confirmation(self) -> Confirmation {
+        Confirmation { unit: number(self.unit), id: PurchaseId(self.id), at: self.confirmed_at }
+    }
+}
+
+#[derive(QueryableByName)]
+pub(super) struct RevocationRow {
+    #[diesel(sql_type = sql_types::Uuid)]
+    pub(super) purchase_id: Uuid,
+    #[diesel(sql_type = sql_types::Text)]
+    user_id: String,
+    #[diesel(sql_type = sql_types::Text)]
+    pub(super) reason: String,
+}
+
+impl RevocationRow {
+    pub(super) fn owner(self) -> Result<(PurchaseId, UserId), LedgerError> {
+        Ok((PurchaseId(self.purchase_id), user(&self.user_id)?))
+    }
+}
+
+#[derive(QueryableByName)]
+pub(super) struct CountRow {
+    #[diesel(sql_type = sql_types::BigInt)]
+    pub(super) count: i64,
+}
+
+#[derive(QueryableByName)]
+pub(super) struct UnitRow {
+    #[diesel(sql_type = sql_types::Integer)]
+    pub(super) unit: i32,
+}
+
+#[derive(QueryableByName)]
+pub(super) struct StockRow {
+    #[diesel(sql_type = sql_types::Nullable<sql_types::Integer>)]
+    pub(super) lower_stock_to: Option<i32>,
 }
 
 #[derive(QueryableByName)]

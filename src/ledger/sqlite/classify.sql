@@ -1,4 +1,4 @@
--- Says what stands in the way of purchases that were not inserted: ?1 as in persist.sql.
+-- Says what stands in the way of purchases that were not inserted: ?1 as in record.sql.
 SELECT item.value ->> 'id' AS id,
        products.total_stock, products.epoch,
        revocations.purchase_id IS NOT NULL AS revoked,

@@ -8,6 +8,7 @@ use std::{
     sync::Arc,
 };
 
+use async_trait::async_trait;
 use diesel::{OptionalExtension, SqliteConnection, sql_query, sql_types};
 use diesel_async::{
     AsyncConnection, AsyncMigrationHarness, RunQueryDsl, SimpleAsyncConnection,
@@ -17,8 +18,10 @@ use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 use futures_util::{FutureExt, future::BoxFuture};
 use tokio::sync::Mutex;
 
-use super::{Admitted, Confirmation, LedgerError, LedgerSale, Verdict, Writer, purchase_id};
-use crate::domain::{Product, ProductId, Purchase, PurchaseId, Revocation, UserId};
+use super::{
+    Confirmation, Discard, Leadership, Ledger, LedgerError, LedgerSale, SoleLeader, Writer, purchase_id,
+};
+use crate::domain::{Entry, LedgerVerdict, Product, ProductId, Purchase, PurchaseId, Revocation, UserId};
 use rows::{
     ClassifyRow, ConfirmationRow, CountRow, IdRow, ProductOfRow, PurchaseRow, RevocationRow, RevokedRow,
     SaleRow,
@@ -51,21 +54,46 @@ impl SqliteLedger {
         Ok(Self { connection: Arc::new(Mutex::new(connect(&path).await?)), path })
     }
 
-    pub(super) async fn migrate(&self) -> Result<usize, LedgerError> {
+    /// The one way in which transactions are run: in a task of their own, because a transaction that is dropped
+    /// half-way would leave the connection in an unknown state.
+    async fn transaction<R, F>(&self, name: &'static str, body: F) -> Result<R, LedgerError>
+    where
+        R: Send + 'static,
+        F: for<'c> FnOnce(&'c mut Connection) -> BoxFuture<'c, Result<R, LedgerError>> + Send + 'static,
+    {
+        let connection = self.connection.clone();
+        let running = tokio::spawn(async move {
+            connection
+                .lock()
+                .await
+                .immediate_transaction(async move |connection| body(connection).await)
+                .await
+        });
+        running.await.map_err(|panicked| LedgerError::Unavailable(format!("{name}: {panicked}").into()))?
+    }
+}
+
+#[async_trait]
+impl Ledger for SqliteLedger {
+    fn name(&self) -> &'static str {
+        "sqlite"
+    }
+
+    async fn migrate(&self) -> Result<usize, LedgerError> {
         let connection = connect(&self.path).await?;
         let migrating = tokio::task::spawn_blocking(move || {
             let mut harness = AsyncMigrationHarness::new(connection);
             harness.run_pending_migrations(MIGRATIONS).map(|applied| applied.len())
         });
-        let ended = migrating.await.map_err(|panicked| LedgerError::Migration(panicked.to_string()))?;
-        ended.map_err(|error| LedgerError::Migration(error.to_string()))
+        let ended = migrating.await.map_err(|panicked| LedgerError::Migration(panicked.into()))?;
+        ended.map_err(|error| LedgerError::Migration(error))
     }
 
-    pub(super) async fn ping(&self) -> Result<(), LedgerError> {
+    async fn ping(&self) -> Result<(), LedgerError> {
         Ok(self.connection.lock().await.batch_execute("SELECT 1").await?)
     }
 
-    pub(super) async fn upsert_products(&self, catalogue: &[Product]) -> Result<(), LedgerError> {
+    async fn upsert_products(&self, catalogue: &[Product]) -> Result<(), LedgerError> {
         let catalogue = catalogue.to_vec();
         self.transaction("upsert_products", move |connection| {
             async move {
@@ -84,7 +112,7 @@ impl SqliteLedger {
         .await
     }
 
-    pub(super) async fn set_paused(&self, product: &ProductId, paused: bool) -> Result<bool, LedgerError> {
+    async fn set_paused(&self, product: &ProductId, paused: bool) -> Result<bool, LedgerError> {
         let changed = sql_query(format!("UPDATE products SET paused = ?1, updated_at = {NOW} WHERE id = ?2"))
             .bind::<sql_types::Bool, _>(paused)
             .bind::<sql_types::Text, _>(product.as_str())
@@ -93,7 +121,7 @@ impl SqliteLedger {
         Ok(changed == 1)
     }
 
-    pub(super) async fn sales(&self) -> Result<Vec<LedgerSale>, LedgerError> {
+    async fn sales(&self) -> Result<Vec<LedgerSale>, LedgerError> {
         let rows: Vec<SaleRow> = sql_query(
             "SELECT id, epoch, total_stock, sale_start, sale_end, paused,
                     (SELECT max(unit) FROM purchases WHERE product_id = products.id) AS highest_unit
@@ -104,20 +132,17 @@ impl SqliteLedger {
         rows.into_iter().map(LedgerSale::try_from).collect()
     }
 
-    pub(super) async fn persist(
-        &self,
-        batch: Vec<Admitted>,
-        _writer: Writer,
-    ) -> Result<Vec<Verdict>, LedgerError> {
-        self.transaction("persist", move |connection| {
+    async fn record(&self, entries: &[Entry], _writer: Writer) -> Result<Vec<LedgerVerdict>, LedgerError> {
+        let batch = entries.to_vec();
+        self.transaction("record", move |connection| {
             async move {
                 let items = rows::to_json(&batch);
-                let inserted: Vec<IdRow> = sql_query(include_str!("persist.sql"))
+                let inserted: Vec<IdRow> = sql_query(include_str!("record.sql"))
                     .bind::<sql_types::Text, _>(&items)
                     .load(connection)
                     .await?;
                 if inserted.len() == batch.len() {
-                    return Ok(vec![Verdict::Recorded; batch.len()]);
+                    return Ok(vec![LedgerVerdict::Recorded; batch.len()]);
                 }
                 let rows: Vec<ClassifyRow> = sql_query(include_str!("classify.sql"))
                     .bind::<sql_types::Text, _>(&items)
@@ -128,8 +153,8 @@ impl SqliteLedger {
                     obstacles.insert(purchase_id(&row.id)?, row);
                 }
                 let inserted: HashSet<_> = inserted.into_iter().map(|row| row.id).collect();
-                let verdict = |item: &Admitted| match obstacles.get(&item.purchase.id) {
-                    _ if inserted.contains(&item.purchase.id.to_string()) => Ok(Verdict::Recorded),
+                let verdict = |item: &Entry| match obstacles.get(&item.purchase.id) {
+                    _ if inserted.contains(&item.purchase.id.to_string()) => Ok(LedgerVerdict::Recorded),
                     Some(row) => Ok(row.obstacles()?.verdict(item)),
                     None => Err(LedgerError::Corrupt("a purchase that was not classified")),
                 };
@@ -140,7 +165,7 @@ impl SqliteLedger {
         .await
     }
 
-    pub(super) async fn revoke(&self, purchase: &Purchase, reason: &str) -> Result<bool, LedgerError> {
+    async fn revoke(&self, purchase: &Purchase, reason: &str) -> Result<bool, LedgerError> {
         let recorded = sql_query(
             "INSERT INTO revocations (purchase_id, product_id, user_id, reason)
              SELECT ?1, ?2, ?3, ?4 WHERE NOT EXISTS (SELECT 1 FROM purchases WHERE id = ?1)
@@ -155,7 +180,7 @@ impl SqliteLedger {
         Ok(recorded == 1)
     }
 
-    pub(super) async fn purchase(&self, id: PurchaseId) -> Result<Option<Purchase>, LedgerError> {
+    async fn purchase(&self, id: PurchaseId) -> Result<Option<Purchase>, LedgerError> {
         let found: Option<ProductOfRow> = sql_query("SELECT product_id FROM purchases WHERE id = ?1")
             .bind::<sql_types::Text, _>(id.to_string())
             .get_result(&mut *self.connection.lock().await)
@@ -173,11 +198,7 @@ impl SqliteLedger {
         row.map(|row| row.purchase(&product)).transpose()
     }
 
-    pub(super) async fn purchase_of(
-        &self,
-        product: &ProductId,
-        user: &UserId,
-    ) -> Result<Option<Purchase>, LedgerError> {
+    async fn purchase_of(&self, product: &ProductId, user: &UserId) -> Result<Option<Purchase>, LedgerError> {
         let row: Option<PurchaseRow> = sql_query(
             "SELECT id, user_id, unit, admitted_at FROM purchases WHERE product_id = ?1 AND user_id = ?2",
         )
@@ -189,7 +210,7 @@ impl SqliteLedger {
         row.map(|row| row.purchase(product)).transpose()
     }
 
-    pub(super) async fn revocation_of(
+    async fn revocation_of(
         &self,
         product: &ProductId,
         user: &UserId,
@@ -206,10 +227,7 @@ impl SqliteLedger {
         row.map(RevocationRow::revocation).transpose()
     }
 
-    pub(super) async fn revocations(
-        &self,
-        product: &ProductId,
-    ) -> Result<Vec<(PurchaseId, UserId)>, LedgerError> {
+    async fn revocations(&self, product: &ProductId) -> Result<Vec<(PurchaseId, UserId)>, LedgerError> {
         let rows: Vec<RevokedRow> =
             sql_query("SELECT purchase_id, user_id FROM revocations WHERE product_id = ?1")
                 .bind::<sql_types::Text, _>(product.as_str())
@@ -218,7 +236,7 @@ impl SqliteLedger {
         rows.into_iter().map(RevokedRow::revoked).collect()
     }
 
-    pub(super) async fn purchases(
+    async fn purchases(
         &self,
         product: &ProductId,
         after_unit: u32,
@@ -236,7 +254,7 @@ impl SqliteLedger {
         rows.into_iter().map(|row| row.purchase(product)).collect()
     }
 
-    pub(super) async fn confirmations(
+    async fn confirmations(
         &self,
         product: &ProductId,
         after_unit: u32,
@@ -254,7 +272,7 @@ impl SqliteLedger {
         rows.into_iter().map(ConfirmationRow::confirmation).collect()
     }
 
-    pub(super) async fn count(&self, product: &ProductId) -> Result<u64, LedgerError> {
+    async fn count(&self, product: &ProductId) -> Result<u64, LedgerError> {
         let row: CountRow = sql_query("SELECT count(*) AS count FROM purchases WHERE product_id = ?1")
             .bind::<sql_types::Text, _>(product.as_str())
             .get_result(&mut *self.connection.lock().await)
@@ -262,7 +280,7 @@ impl SqliteLedger {
         Ok(row.count.unsigned_abs())
     }
 
-    pub(super) async fn raise_epoch(&self, product: &ProductId, found: u64) -> Result<u64, LedgerError> {
+    async fn raise_epoch(&self, product: &ProductId, found: u64) -> Result<u64, LedgerError> {
         let row: Option<CountRow> = sql_query(format!(
             "UPDATE products SET epoch = max(epoch, ?2) + 1, updated_at = {NOW} WHERE id = ?1 RETURNING epoch AS count"
         ))
@@ -275,22 +293,32 @@ impl SqliteLedger {
         epoch.ok_or_else(|| LedgerError::UnknownProduct(product.clone()))
     }
 
-    /// The one way in which transactions are run: in a task of their own, because a transaction that is dropped
-    /// half-way would leave the connection in an unknown state.
-    async fn transaction<R, F>(&self, name: &'static str, body: F) -> Result<R, LedgerError>
-    where
-        R: Send + 'static,
-        F: for<'c> FnOnce(&'c mut Connection) -> BoxFuture<'c, Result<R, LedgerError>> + Send + 'static,
-    {
-        let connection = self.connection.clone();
-        let running = tokio::spawn(async move {
-            connection
-                .lock()
-                .await
-                .immediate_transaction(async move |connection| body(connection).await)
-                .await
-        });
-        running.await.map_err(|panicked| LedgerError::Unavailable(format!("{name}: {panicked}")))?
+    async fn settle_stock(
+        &self,
+        _product: &ProductId,
+        _wanted: u32,
+        _lower: bool,
+    ) -> Result<bool, LedgerError> {
+        // Nothing is on its way when the only process starts, so the catalogue was obeyed at once.
+        Ok(true)
+    }
+
+    async fn record_discard(&self, _discard: Discard) -> Result<(), LedgerError> {
+        Err(LedgerError::Corrupt("a dead letter of the in-memory broker"))
+    }
+
+    async fn note_opening(&self, _product: &ProductId, _epoch: u64) -> Result<bool, LedgerError> {
+        // What the embedded mode admitted does not outlive its state.
+        Ok(true)
+    }
+
+    async fn workers_may_run(&self) -> Result<bool, LedgerError> {
+        Ok(true)
+    }
+
+    async fn lead(&self) -> Result<Option<Box<dyn Leadership>>, LedgerError> {
+        // The data directory's lock has made this process the only one.
+        Ok(Some(Box::new(SoleLeader)))
     }
 }
 

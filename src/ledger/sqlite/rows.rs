@@ -3,16 +3,12 @@
 use chrono::{DateTime, Utc};
 use diesel::{QueryableByName, sql_types};
 
-use super::{
-    Admitted, Confirmation, LedgerError, LedgerSale, ProductId, Purchase, PurchaseId, Revocation, UserId,
-    purchase_id,
-};
-use crate::domain::Terms;
-use crate::ledger::verdict::Obstacles;
+use super::{Confirmation, LedgerError, LedgerSale, purchase_id};
+use crate::domain::{Entry, Obstacles, ProductId, Purchase, PurchaseId, Revocation, Terms, UserId};
 
-/// A batch as `persist.sql` takes it.
-pub(super) fn to_json(batch: &[Admitted]) -> String {
-    let item = |Admitted { epoch, purchase }: &Admitted| {
+/// A batch as `record.sql` takes it.
+pub(super) fn to_json(batch: &[Entry]) -> String {
+    let item = |Entry { epoch, purchase, .. }: &Entry| {
         serde_json::json!({
             "id": purchase.id,
             "product_id": purchase.product.as_str(),

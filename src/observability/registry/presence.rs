@@ -110,7 +110,7 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
-    use crate::{observability::registry::Role, runtime::Clock};
+    use crate::{observability::registry::Role, runtime::SystemClock};
 
     fn report(id: &str, left: bool) -> Report {
         Report {
@@ -130,7 +130,7 @@ mod tests {
     #[test]
     fn who_says_goodbye_is_not_missed_and_who_vanishes_is() {
         let (mut presence, noticeboard) = (Presence::default(), Noticeboard::local());
-        let events = Events::new(Clock::from_fn(|| chrono::DateTime::UNIX_EPOCH));
+        let events = Events::new(std::sync::Arc::new(SystemClock));
         let fresh = Duration::from_millis(500);
         let all = |left| ["a", "b", "c", "d"].map(|id| (fresh, report(id, left == id))).to_vec();
         let long_ago = Instant::now().checked_sub(SILENT_MAX * 2).expect("a time");

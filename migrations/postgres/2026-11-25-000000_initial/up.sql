@@ -1,4 +1,4 @@
--- What is sold. `epoch` is the incarnation of the product's admission state that may sell; a rebuild raises it.
+-- What is sold.
 CREATE TABLE products (
     id                   text        PRIMARY KEY,
     name                 text        NOT NULL,
@@ -11,7 +11,13 @@ CREATE TABLE products (
     sale_start           timestamptz,
     sale_end             timestamptz          CHECK (sale_end > sale_start),
     paused               boolean     NOT NULL DEFAULT false,
+    -- The incarnation of the product's admission state that may sell; a rebuild raises it.
     epoch                bigint      NOT NULL DEFAULT 0,
+    -- The latest epoch that admission was opened with; `epoch` is ahead of it while a rebuild is under way.
+    opened_epoch         bigint      NOT NULL DEFAULT 0,
+    -- A stock that the catalogue asks for and that is below `total_stock`: units above it may be on their way. The
+    -- leader lowers admission first, and then `total_stock`, or clears this if more units are handed out.
+    lower_stock_to       integer              CHECK (lower_stock_to >= 1),
     created_at           timestamptz NOT NULL DEFAULT now(),
     updated_at           timestamptz NOT NULL DEFAULT now()
 );
@@ -38,3 +44,16 @@ CREATE TABLE revocations (
     revoked_at  timestamptz NOT NULL DEFAULT now()
 );
 CREATE INDEX revocations_of_user ON revocations (product_id, user_id, revoked_at DESC);
+
+-- Dead letters that an operator has given up: what they were, who did it, when and why.
+CREATE TABLE discards (
+    letter_id     text        NOT NULL,
+    purchase_id   uuid,
+    body          bytea       NOT NULL,
+    letter_reason text        NOT NULL,
+    discarded_by  text        NOT NULL,
+    reason        text        NOT NULL,
+    discarded_at  timestamptz NOT NULL DEFAULT now()
+);
+CREATE UNIQUE INDEX discards_once
+    ON discards (letter_id, coalesce(purchase_id, '00000000-0000-0000-0000-000000000000'));

@@ -10,18 +10,17 @@ use super::{
     PostgresLedger, leader,
     rows::{ClassifyRow, IdRow},
 };
-use crate::domain::PurchaseId;
-use crate::ledger::{Admitted, LedgerError, Verdict, Writer, column};
+use crate::domain::{Entry, LedgerVerdict, PurchaseId};
+use crate::ledger::{LedgerError, Writer, column};
 use crate::runtime::crash_points::crash_point;
-use crate::runtime::mutants::mutant;
 
 impl PostgresLedger {
-    pub(in crate::ledger) async fn persist(
+    pub(super) async fn record_batch(
         &self,
-        batch: Vec<Admitted>,
+        batch: Vec<Entry>,
         writer: Writer,
-    ) -> Result<Vec<Verdict>, LedgerError> {
-        self.transaction("persist", move |connection| {
+    ) -> Result<Vec<LedgerVerdict>, LedgerError> {
+        self.transaction("record", move |connection| {
             async move {
                 if writer == Writer::Worker && !leader::share_workers_lock(connection).await? {
                     return Err(LedgerError::RebuildUnderWay);
@@ -29,15 +28,15 @@ impl PostgresLedger {
                 share_products(connection, &batch, writer).await?;
                 let inserted = insert(connection, &batch).await?;
                 crash_point!("worker-in-transaction");
-                if inserted.len() == batch.len() || mutant!("nothing-done-is-success") {
-                    return Ok(vec![Verdict::Recorded; batch.len()]);
+                if inserted.len() == batch.len() {
+                    return Ok(vec![LedgerVerdict::Recorded; batch.len()]);
                 }
                 let left: Vec<_> =
                     batch.iter().filter(|item| !inserted.contains(&item.purchase.id)).collect();
                 let obstacles = classify(connection, &left).await?;
-                let verdict = |item: &Admitted| match obstacles.get(&item.purchase.id) {
+                let verdict = |item: &Entry| match obstacles.get(&item.purchase.id) {
                     Some(row) => row.obstacles().verdict(item),
-                    None => Verdict::Recorded,
+                    None => LedgerVerdict::Recorded,
                 };
                 Ok(batch.iter().map(verdict).collect())
             }
@@ -53,7 +52,7 @@ impl PostgresLedger {
 /// before, and this one's epoch is too old, or the other one waits for it.
 async fn share_products(
     connection: &mut AsyncPgConnection,
-    batch: &[Admitted],
+    batch: &[Entry],
     writer: Writer,
 ) -> Result<(), LedgerError> {
     let ids: BTreeSet<_> = batch.iter().map(|item| item.purchase.product.as_str()).collect();
@@ -88,11 +87,11 @@ macro_rules! bind_columns {
 
 async fn insert(
     connection: &mut AsyncPgConnection,
-    batch: &[Admitted],
+    batch: &[Entry],
 ) -> Result<HashSet<PurchaseId>, LedgerError> {
     let times: Vec<_> = batch.iter().map(|item| item.purchase.admitted_at).collect();
     let epochs: Vec<_> = batch.iter().map(|item| i64::try_from(item.epoch).unwrap_or(i64::MAX)).collect();
-    let rows: Vec<IdRow> = bind_columns!(sql_query(include_str!("persist.sql")), batch)
+    let rows: Vec<IdRow> = bind_columns!(sql_query(include_str!("record.sql")), batch)
         .bind::<sql_types::Array<sql_types::Timestamptz>, _>(times)
         .bind::<sql_types::Array<sql_types::BigInt>, _>(epochs)
         .load(connection)
@@ -102,7 +101,7 @@ async fn insert(
 
 async fn classify(
     connection: &mut AsyncPgConnection,
-    left: &[&Admitted],
+    left: &[&Entry],
 ) -> Result<HashMap<PurchaseId, ClassifyRow>, LedgerError> {
     let rows: Vec<ClassifyRow> =
         bind_columns!(sql_query(include_str!("classify.sql")), left).load(connection).await?;

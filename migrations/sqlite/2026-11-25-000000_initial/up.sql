@@ -1,4 +1,5 @@
--- The tables of migrations/postgres, in SQLite's types: UUIDs are text, instants are milliseconds since 1970.
+-- UUIDs are text, instants are milliseconds since 1970. The embedded mode has no dead letters and no rebuild beside
+-- other processes, so there are no columns and tables for them.
 
 CREATE TABLE products (
     id                   TEXT    PRIMARY KEY,

@@ -1,4 +1,4 @@
-//! What the outbox remembers of an admitted purchase until the ledger has it.
+//! An admitted purchase on its way to the ledger, and its position in the outbox.
 
 use std::{fmt, str::FromStr};
 
@@ -16,7 +16,6 @@ pub struct EntryId {
     pub sequence: u64,
 }
 
-/// The text is not an entry id.
 #[derive(Debug, thiserror::Error)]
 #[error("an outbox entry id looks like 1732000000000-0")]
 pub struct EntryIdError;
@@ -55,13 +54,31 @@ impl FromStr for EntryId {
     }
 }
 
-/// An admitted purchase on its way to the ledger.
+/// An admitted purchase on its way to the ledger: what the outbox, the message, the batch and the settlement hold.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct OutboxEntry {
-    /// Where it stands in the outbox.
+pub struct Entry {
+    /// Its position in the outbox.
     pub id: EntryId,
     /// The incarnation of the admission state that admitted it.
     pub epoch: u64,
-    /// What was admitted.
     pub purchase: Purchase,
+}
+
+impl Entry {
+    /// Groups entries by product and epoch, in the order in which each group first occurs.
+    pub fn group(entries: impl IntoIterator<Item = Self>) -> Vec<Vec<Self>> {
+        let mut groups: Vec<Vec<Self>> = Vec::new();
+        for entry in entries {
+            let belongs = |group: &&mut Vec<Self>| group.first().is_some_and(|first| first.is_beside(&entry));
+            match groups.iter_mut().find(belongs) {
+                Some(group) => group.push(entry),
+                None => groups.push(vec![entry]),
+            }
+        }
+        groups
+    }
+
+    fn is_beside(&self, other: &Self) -> bool {
+        self.epoch == other.epoch && self.purchase.product == other.purchase.product
+    }
 }

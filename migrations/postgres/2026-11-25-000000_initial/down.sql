@@ -1,3 +1,4 @@
+DROP TABLE discards;
 DROP TABLE revocations;
 DROP TABLE purchases;
 DROP TABLE products;

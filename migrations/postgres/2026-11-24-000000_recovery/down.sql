@@ -1,2 +1,0 @@
-DROP TABLE discards;
-ALTER TABLE products DROP COLUMN lower_stock_to, DROP COLUMN opened_epoch;

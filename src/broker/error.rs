@@ -1,0 +1,28 @@
+//! Why the broker did not do what was asked.
+
+use crate::runtime::Cause;
+
+/// Nothing of it is final: the outbox still has the purchases.
+#[derive(Debug, thiserror::Error)]
+pub enum BrokerError {
+    #[error("not connected to RabbitMQ")]
+    NotConnected,
+    #[error("RabbitMQ has blocked publishers: memory or disk alarm")]
+    Blocked,
+    /// The broker refused the message, could not route it, or did not confirm it in time.
+    #[error("RabbitMQ did not confirm: {0}")]
+    Unconfirmed(&'static str),
+    /// The URL is not quoted, for it may hold a password.
+    #[error(
+        "its URL can't be read: amqp://user:password@host:port/vhost, and only AMQP's own query parameters"
+    )]
+    InvalidUrl,
+    /// Another process or operator holds the dead letters.
+    #[error("the dead letters are in use by another command; try again shortly")]
+    DeadLettersInUse,
+    #[error("RabbitMQ failed")]
+    Driver(#[source] Cause),
+    /// The other end of the in-memory broker has ended, or gave the message up.
+    #[error("the worker did not commit the purchase")]
+    NotCommitted,
+}

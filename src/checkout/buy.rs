@@ -1,0 +1,157 @@
+//! One purchase attempt, from user to answer: admit, publish, await the confirm.
+//!
+//! This is the hot path: one round trip to admission and one confirm of the broker, and no access to the database.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use tokio::sync::Semaphore;
+
+use super::{CheckoutError, SaleReader};
+use crate::admission::{Admission, Decision};
+use crate::domain::{Durability, Entry, Outcome, ProductId, Purchase, PurchaseId, PurchaseState, UserId};
+use crate::observability::{Attempt, Meter};
+use crate::outbox::Publisher;
+use crate::runtime::{Runtime, crash_points::crash_point};
+
+/// What a buyer is told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// The purchase is made, and is safe where `Durability` says.
+    Success(Purchase, PurchaseState, Durability),
+    /// The purchase had been made before.
+    Purchased(Purchase, PurchaseState),
+    /// There is no unit for this user.
+    Refused(Outcome),
+}
+
+impl Answer {
+    pub fn outcome(&self) -> Outcome {
+        match self {
+            Self::Success(..) => Outcome::Success,
+            Self::Purchased(..) => Outcome::Purchased,
+            Self::Refused(outcome) => *outcome,
+        }
+    }
+}
+
+/// Bounds of an attempt.
+#[derive(Clone, Copy, Debug)]
+pub struct CheckoutOptions {
+    /// How long an answer waits for the confirm.
+    pub confirm_timeout: Duration,
+    /// Longest time from the beginning of an attempt to a confirm that counts. A rebuild waits it out before it
+    /// drains the queue; a confirm that comes later, to a process that was stopped in between, may be for a purchase
+    /// that the drain has missed.
+    pub confirm_counts_for: Duration,
+    /// Attempts that are with admission at a time. More wait for a permit, in order: a stampede must not become a
+    /// queue in front of Redis that is longer than the timeout of its answers.
+    pub in_flight_max: usize,
+}
+
+/// Sells. Clones share everything.
+#[derive(Clone, Debug)]
+pub struct Checkout {
+    admission: Arc<dyn Admission>,
+    publisher: Publisher,
+    /// What is shown to readers; it must know of the units that this process has handed out.
+    pub reader: SaleReader,
+    permits: Arc<Semaphore>,
+    options: CheckoutOptions,
+    runtime: Runtime,
+    meter: Meter,
+}
+
+impl Checkout {
+    pub fn new(
+        reader: SaleReader,
+        publisher: Publisher,
+        options: CheckoutOptions,
+        runtime: &Runtime,
+        meter: &Meter,
+    ) -> Self {
+        Self {
+            admission: reader.admission().clone(),
+            publisher,
+            reader,
+            permits: Arc::new(Semaphore::new(options.in_flight_max)),
+            options,
+            runtime: runtime.clone(),
+            meter: meter.clone(),
+        }
+    }
+
+    /// The same, for a thread of a server, with resources of its own where that saves waking another thread.
+    #[must_use]
+    pub fn on_this_thread(&self) -> Self {
+        let reader = self.reader.on_this_thread();
+        let admission = reader.admission().clone();
+        Self { admission, reader, meter: self.meter.on_this_thread(), ..self.clone() }
+    }
+
+    /// One attempt. Repeating it is safe: it yields the same purchase.
+    pub async fn buy(&self, product: &ProductId, user: &UserId) -> Result<Answer, CheckoutError> {
+        let began = self.runtime.instant();
+        let mut decided = None;
+        let answer = self.attempt(product, user, &mut decided).await;
+        let attempt = match &answer {
+            Ok(answer) => answer.outcome().into(),
+            Err(error) if error.is_unknown() => Attempt::Unknown,
+            Err(_) => Attempt::NotReady,
+        };
+        self.meter.answered(product, attempt, self.runtime.instant() - began, decided);
+        answer
+    }
+
+    /// `decided`: how long admission took, once it has decided.
+    async fn attempt(
+        &self,
+        product: &ProductId,
+        user: &UserId,
+        decided: &mut Option<Duration>,
+    ) -> Result<Answer, CheckoutError> {
+        let random = [self.runtime.entropy.bits(), self.runtime.entropy.bits()];
+        let id = PurchaseId::new(self.runtime.clock.now(), random);
+        // An error would mean that the semaphore was closed, which nothing does.
+        let permit = self.permits.acquire().await;
+        let began = self.runtime.instant();
+        let counts_until = began + self.options.confirm_counts_for;
+        crash_point!("api-before-admission");
+        let decision = self.admission.admit(product, user, id).await?;
+        drop(permit);
+        *decided = Some(self.runtime.instant() - began);
+        crash_point!("api-after-admission");
+        match decision {
+            Decision::Refused(outcome) => Ok(Answer::Refused(outcome)),
+            Decision::Won(entry) => {
+                self.reader.admitted();
+                let purchase = entry.purchase.clone();
+                let durability = self.deliver(entry, counts_until).await?;
+                let state = match durability {
+                    Durability::Database => PurchaseState::Confirmed,
+                    Durability::Broker | Durability::Redis => PurchaseState::Pending,
+                };
+                Ok(Answer::Success(purchase, state, durability))
+            }
+            // Where an admission does not outlive the process, no buyer is told of one that is not in the ledger.
+            Decision::Already(entry, PurchaseState::Pending) if !self.admission.outlives_process() => {
+                let purchase = entry.purchase.clone();
+                self.deliver(entry, counts_until).await?;
+                Ok(Answer::Purchased(purchase, PurchaseState::Confirmed))
+            }
+            Decision::Already(entry, state) => Ok(Answer::Purchased(entry.purchase, state)),
+        }
+    }
+
+    /// Publishes a purchase and returns where it is safe.
+    async fn deliver(&self, entry: Entry, counts_until: Instant) -> Result<Durability, CheckoutError> {
+        match self.publisher.publish(entry, self.options.confirm_timeout).await {
+            Some(Durability::Broker) if self.runtime.instant() > counts_until => Ok(Durability::Redis),
+            Some(durability) => Ok(durability),
+            None if self.admission.outlives_process() => Ok(Durability::Redis),
+            None => Err(CheckoutError::NotCommitted),
+        }
+    }
+}
