@@ -31,7 +31,7 @@ fn at(millis: i64) -> DateTime<chrono::Utc> {
 
 fn purchase(user: &str, unit: u32) -> Purchase {
     Purchase {
-        id: PurchaseId::generate(at(1_000)),
+        id: PurchaseId::new(at(1_000), [unit.into(), 0]),
         product: ProductId::parse("p").expect("id"),
         user: UserId::parse(user).expect("user"),
         unit,
@@ -160,7 +160,7 @@ fn each_wrong_is_found_by_its_check() {
         ("a returned unit that is sold", &[3], |run| run.admission().free.push(1)),
         ("a SUCCESS of another unit", &[4], |run| run.success().unit = Some(9)),
         ("a SUCCESS of nobody's purchase", &[4, 10], |run| {
-            run.success().purchase_id = Some(PurchaseId::generate(at(1)).to_string());
+            run.success().purchase_id = Some(PurchaseId::new(at(1), [99, 0]).to_string());
         }),
         ("a row that nobody asked for", &[5, 7], |run| {
             run.history.attempts.retain(|attempt| attempt.user != "c");
@@ -284,7 +284,7 @@ fn a_run_that_exercised_nothing_proves_nothing() {
 
 /// One purchase attempt as a line of a history.
 async fn recorded(client: &reqwest::Client, api: &str, user: &str) -> Value {
-    let now = || flashsale::runtime::Clock::system().now().timestamp_millis();
+    let now = || flashsale::runtime::Clock::now(&flashsale::runtime::SystemClock).timestamp_millis();
     let start = now();
     let answer = buy(client, api, user).await;
     assert_eq!(answer.status, 200);

@@ -70,7 +70,7 @@ impl Bench {
     async fn never_unavailable(&self) -> bool {
         let mut answers = Vec::new();
         for _ in 0..2 {
-            let (gate, product) = (self.admission.clone(), self.product.clone());
+            let (gate, product) = (self.gate.clone(), self.product.clone());
             let answer = tokio::spawn(async move { gate.sale(&product).await }).await.expect("answer");
             answers.push(answer);
         }
@@ -78,13 +78,13 @@ impl Bench {
     }
 
     async fn open(&self, epoch: u64, terms: &Terms) {
-        assert_eq!(self.admission.fence(&self.product, epoch).await.expect("fence"), Fence::Stopped);
-        let opened = self.admission.open(&self.product, epoch, terms, 0, false).await.expect("open");
+        assert_eq!(self.gate.fence(&self.product, epoch).await.expect("fence"), Fence::Stopped);
+        let opened = self.gate.open(&self.product, epoch, terms, 0, false).await.expect("open");
         assert_eq!(opened, Opening::Open);
     }
 
     async fn buy(&self, name: &str) -> Admission {
-        self.admission.admit(&self.product, &user(name), fresh_id()).await.expect("decision")
+        self.gate.admit(&self.product, &user(name), fresh_id()).await.expect("decision")
     }
 
     async fn win(&self, name: &str) -> Entry {
@@ -95,18 +95,18 @@ impl Bench {
     }
 
     async fn phase(&self) -> Phase {
-        self.admission.sale(&self.product).await.expect("sale").phase()
+        self.gate.sale(&self.product).await.expect("sale").phase()
     }
 
     async fn outbox(&self) -> Vec<Entry> {
         let end = EntryId { millis: u64::MAX, sequence: u64::MAX };
-        self.admission.outbox(&self.product, EntryId::FIRST, end, 100).await.expect("outbox")
+        self.gate.outbox(&self.product, EntryId::FIRST, end, 100).await.expect("outbox")
     }
 
     async fn settle(&self, entry: &Entry) {
         let (millis, purchase) = (entry.id.millis, entry.purchase.id);
         let key = EntryKey { millis, sequence: Some(entry.id.sequence), purchase };
-        self.admission.settle(&self.product, entry.epoch, &[key]).await.expect("settle");
+        self.gate.settle(&self.product, entry.epoch, &[key]).await.expect("settle");
     }
 }
 

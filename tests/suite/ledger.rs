@@ -1,20 +1,22 @@
 //! One conformance suite for the ledger, run on SQLite and on PostgreSQL.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use chrono::DateTime;
 use flashsale::{
     config::ServiceUrl,
-    domain::{Money, Product, ProductId, Purchase, PurchaseId, UserId},
-    ledger::{Admitted, Ledger, LedgerError, PostgresLedger, PostgresOptions, SqliteLedger, Verdict, Writer},
-    runtime::Clock,
+    domain::{
+        Entry, EntryId, LedgerVerdict as Verdict, Money, Product, ProductId, Purchase, PurchaseId, UserId,
+    },
+    ledger::{Ledger, LedgerError, PostgresLedger, PostgresOptions, SqliteLedger, Writer},
+    runtime::Runtime,
 };
 
 use crate::support::services::Services;
 
 /// A ledger with one product of ten units.
 pub(crate) struct Bench {
-    pub(crate) ledger: Ledger,
+    pub(crate) ledger: Arc<dyn Ledger>,
     _dir: Option<tempfile::TempDir>,
 }
 
@@ -32,9 +34,14 @@ pub(crate) fn product(total_stock: u32) -> Product {
     }
 }
 
+pub(crate) fn fresh_id() -> PurchaseId {
+    let Runtime { clock, entropy } = Runtime::system();
+    PurchaseId::new(clock.now(), [entropy.bits(), entropy.bits()])
+}
+
 pub(crate) fn purchase(user: &str, unit: u32) -> Purchase {
     Purchase {
-        id: PurchaseId::generate(Clock::system().now()),
+        id: fresh_id(),
         product: product(1).id,
         user: UserId::parse(user).expect("user"),
         unit,
@@ -42,11 +49,12 @@ pub(crate) fn purchase(user: &str, unit: u32) -> Purchase {
     }
 }
 
-fn admitted(epoch: u64, purchases: &[Purchase]) -> Vec<Admitted> {
-    purchases.iter().map(|purchase| Admitted { epoch, purchase: purchase.clone() }).collect()
+fn admitted(epoch: u64, purchases: &[Purchase]) -> Vec<Entry> {
+    let id = EntryId { millis: 1_732_000_000_123, sequence: 0 };
+    purchases.iter().map(|purchase| Entry { id, epoch, purchase: purchase.clone() }).collect()
 }
 
-pub(crate) fn postgres(services: &Services) -> Ledger {
+pub(crate) fn postgres(services: &Services) -> Arc<dyn Ledger> {
     let options = PostgresOptions {
         url: ServiceUrl::parse(&services.database_url, &["postgres"]).expect("URL"),
         application_name: "test".to_owned(),
@@ -55,29 +63,29 @@ pub(crate) fn postgres(services: &Services) -> Ledger {
         statement_timeout: Duration::from_secs(20),
         lock_timeout: Duration::from_secs(10),
     };
-    Ledger::Postgres(PostgresLedger::new(options).expect("ledger"))
+    Arc::new(PostgresLedger::new(options).expect("ledger"))
 }
 
 impl Bench {
     async fn sqlite() -> Self {
         let dir = tempfile::tempdir().expect("dir");
         let ledger = SqliteLedger::open(&dir.path().join("ledger.sqlite3")).await.expect("ledger");
-        Self::prepared(Ledger::Sqlite(ledger), Some(dir)).await
+        Self::prepared(Arc::new(ledger), Some(dir)).await
     }
 
     pub(crate) async fn postgres() -> Self {
         Self::prepared(postgres(&Services::new().await), None).await
     }
 
-    async fn prepared(ledger: Ledger, dir: Option<tempfile::TempDir>) -> Self {
+    async fn prepared(ledger: Arc<dyn Ledger>, dir: Option<tempfile::TempDir>) -> Self {
         assert!(ledger.migrate().await.expect("migrate") > 0);
         assert_eq!(ledger.migrate().await.expect("migrate"), 0);
         ledger.upsert_products(&[product(10)]).await.expect("products");
         Self { ledger, _dir: dir }
     }
 
-    async fn persist(&self, purchases: &[Purchase]) -> Vec<Verdict> {
-        self.ledger.persist(admitted(1, purchases), Writer::Worker).await.expect("persist")
+    async fn record(&self, purchases: &[Purchase]) -> Vec<Verdict> {
+        self.ledger.record(&admitted(1, purchases), Writer::Worker).await.expect("recorded")
     }
 
     async fn rows(&self) -> Vec<Purchase> {
@@ -105,12 +113,12 @@ macro_rules! conformance {
 conformance! {
     async fn a_batch_is_recorded_once_however_often_it_comes(bench: &Bench) {
         let batch = [purchase("a", 1), purchase("b", 2), purchase("c", 3)];
-        assert_eq!(bench.persist(&batch).await, vec![Verdict::Recorded; 3]);
-        assert_eq!(bench.persist(&batch).await, vec![Verdict::RecordedBefore; 3]);
+        assert_eq!(bench.record(&batch).await, vec![Verdict::Recorded; 3]);
+        assert_eq!(bench.record(&batch).await, vec![Verdict::RecordedBefore; 3]);
         let twice = [batch[2].clone(), batch[2].clone()];
-        assert_eq!(bench.persist(&twice).await, vec![Verdict::RecordedBefore; 2]);
+        assert_eq!(bench.record(&twice).await, vec![Verdict::RecordedBefore; 2]);
         let one_is_new = [batch[0].clone(), purchase("d", 4)];
-        assert_eq!(bench.persist(&one_is_new).await, [Verdict::RecordedBefore, Verdict::Recorded]);
+        assert_eq!(bench.record(&one_is_new).await, [Verdict::RecordedBefore, Verdict::Recorded]);
         let batch = [&batch[..], &one_is_new[1..]].concat();
         assert_eq!(bench.rows().await, batch);
         assert_eq!(bench.ledger.purchase_of(&batch[1].product, &batch[1].user).await.expect("purchase"),
@@ -121,7 +129,7 @@ conformance! {
 
     async fn each_obstacle_has_its_verdict_and_the_rest_goes_through(bench: &Bench) {
         let first = purchase("a", 1);
-        bench.persist(std::slice::from_ref(&first)).await;
+        bench.record(std::slice::from_ref(&first)).await;
         let revoked = purchase("r", 9);
         assert!(bench.ledger.revoke(&revoked, "a reason").await.expect("revoke"));
         let revoked_with_other = purchase("a", 8);
@@ -151,14 +159,14 @@ conformance! {
             Verdict::Revoked { stands: Some(first.clone()), unit_taken: false },
             Verdict::Recorded,
         ];
-        assert_eq!(bench.persist(&batch).await, expected);
+        assert_eq!(bench.record(&batch).await, expected);
         let again = [&expected[..9], &[Verdict::RecordedBefore]].concat();
-        assert_eq!(bench.persist(&batch).await, again);
+        assert_eq!(bench.record(&batch).await, again);
         assert_eq!(bench.rows().await, [first, batch[9].clone()]);
     }
 
     async fn within_one_batch_the_first_of_two_claims_stands(bench: &Bench) {
-        let verdicts = bench.persist(&[purchase("a", 1), purchase("a", 2), purchase("b", 1)]).await;
+        let verdicts = bench.record(&[purchase("a", 1), purchase("a", 2), purchase("b", 1)]).await;
         assert_eq!(bench.rows().await.len(), 1);
         let recorded = verdicts.iter().filter(|verdict| **verdict == Verdict::Recorded).count();
         assert_eq!(recorded, 1, "{verdicts:?}");
@@ -166,7 +174,7 @@ conformance! {
 
     async fn a_revocation_has_its_reason_and_never_touches_a_recorded_purchase(bench: &Bench) {
         let (kept, lost) = (purchase("a", 1), purchase("b", 2));
-        bench.persist(std::slice::from_ref(&kept)).await;
+        bench.record(std::slice::from_ref(&kept)).await;
         assert!(!bench.ledger.revoke(&kept, "no").await.expect("revoke"));
         assert!(bench.ledger.revoke(&lost, "no unit was left").await.expect("revoke"));
         assert!(!bench.ledger.revoke(&lost, "again").await.expect("revoke"));
@@ -177,7 +185,7 @@ conformance! {
     }
 
     async fn stock_is_never_lowered_below_what_is_sold(bench: &Bench) {
-        bench.persist(&[purchase("a", 7)]).await;
+        bench.record(&[purchase("a", 7)]).await;
         let refused = bench.ledger.upsert_products(&[product(6)]).await;
         assert!(matches!(refused, Err(LedgerError::StockBelowSold { highest_unit: 7, total_stock: 6, .. })));
         assert_eq!(bench.ledger.sales().await.expect("sales")[0].terms.total_stock, 10);
@@ -193,18 +201,18 @@ conformance! {
     async fn a_purchase_of_an_earlier_epoch_is_not_recorded_as_it_is(bench: &Bench) {
         let id = product(1).id;
         let known = purchase("known", 1);
-        bench.persist(std::slice::from_ref(&known)).await;
+        bench.record(std::slice::from_ref(&known)).await;
         for _ in 0..2 {
             bench.ledger.raise_epoch(&id, 0).await.expect("epoch");
         }
         let batch = admitted(1, &[known, purchase("a", 2), purchase("b", 1)]);
-        let persist = async |batch| bench.ledger.persist(batch, Writer::Worker).await.expect("persist");
+        let record = async |batch: Vec<Entry>| bench.ledger.record(&batch, Writer::Worker).await.expect("recorded");
         let expected = [Verdict::RecordedBefore, Verdict::OldEpoch, Verdict::UnitTaken];
-        assert_eq!(persist(batch).await, expected);
-        assert_eq!(persist(admitted(2, &[purchase("a", 2)])).await, [Verdict::Recorded]);
+        assert_eq!(record(batch).await, expected);
+        assert_eq!(record(admitted(2, &[purchase("a", 2)])).await, [Verdict::Recorded]);
         let by_rebuild = async |epoch, user, unit| {
             let one = admitted(epoch, &[purchase(user, unit)]);
-            bench.ledger.persist(one, Writer::Rebuild).await.expect("verdicts")
+            bench.ledger.record(&one, Writer::Rebuild).await.expect("verdicts")
         };
         assert_eq!(by_rebuild(1, "c", 3).await, [Verdict::OldEpoch], "a later rebuild has begun");
         assert_eq!(by_rebuild(2, "c", 3).await, [Verdict::Recorded]);
@@ -226,7 +234,7 @@ conformance! {
 
     async fn pages_go_through_all_units_in_order(bench: &Bench) {
         let batch: Vec<_> = [3, 1, 8, 5].map(|unit| purchase(&format!("u{unit}"), unit)).into();
-        bench.persist(&batch).await;
+        bench.record(&batch).await;
         let page = |after| bench.ledger.purchases(&batch[0].product, after, 2);
         let units = |page: Vec<Purchase>| page.iter().map(|purchase| purchase.unit).collect::<Vec<_>>();
         assert_eq!(units(page(0).await.expect("page")), [1, 3]);
@@ -240,7 +248,7 @@ conformance! {
 async fn the_tables_themselves_refuse_a_second_purchase_and_a_second_owner() {
     let services = Services::new().await;
     let bench = Bench::prepared(postgres(&services), None).await;
-    bench.persist(&[purchase("a", 1)]).await;
+    bench.record(&[purchase("a", 1)]).await;
     let sql = services.sql().await;
     for (user, unit, constraint) in [
         ("a", 2, "purchases_one_per_user"),
@@ -265,15 +273,15 @@ async fn while_a_rebuild_has_the_lock_no_worker_writes_and_one_leads() {
     assert!(bench.ledger.workers_may_run().await.expect("answer"));
     leader.pause_workers().await.expect("pause");
     assert!(!bench.ledger.workers_may_run().await.expect("answer"));
-    let refused = bench.ledger.persist(admitted(1, &[purchase("a", 1)]), Writer::Worker).await;
+    let refused = bench.ledger.record(&admitted(1, &[purchase("a", 1)]), Writer::Worker).await;
     assert!(matches!(refused, Err(LedgerError::RebuildUnderWay)));
     bench
         .ledger
-        .persist(admitted(1, &[purchase("b", 2)]), Writer::Rebuild)
+        .record(&admitted(1, &[purchase("b", 2)]), Writer::Rebuild)
         .await
         .expect("the rebuild writes");
     leader.resume_workers().await.expect("resume");
-    assert_eq!(bench.persist(&[purchase("a", 1)]).await, [Verdict::Recorded]);
+    assert_eq!(bench.record(&[purchase("a", 1)]).await, [Verdict::Recorded]);
     drop(leader);
     crate::support::eventually("the lead is free", crate::support::SOON, async || {
         bench.ledger.lead().await.expect("election")
@@ -292,7 +300,7 @@ async fn a_lower_stock_waits_for_admission() {
     assert!(!bench.ledger.settle_stock(&id, 5, false).await.expect("settled"), "admission has not agreed");
     assert_eq!((sale().await.terms.total_stock, sale().await.lower_stock_to), (10, None));
     bench.ledger.upsert_products(&[product(5)]).await.expect("products");
-    assert_eq!(bench.persist(&[purchase("a", 6)]).await, [Verdict::Recorded]);
+    assert_eq!(bench.record(&[purchase("a", 6)]).await, [Verdict::Recorded]);
     assert!(!bench.ledger.settle_stock(&id, 5, true).await.expect("settled"), "unit 6 is in the ledger");
     assert_eq!((sale().await.terms.total_stock, sale().await.lower_stock_to), (10, None));
     bench.ledger.upsert_products(&[product(6)]).await.expect("products");
@@ -301,6 +309,6 @@ async fn a_lower_stock_waits_for_admission() {
     assert_eq!(sale().await.lower_stock_to, Some(6));
     assert!(bench.ledger.settle_stock(&id, 6, true).await.expect("settled"));
     assert_eq!((sale().await.terms.total_stock, sale().await.lower_stock_to), (6, None));
-    let refused = bench.persist(&[purchase("b", 7)]).await;
+    let refused = bench.record(&[purchase("b", 7)]).await;
     assert_eq!(refused, [Verdict::UnitOutOfRange { total_stock: 6 }]);
 }

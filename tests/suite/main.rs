@@ -17,7 +17,7 @@ mod dead_letters;
 mod distributed;
 mod embedded;
 mod faults;
-mod gate;
+// mod gate;
 mod http_limits;
 mod ledger;
 #[cfg(feature = "failpoints")]

@@ -1,21 +1,25 @@
 //! What a worker does with messages that are bad, repeated, or in conflict; and the sweeper's ages.
 
-use std::time::Duration;
+use std::{
+    sync::{Arc, Mutex},
+    time::{Duration, Instant},
+};
 
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
 use flashsale::{
-    admission::{Gate, MemoryAdmission},
-    broker::{Acknowledge, Broker, Consumer, Delivery, DeliveryHistory, MemoryBroker, Message},
-    domain::{ProductId, PurchaseId, Terms, UserId},
+    admission::{Admission, MemoryAdmission},
+    broker::{Broker, Consumer, MemoryBroker},
+    domain::{Entry, EntryId, ProductId, PurchaseId, Terms, UserId},
     observability::Telemetry,
     outbox::Sweeper,
-    runtime::Clock,
-    worker::{Batch, Mode, Stores},
+    runtime::{Clock, Runtime, SystemClock},
+    stores::Stores,
+    worker::{Batch, Mode, Recorder},
 };
 use serde_json::{Value, json};
 
 use crate::{
-    ledger::{Bench, purchase},
+    ledger::{Bench, fresh_id, purchase},
     support::{
         SOON, eventually,
         http::{buy, client, get, ready},
@@ -24,7 +28,7 @@ use crate::{
 };
 
 pub(crate) fn item(user: &str, unit: i64) -> Value {
-    json!({"id": PurchaseId::generate(Clock::system().now()), "user": user, "unit": unit, "admittedAt": 1_732_000_000_123_i64})
+    json!({"id": fresh_id(), "user": user, "unit": unit, "admittedAt": 1_732_000_000_123_i64, "seq": 0})
 }
 
 pub(crate) fn message(epoch: u64, product: &str, items: &[Value]) -> Vec<u8> {
@@ -145,32 +149,47 @@ async fn a_poisonous_message_with_a_long_text_is_put_away_as_well() {
     eventually("the neighbour", SOON, async || (services.count(rows).await == 1).then_some(())).await;
 }
 
-/// What a message of the embedded broker holds.
-async fn received(consumer: &mut Consumer) -> Vec<PurchaseId> {
+/// Takes and acks a message.
+async fn received(consumer: &mut dyn Consumer) -> Vec<PurchaseId> {
     let delivery = consumer.next().await.expect("a message");
-    let items = Message::decode(&delivery.body).expect("a message").message.items;
     delivery.acknowledge.ack().await.expect("ack");
-    items.into_iter().map(|item| item.purchase.id).collect()
+    delivery.content.entries.into_iter().map(|entry| entry.purchase.id).collect()
+}
+
+/// A wall clock that the test sets.
+#[derive(Debug)]
+struct ManualClock(Mutex<DateTime<Utc>>);
+
+impl Clock for ManualClock {
+    fn now(&self) -> DateTime<Utc> {
+        *self.0.lock().expect("time")
+    }
+
+    fn instant(&self) -> Instant {
+        SystemClock.instant()
+    }
+
+    fn sleep(&self, duration: Duration) -> futures_util::future::BoxFuture<'static, ()> {
+        SystemClock.sleep(duration)
+    }
 }
 
 #[tokio::test]
 async fn an_entry_is_sent_again_at_growing_ages_and_once_after_an_outage() {
-    let start = Clock::system().now();
-    let now = std::sync::Arc::new(std::sync::Mutex::new(start));
-    let reading = now.clone();
-    let clock = Clock::from_fn(move || *reading.lock().expect("time"));
-    let at = |seconds: i64| *now.lock().expect("time") = start + TimeDelta::seconds(seconds);
-    let (gate, broker) =
-        (Gate::Embedded(MemoryAdmission::new(clock)), Broker::Embedded(MemoryBroker::default()));
+    let start = SystemClock.now();
+    let clock = Arc::new(ManualClock(Mutex::new(start)));
+    let at = |seconds: i64| *clock.0.lock().expect("time") = start + TimeDelta::seconds(seconds);
+    let gate: Arc<dyn Admission> = Arc::new(MemoryAdmission::new(clock.clone()));
+    let broker: Arc<dyn Broker> = Arc::new(MemoryBroker::default());
     let product = ProductId::parse("p").expect("id");
     let terms = Terms { total_stock: 10, opens_at: None, closes_at: None, paused: false };
     gate.fence(&product, 1).await.expect("fence");
     gate.open(&product, 1, &terms, 0, false).await.expect("open");
-    let id = PurchaseId::generate(start);
+    let id = fresh_id();
     gate.admit(&product, &UserId::parse("a").expect("user"), id).await.expect("won");
 
     let mut sweeper = Sweeper::new(gate.clone(), broker.clone(), Duration::from_secs(5));
-    let mut consumer = broker.consume().await.expect("consumer");
+    let mut consumer = broker.consumer().await.expect("consumer");
     let mut sent_at = Vec::new();
     // The broker is away from second 30 to second 200: nothing is received, so nothing is confirmed.
     for second in (0..30).chain(200..1_600) {
@@ -181,7 +200,7 @@ async fn an_entry_is_sent_again_at_growing_ages_and_once_after_an_outage() {
         let swept = loop {
             tokio::select! {
                 swept = &mut sweeping => break swept,
-                received = received(&mut consumer) => ids = Some(received),
+                received = received(&mut *consumer) => ids = Some(received),
             }
         };
         assert_eq!(swept.expect("swept"), ids.as_ref().map_or(0, Vec::len));
@@ -196,22 +215,22 @@ async fn an_entry_is_sent_again_at_growing_ages_and_once_after_an_outage() {
 /// However often a purchase is delivered, it is timed once: a redelivery says nothing of how long recording takes.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_purchase_is_timed_when_it_is_recorded_and_not_again() {
-    let (bench, clock) = (Bench::postgres().await, Clock::system());
+    let (bench, runtime) = (Bench::postgres().await, Runtime::system());
     let stores = Stores {
-        gate: Gate::Embedded(MemoryAdmission::new(clock.clone())),
-        broker: Broker::Embedded(MemoryBroker::default()),
+        admission: Arc::new(MemoryAdmission::new(runtime.clock.clone())),
+        broker: Arc::new(MemoryBroker::default()),
         ledger: bench.ledger.clone(),
-        telemetry: Telemetry::new(clock),
     };
-    let product = purchase("a", 1).product;
-    let body = message(1, product.as_str(), &[item("a", 1), item("b", 2)]);
+    let recorder = Recorder { stores, telemetry: Telemetry::new(runtime.clock), mode: Mode::Working };
+    let purchases = [purchase("a", 1), purchase("b", 2)];
+    let product = purchases[0].product.clone();
+    let entries = purchases.map(|purchase| {
+        let id = EntryId { millis: 1_732_000_000_123, sequence: purchase.unit.into() };
+        Entry { id, epoch: 1, purchase }
+    });
     for timed in [2, 0] {
-        let mut batch = Batch::default();
-        let (acknowledge, _confirm) = tokio::sync::oneshot::channel();
-        let acknowledge = Acknowledge::Embedded(acknowledge);
-        batch.add(Delivery { body: body.clone(), history: DeliveryHistory::default(), acknowledge });
-        batch.step(&stores, &Mode::Working).await.expect("recorded");
-        let counts = stores.telemetry.meter.take();
+        Batch::of_entries(entries.to_vec()).step(&recorder).await.expect("recorded");
+        let counts = recorder.telemetry.meter.take();
         assert_eq!(counts.get(&product).map_or(0, |tally| tally.recording.number()), timed);
     }
 }

@@ -9,7 +9,7 @@ use std::{
 
 use flashsale::{
     audit::{Answer, Attempt, Fault, Kind, Line, Operation},
-    runtime::Clock,
+    runtime::{Clock, SystemClock},
 };
 use serde_json::Value;
 use tokio::{io::AsyncWriteExt, net::TcpStream, sync::watch, task::JoinSet};
@@ -28,7 +28,7 @@ const TURNS_HELD_BACK: u32 = 80;
 const PATIENCE: Duration = Duration::from_secs(8);
 
 pub(crate) fn now() -> i64 {
-    Clock::system().now().timestamp_millis()
+    SystemClock.now().timestamp_millis()
 }
 
 /// Everybody who buys.
