@@ -1,0 +1,81 @@
+//! The project's words: standard terms, and no comment that repeats a name.
+
+use std::{fs, path::Path};
+
+use super::source::collect;
+
+/// Words of a private language, and what the project says instead.
+const PRIVATE: &[(&str, &str)] = &[
+    ("patience", "timeout, deadline"),
+    ("looker", "reader, viewer"),
+    ("lookers", "readers, viewers"),
+    ("noticeboard", "process registry"),
+    ("bury", "mark as dead-lettered"),
+    ("buried", "dead-lettered"),
+    ("put_away", "dead-letter"),
+    ("mood", "severity"),
+    ("control room", "operations console"),
+    ("how many-th", "generation"),
+    ("whoever", "the role that does it"),
+    ("evening of a drop", "sale"),
+];
+
+fn texts() -> Vec<(String, String)> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut paths = vec![root.join("README.md")];
+    for (folder, extension) in [
+        ("src", "rs"),
+        ("src", "lua"),
+        ("src", "sql"),
+        ("docs", "md"),
+        ("templates", "html"),
+        ("config", "toml"),
+    ] {
+        collect(&root.join(folder), extension, &mut paths);
+    }
+    let name = |path: &Path| path.strip_prefix(root).expect("in the package").display().to_string();
+    paths.iter().map(|path| (name(path), fs::read_to_string(path).expect("text"))).collect()
+}
+
+#[test]
+fn the_words_are_those_of_the_field() {
+    let mut wrong = Vec::new();
+    for (path, text) in texts() {
+        for (number, line) in text.lines().enumerate() {
+            let line = line.to_lowercase();
+            let is_word = |(position, word): (usize, &str)| {
+                let letter = |c: Option<char>| c.is_some_and(|c| c.is_alphanumeric() || c == '_');
+                !letter(line[..position].chars().next_back())
+                    && !letter(line[position + word.len()..].chars().next())
+            };
+            for (word, instead) in PRIVATE {
+                if line.match_indices(word).any(is_word) {
+                    wrong.push(format!("{path}:{}: {word:?}, say: {instead}", number + 1));
+                }
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{} places:\n{}", wrong.len(), wrong.join("\n"));
+}
+
+/// `/// Its name.` says nothing that the name does not.
+#[test]
+fn no_doc_comment_is_three_words_long_or_shorter() {
+    let mut wrong = Vec::new();
+    for (path, text) in texts() {
+        for (number, line) in text.lines().enumerate() {
+            let Some(comment) = line.trim_start().strip_prefix("/// ") else { continue };
+            let follows = |offset: usize| {
+                let other = number.checked_add_signed(offset.cast_signed()).and_then(|n| text.lines().nth(n));
+                other.is_some_and(|other| other.trim_start().starts_with("///"))
+            };
+            let alone = !follows(1) && (number == 0 || !follows(usize::MAX));
+            let plain = |word: &str| word.chars().all(char::is_alphabetic);
+            let words: Vec<_> = comment.trim_end_matches('.').split(' ').collect();
+            if alone && comment.ends_with('.') && words.len() <= 3 && words.iter().all(|word| plain(word)) {
+                wrong.push(format!("{path}:{}: {comment}", number + 1));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{} comments:\n{}", wrong.len(), wrong.join("\n"));
+}
