@@ -1,6 +1,6 @@
 //! Why admission gave no decision.
 
-use super::RebuildStep;
+use crate::domain::sale::{NotAdmitting, RebuildStep};
 use crate::runtime::{Cause, error_chain};
 
 /// No decision. Only [`AdmissionError::Unknown`] may have taken effect.
@@ -41,5 +41,15 @@ impl AdmissionError {
     /// Whether the operation may have taken effect.
     pub fn is_unknown(&self) -> bool {
         matches!(self, Self::Unknown(_) | Self::Malformed(_))
+    }
+}
+
+impl From<NotAdmitting> for AdmissionError {
+    fn from(error: NotAdmitting) -> Self {
+        match error {
+            NotAdmitting::NotReady => Self::NotReady,
+            NotAdmitting::Rebuilding(step) => Self::Rebuilding(step),
+            NotAdmitting::Damaged { .. } => Self::Damaged(error.into()),
+        }
     }
 }

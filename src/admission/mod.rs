@@ -5,84 +5,21 @@
 
 mod error;
 mod memory;
-mod rebuild_step;
 mod redis;
 
 use std::{fmt::Debug, sync::Arc};
 
 use async_trait::async_trait;
 
-use crate::domain::{Entry, EntryId, Outcome, ProductId, Purchase, PurchaseId, PurchaseState};
-use crate::domain::{SaleState, Terms, UserId};
+use crate::domain::{Entry, EntryId, ProductId, Purchase, PurchaseId, SaleState, Terms, UserId};
 
 pub use error::AdmissionError;
 pub use memory::MemoryAdmission;
-pub use rebuild_step::RebuildStep;
 pub use redis::{Keys, RedisAdmission, RedisOptions};
 
-/// The decision about one attempt.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Decision {
-    /// The user has a unit now. The entry is in the outbox.
-    Won(Entry),
-    /// The user had one already: that purchase, and how far it is.
-    Already(Entry, PurchaseState),
-    /// No unit for this user: `SOLD_OUT`, `UPCOMING`, `ENDED` or `PAUSED`.
-    Refused(Outcome),
-}
-
-/// What admission knows of a user.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Found {
-    /// Their purchase, and how far it is.
-    Purchase(Entry, PurchaseState),
-    /// They have none. `revocations`: some purchases of this sale were revoked, and the ledger knows whose.
-    Nothing { revocations: bool },
-}
-
-/// What becomes of the unit of a withdrawn purchase.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum WithdrawnUnit {
-    /// The unit has no owner, and can be sold again.
-    Returns,
-    BelongsToOther,
-}
-
-/// What becomes of an admitted purchase that needs a unit again.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Reassignment {
-    /// The purchase has the unit and the outbox entry of this entry now.
-    Moved(Entry),
-    /// The user has another purchase by now, which stands.
-    Other(Entry),
-    NoUnitLeft,
-}
-
-/// Who has which unit, and which units were returned.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Contents {
-    pub winners: Vec<Purchase>,
-    pub free: Vec<u32>,
-}
-
-/// Whether admission was stopped for a rebuild.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fence {
-    Stopped,
-    /// A later epoch, this one, has stopped or opened admission already.
-    Later(u64),
-}
-
-/// Whether a rebuilt state was put in place.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Opening {
-    /// The sale is ready under the new epoch.
-    Open,
-    /// Another rebuild has begun meanwhile, or the state was lost again.
-    Stale,
-    /// The staged snapshot is not whole.
-    Incomplete,
-}
+pub use crate::domain::sale::{
+    Contents, Decision, Fence, Found, Opening, Reassignment, RebuildStep, WithdrawnUnit,
+};
 
 /// Everything that changes or reads a sale's admission state.
 ///

@@ -9,6 +9,7 @@ mod money;
 mod outcome;
 mod product;
 mod purchase;
+pub mod sale;
 mod terms;
 mod user;
 

@@ -2,33 +2,32 @@
 
 use std::fmt;
 
-/// What a rebuild is doing at the moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RebuildStep {
-    /// Admission is stopped; the workers are asked to stand aside.
+    /// Admission is stopped; the workers are asked to pause.
     PausingWorkers,
-    /// Answers that may still be told of a confirm are waited out.
+    /// Purchases that the broker confirmed before the stop are being answered.
     WaitingForAnswers,
-    /// What is on its way, in the queue and in the outbox, is recorded.
+    /// Purchases in the queue and in the outbox are being recorded.
     Draining,
-    /// Winners and free units are made from the ledger.
+    /// Winners and free units are being staged from the ledger.
     Loading,
-    /// The new state is put in place.
+    /// The new state is being put in place.
     Opening,
 }
 
 impl RebuildStep {
-    /// All of them, in order.
+    /// All steps, in order.
     pub const ALL: [Self; 5] =
         [Self::PausingWorkers, Self::WaitingForAnswers, Self::Draining, Self::Loading, Self::Opening];
 
-    /// Its number, from 1.
+    /// From 1.
     pub fn number(self) -> u8 {
         self as u8 + 1
     }
 
-    /// The step of a number. One that is not known, of a later version, counts as the last.
-    pub(super) fn of_number(number: u8) -> Self {
+    /// The step of a number. An unknown number counts as the last step.
+    pub fn of_number(number: u8) -> Self {
         let position = usize::from(number.saturating_sub(1));
         Self::ALL.get(position).copied().unwrap_or(Self::Opening)
     }
@@ -37,9 +36,9 @@ impl RebuildStep {
 impl fmt::Display for RebuildStep {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.write_str(match self {
-            Self::PausingWorkers => "the workers stand aside",
-            Self::WaitingForAnswers => "answers under way are waited out",
-            Self::Draining => "what is on its way is recorded",
+            Self::PausingWorkers => "the workers pause",
+            Self::WaitingForAnswers => "attempts under way are answered",
+            Self::Draining => "purchases in queue and outbox are recorded",
             Self::Loading => "buyers and units are read from the ledger",
             Self::Opening => "the sale is opened",
         })

@@ -1,0 +1,139 @@
+//! The admission state machine: what admission keeps of one sale, and every operation on it.
+//!
+//! The machine is pure: time, ids and the identity of the server are arguments, and an operation either changes the
+//! state as a whole or leaves it as it was. Each operation is the twin of one Lua script in `admission/redis/scripts`;
+//! a differential test runs both on the same random histories. Where the two could differ, the comment says so.
+//!
+//! The state is distrusted, as Redis' is. It may only be sold from while it is of the server that answers and while
+//! `buyers + free = next + balance`: every unit up to `next` has a buyer or is free, apart from the units that settled
+//! conflicts have displaced, which `balance` counts (0 in every sale that never lost data).
+
+mod admit;
+mod answers;
+mod conflict;
+mod read;
+mod rebuild;
+mod rebuild_step;
+mod settle;
+mod winners;
+
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+
+use super::{Entry, EntryId, ProductId, PurchaseId, Terms, UserId};
+
+pub use answers::{Contents, Decision, Fence, Found, NotAdmitting, Opening, Reassignment, WithdrawnUnit};
+pub use read::remaining;
+pub use rebuild_step::RebuildStep;
+pub use winners::Winner;
+
+/// The admission state of one sale. The fields are what the five Redis keys of a product hold; they are public so
+/// that a test can damage them.
+#[derive(Clone, Debug)]
+pub struct SaleMachine {
+    product: ProductId,
+    pub header: Header,
+    /// Returned units, in the order in which they are sold again.
+    pub free: VecDeque<u32>,
+    pub buyers: HashMap<UserId, Winner>,
+    pub outbox: Outbox,
+    /// Purchases that the dead-letter queue has.
+    pub dead: HashSet<PurchaseId>,
+    /// By epoch: what a rebuild will put in place. Redis deletes it after an hour without a change, this machine
+    /// never does.
+    staged: HashMap<u64, Staged>,
+}
+
+/// What the hash `sale` holds.
+#[derive(Clone, Debug, Default)]
+pub enum Header {
+    /// Never opened, or lost.
+    #[default]
+    Absent,
+    /// Stopped: only a rebuild under `epoch` may open the sale.
+    Fenced {
+        epoch: u64,
+        step: RebuildStep,
+    },
+    Open(OpenSale),
+}
+
+#[derive(Clone, Debug)]
+pub struct OpenSale {
+    pub epoch: u64,
+    pub terms: Terms,
+    /// The highest unit that was ever handed out; the next fresh unit is `next + 1`.
+    pub next: u32,
+    /// The identity of the server that this state was made on. A server that restarted or was promoted has another
+    /// one, and may hold an older state than the one that it answered from.
+    pub server: String,
+    /// What settled conflicts have added to `buyers + free - next`.
+    pub balance: i64,
+    /// Whether purchases of this sale were revoked; the ledger knows whose.
+    pub revoked: bool,
+}
+
+/// Admitted purchases that are not yet in the ledger, in the order of admission.
+#[derive(Clone, Debug)]
+pub struct Outbox {
+    pub entries: BTreeMap<EntryId, Entry>,
+    /// The id of the latest entry, also after that entry was deleted.
+    pub last: EntryId,
+}
+
+impl Default for Outbox {
+    fn default() -> Self {
+        Self { entries: BTreeMap::new(), last: EntryId::FIRST }
+    }
+}
+
+#[derive(Clone, Debug, Default)]
+struct Staged {
+    free: VecDeque<u32>,
+    buyers: HashMap<UserId, Winner>,
+}
+
+impl SaleMachine {
+    /// A state that nothing can be sold from until a rebuild has opened it.
+    pub fn new(product: ProductId) -> Self {
+        Self {
+            product,
+            header: Header::default(),
+            free: VecDeque::new(),
+            buyers: HashMap::new(),
+            outbox: Outbox::default(),
+            dead: HashSet::new(),
+            staged: HashMap::new(),
+        }
+    }
+
+    fn open_sale(&self) -> Option<&OpenSale> {
+        match &self.header {
+            Header::Open(sale) => Some(sale),
+            Header::Absent | Header::Fenced { .. } => None,
+        }
+    }
+
+    fn open_sale_mut(&mut self) -> Option<&mut OpenSale> {
+        match &mut self.header {
+            Header::Open(sale) => Some(sale),
+            Header::Absent | Header::Fenced { .. } => None,
+        }
+    }
+
+    /// The open sale, if its state was made on this server.
+    fn ready(&self, server: &str) -> Result<&OpenSale, NotAdmitting> {
+        self.open_sale().filter(|sale| sale.server == server).ok_or(NotAdmitting::NotReady)
+    }
+
+    /// How many units have a buyer or are free.
+    fn held(&self) -> usize {
+        self.buyers.len() + self.free.len()
+    }
+
+    /// The integrity check. An error: a part of the state is gone, and so is the knowledge of who has which unit.
+    fn check_integrity(&self, sale: &OpenSale) -> Result<(), NotAdmitting> {
+        let (held, next) = (self.held(), sale.next);
+        let is_whole = i64::try_from(held).is_ok_and(|held| held == i64::from(next) + sale.balance);
+        if is_whole { Ok(()) } else { Err(NotAdmitting::Damaged { held, next }) }
+    }
+}

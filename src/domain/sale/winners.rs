@@ -1,0 +1,68 @@
+//! A winner's record, and how a winner and the outbox entry come to be together.
+
+use chrono::{DateTime, Utc};
+
+use super::{Entry, SaleMachine};
+use crate::domain::{EntryId, Purchase, PurchaseId, PurchaseState, UserId};
+
+/// What `buyers` holds of a user: `unit purchase-id entry-id`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Winner {
+    pub unit: u32,
+    pub id: PurchaseId,
+    pub entry: EntryId,
+}
+
+impl Winner {
+    /// The record of a purchase that is in the ledger, and so not in the outbox: its entry id has a sequence that no
+    /// outbox gives out.
+    pub fn from_ledger(purchase: &Purchase) -> Self {
+        let entry = EntryId::end_of(purchase.admitted_at);
+        Self { unit: purchase.unit, id: purchase.id, entry }
+    }
+}
+
+impl SaleMachine {
+    /// Writes a winner with a new outbox entry. The id of the entry is the time; a clock that stands still or goes
+    /// back does not reorder the outbox.
+    pub(super) fn write_winner(
+        &mut self,
+        user: &UserId,
+        unit: u32,
+        id: PurchaseId,
+        epoch: u64,
+        now: DateTime<Utc>,
+    ) -> Entry {
+        let fresh = EntryId { sequence: 0, ..EntryId::end_of(now) };
+        let last = self.outbox.last;
+        let after_last = EntryId { sequence: last.sequence + 1, ..last };
+        let winner = Winner { unit, id, entry: fresh.max(after_last) };
+        let entry = self.entry(user, winner, epoch);
+        self.outbox.last = entry.id;
+        self.outbox.entries.insert(entry.id, entry.clone());
+        self.buyers.insert(user.clone(), winner);
+        entry
+    }
+
+    pub(super) fn purchase(&self, user: &UserId, winner: Winner) -> Purchase {
+        Purchase {
+            id: winner.id,
+            product: self.product.clone(),
+            user: user.clone(),
+            unit: winner.unit,
+            admitted_at: winner.entry.admitted_at(),
+        }
+    }
+
+    pub(super) fn entry(&self, user: &UserId, winner: Winner, epoch: u64) -> Entry {
+        Entry { id: winner.entry, epoch, purchase: self.purchase(user, winner) }
+    }
+
+    pub(super) fn state_of(&self, winner: Winner) -> PurchaseState {
+        if self.outbox.entries.contains_key(&winner.entry) || self.dead.contains(&winner.id) {
+            PurchaseState::Pending
+        } else {
+            PurchaseState::Confirmed
+        }
+    }
+}
