@@ -15,7 +15,9 @@ use crate::domain::{Entry, EntryId, ProductId, Purchase, PurchaseId, SaleState, 
 
 pub use error::AdmissionError;
 pub use memory::MemoryAdmission;
-pub use redis::{Keys, RedisAdmission, RedisOptions};
+pub use redis::{
+    Connections, HotConnection, Keys, RedisAdmission, RedisOptions, Scripts, ServerConnections, scripts,
+};
 
 pub use crate::domain::sale::{
     Contents, Decision, Fence, Found, Opening, Reassignment, RebuildStep, WithdrawnUnit,

@@ -1,29 +1,20 @@
-//! Names of a product's keys. All share the product's hash tag, and so a Cluster slot.
+//! Names of a product's keys. All share the product's hash tag, and so a Cluster slot. What each key holds is said in
+//! `scripts/prelude.lua`.
 
 use crate::domain::ProductId;
 
-/// The keys of one product.
+/// The keys of one product, in the order in which every script takes them.
 #[derive(Clone, Debug)]
 pub struct Keys {
-    /// Hash: epoch, total, next, window, paused.
     pub sale: String,
-    /// List: returned units below `next`.
     pub free: String,
-    /// Hash: user to unit, purchase and entry.
     pub buyers: String,
-    /// Stream: admitted purchases that the ledger doesn't have yet.
     pub outbox: String,
-    /// Set: ids of purchases that are in the dead-letter queue.
     pub dead: String,
-    /// What a rebuild has staged of `free`.
-    pub staged_free: String,
-    /// What a rebuild has staged of `buyers`.
-    pub staged_buyers: String,
 }
 
 impl Keys {
-    /// The keys under `prefix`; staged ones carry the epoch that they are for.
-    pub fn new(prefix: &str, product: &ProductId, epoch: u64) -> Self {
+    pub fn new(prefix: &str, product: &ProductId) -> Self {
         let key = |name: &str| format!("{prefix}:{{{product}}}:{name}");
         Self {
             sale: key("sale"),
@@ -31,8 +22,15 @@ impl Keys {
             buyers: key("buyers"),
             outbox: key("outbox"),
             dead: key("dead"),
-            staged_free: key(&format!("free:epoch-{epoch}")),
-            staged_buyers: key(&format!("buyers:epoch-{epoch}")),
         }
+    }
+
+    /// The names under which a rebuild stages `free` and `buyers` for this epoch.
+    pub fn staged(&self, epoch: u64) -> [String; 2] {
+        [&self.free, &self.buyers].map(|key| format!("{key}:epoch-{epoch}"))
+    }
+
+    pub(super) fn in_order(&self) -> [&String; 5] {
+        [&self.sale, &self.free, &self.buyers, &self.outbox, &self.dead]
     }
 }

@@ -1,10 +1,9 @@
-//! The connections to Redis on which purchases are admitted and looked up: one of each server thread's own and, while
-//! that is away and for everything else that must not wait for a check-out, a few shared ones. All are multiplexed, and
-//! each is under a supervisor.
+//! The supervised connections on which purchases are admitted and found: one of each server thread's own, and a few
+//! shared ones for other threads and for the time in which a thread's own is down.
 //!
-//! A multiplexed connection pipelines by itself and needs no check-out, but never reconnects. The supervisor
-//! replaces it when it breaks, and asks for a PONG every second so that one that is silently dead (a lost
-//! route, a stopped server) is noticed within [`WATCH_INTERVAL`] + the response time-out.
+//! A multiplexed connection pipelines by itself and needs no check-out, but never reconnects. Each has a supervisor,
+//! which replaces it when it breaks, and sends PING every second, so that a dead connection that reports no error (a
+//! lost route, a stopped server) is noticed within [`WATCH_INTERVAL`] + the response timeout.
 
 use std::{
     sync::{
@@ -17,28 +16,29 @@ use std::{
 use redis::{AsyncConnectionConfig, Client, RedisError, RedisResult, aio::MultiplexedConnection};
 use tokio::{sync::Notify, task::JoinSet};
 
+use super::HotConnection;
 use crate::admission::AdmissionError;
 use crate::observability::Dependency;
 use crate::runtime::{Backoff, Runtime};
 
 const WATCH_INTERVAL: Duration = Duration::from_secs(1);
 
-/// A working connection, and which run of the server it leads to.
+/// A working connection, and the identity of its server.
 #[derive(Clone)]
-pub(super) struct Live {
-    /// The how many-th connection of its slot it is.
+struct Live {
+    /// Counts the connections of a slot.
     generation: u64,
-    pub(super) connection: MultiplexedConnection,
-    /// `run_id` of the server at the time of connecting. A server that restarted has another one: whatever it
-    /// still holds may be older than what it had answered, so it must not sell from it before a rebuild.
-    pub(super) server: Arc<str>,
+    connection: MultiplexedConnection,
+    /// `run_id` of the server at the time of connecting. A server that restarted has another one: the state that it
+    /// still holds may be older than the one that it answered from, so that nothing is sold from it before a rebuild.
+    server: Arc<str>,
 }
 
 /// The shared connections. Dropping the last clone ends their supervisors.
 #[derive(Clone)]
 pub(super) struct Link {
     slots: Arc<[Arc<Slot>]>,
-    /// Used while none of these is connected.
+    /// Used while none of `slots` is connected.
     fallback: Option<Arc<Link>>,
     server: Arc<Server>,
     _supervisors: Arc<JoinSet<()>>,
@@ -46,7 +46,7 @@ pub(super) struct Link {
 
 /// What connections are made to, and how.
 struct Server {
-    /// Connections that work, of all threads: it is away when there is none.
+    /// Connections that work, of all threads: Redis counts as down when there is none.
     live: AtomicUsize,
     client: Client,
     config: AsyncConnectionConfig,
@@ -64,15 +64,24 @@ struct Slot {
     broken: Notify,
 }
 
-/// A connection in use, with the means to report it broken.
-pub(super) struct Use<'link> {
-    pub(super) live: Live,
-    slot: &'link Slot,
+/// A connection in use.
+pub struct Use {
+    live: Live,
+    slot: Arc<Slot>,
 }
 
-impl Use<'_> {
-    /// Turns a driver's error into ours, and has the connection replaced if it is to blame.
-    pub(super) fn failed(&self, error: RedisError) -> AdmissionError {
+impl HotConnection for Use {
+    type Connection = MultiplexedConnection;
+
+    fn connection(&mut self) -> &mut MultiplexedConnection {
+        &mut self.live.connection
+    }
+
+    fn server(&self) -> &str {
+        &self.live.server
+    }
+
+    fn failed(&self, error: RedisError) -> AdmissionError {
         if error.is_io_error() && !error.is_timeout() {
             self.slot.broken_generation.fetch_max(self.live.generation, Ordering::Relaxed);
             self.slot.broken.notify_one();
@@ -94,7 +103,7 @@ impl Link {
         Self::to(Arc::new(Server { live, client, config, dependency, runtime, next_slot }), connections, None)
     }
 
-    /// A connection of its own for the runtime that calls this.
+    /// A connection that the calling runtime serves, with the shared ones as its fallback.
     pub(super) fn on_this_thread(&self) -> Self {
         Self::to(self.server.clone(), 1, Some(Arc::new(self.clone())))
     }
@@ -109,13 +118,14 @@ impl Link {
     }
 
     /// A working connection: the next slot's, or that of another one while it is not connected.
-    pub(super) fn get(&self) -> Result<Use<'_>, AdmissionError> {
+    pub(super) fn get(&self) -> Result<Use, AdmissionError> {
         let first = match self.slots.len() {
             1 => 0,
             several => self.server.next_slot.fetch_add(1, Ordering::Relaxed) % several,
         };
         let (before, from) = self.slots.split_at(first);
-        let connected = from.iter().chain(before).find_map(|slot| Some(Use { live: slot.live()?, slot }));
+        let connected =
+            from.iter().chain(before).find_map(|slot| Some(Use { live: slot.live()?, slot: slot.clone() }));
         match (connected, &self.fallback) {
             (Some(connected), _) => Ok(connected),
             (None, Some(fallback)) => fallback.get(),
@@ -143,7 +153,7 @@ async fn supervise(slot: Arc<Slot>, server: Arc<Server>) {
                 let (error, lasted) =
                     (watch(&slot, live, dependency, runtime).await, runtime.instant() - connected);
                 set(&slot, None);
-                // One that breaks at once is no success.
+                // A connection that breaks at once is no success.
                 if lasted > WATCH_INTERVAL {
                     backoff.reset();
                 }
@@ -152,7 +162,7 @@ async fn supervise(slot: Arc<Slot>, server: Arc<Server>) {
                 }
             }
             Err(error) if working.load(Ordering::Relaxed) == 0 => dependency.down(error),
-            Err(error) => tracing::debug!(%error, "one of several connections to Redis is not there"),
+            Err(error) => tracing::debug!(%error, "one of several connections to Redis cannot be made"),
         }
         backoff.wait().await;
     }
@@ -164,11 +174,11 @@ fn set(slot: &Slot, live: Option<Live>) {
 
 async fn connect(client: &Client, config: &AsyncConnectionConfig, generation: u64) -> RedisResult<Live> {
     let mut connection = client.get_multiplexed_async_connection_with_config(config).await?;
-    // A server that is still loading its data refuses INFO's neighbours but not INFO; PING tells.
+    // A server that is still loading its data answers INFO, but refuses PING.
     redis::cmd("PING").query_async::<()>(&mut connection).await?;
     let info: redis::InfoDict = redis::cmd("INFO").query_async(&mut connection).await?;
     warn_of_unsafe_settings(&info);
-    // Without it, one incarnation of the server could not be told from another.
+    // Without `run_id`, one incarnation of the server could not be told from another.
     let unknown = || RedisError::from((redis::ErrorKind::UnexpectedReturnType, "INFO has no run_id"));
     let server = info.get::<String>("run_id").filter(|id| !id.is_empty()).ok_or_else(unknown)?;
     Ok(Live { generation, connection, server: server.into() })
@@ -180,11 +190,13 @@ fn warn_of_unsafe_settings(info: &redis::InfoDict) {
         tracing::warn!("Redis may evict winners: maxmemory-policy is {policy}, set it to noeviction");
     }
     if info.get::<u8>("aof_enabled") == Some(0) {
-        tracing::warn!("Redis keeps no AOF (appendonly no): durability \"redis\" won't survive its restart");
+        tracing::warn!(
+            "Redis keeps no AOF (appendonly no): durability \"redis\" does not survive its restart"
+        );
     }
 }
 
-/// Returns when the connection is of no use any more, with the reason.
+/// Returns when the connection no longer works, with the reason.
 async fn watch(slot: &Slot, live: Live, dependency: &Dependency, runtime: &Runtime) -> String {
     let mut connection = live.connection;
     loop {
@@ -192,14 +204,14 @@ async fn watch(slot: &Slot, live: Live, dependency: &Dependency, runtime: &Runti
             () = slot.broken.notified() => {}
             () = runtime.sleep(WATCH_INTERVAL) => {}
         }
-        // A failure on an earlier connection says nothing of this one.
+        // A failure on an earlier connection does not concern this one.
         if slot.broken_generation.load(Ordering::Relaxed) >= live.generation {
             return "the connection broke".to_owned();
         }
         if let Err(error) = redis::cmd("PING").query_async::<()>(&mut connection).await {
             return error.to_string();
         }
-        // Another connection that ended while this one began may have called Redis down since.
+        // Another connection that ended while this one began may have reported Redis as down since.
         dependency.up();
     }
 }

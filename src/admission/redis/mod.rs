@@ -1,74 +1,40 @@
-//! The gate in Redis. Each operation is one script; the file of the same name states its contract.
+//! Admission in Redis. Each operation is one script; the file of the same name states its contract.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use async_trait::async_trait;
-use deadpool_redis::{Connection, Pool};
-use redis::{AsyncConnectionConfig, Client, Script, streams::StreamRangeReply};
+use redis::{FromRedisValue, ScriptInvocation, streams::StreamRangeReply};
 
+mod connections;
 mod error;
 mod keys;
 mod link;
 mod replies;
+mod scripts;
 
+pub use connections::{Connections, HotConnection, RedisOptions, ServerConnections};
 pub use keys::Keys;
-use link::Link;
+use replies::Reply;
+pub use scripts::{Scripts, scripts};
 
 use super::{
     Admission, AdmissionError, Contents, Decision, Fence, Found, Opening, Reassignment, RebuildStep,
     WithdrawnUnit,
 };
-use crate::config::ServiceUrl;
 use crate::domain::{Entry, EntryId, ProductId, Purchase, PurchaseId, SaleState, Terms, UserId};
 use crate::observability::Dependency;
 use crate::runtime::Runtime;
 
-/// How to reach Redis.
-#[derive(Clone, Debug)]
-pub struct RedisOptions {
-    /// `redis://[user:password@]host:port[/db]`
-    pub url: ServiceUrl,
-    /// First part of every key.
-    pub prefix: String,
-    /// Shared connections, beside the one that each thread of a server has of its own.
-    pub connections: usize,
-    /// Most connections for everything else.
-    pub pool_size: usize,
-    /// How long to wait for a connection.
-    pub connect_timeout: Duration,
-    /// How long to wait for an answer.
-    pub response_timeout: Duration,
-}
-
-/// The gate in Redis; clones share its connections.
+/// Admission in Redis; clones share its connections.
 #[derive(Clone)]
-pub struct RedisAdmission {
-    /// For attempts and look-ups: no check-out.
-    link: Link,
+pub struct RedisAdmission<C = ServerConnections> {
+    connections: C,
     shared: Arc<Shared>,
 }
 
 struct Shared {
     prefix: String,
-    /// For everything that is not hot.
-    pool: Pool,
     scripts: Scripts,
-}
-
-struct Scripts {
-    admit: Script,
-    sale: Script,
-    find: Script,
-    settle: Script,
-    withdraw: Script,
-    reassign: Script,
-    adopt: Script,
-    resend: Script,
-    configure: Script,
-    fence: Script,
-    progress: Script,
-    stage: Script,
-    open: Script,
 }
 
 impl RedisAdmission {
@@ -78,111 +44,101 @@ impl RedisAdmission {
         dependency: &Dependency,
         runtime: &Runtime,
     ) -> Result<Self, redis::RedisError> {
-        let client = Client::open(options.url.expose())?;
-        let config = AsyncConnectionConfig::new()
-            .set_connection_timeout(Some(options.connect_timeout))
-            .set_response_timeout(Some(options.response_timeout));
-        let link =
-            Link::start(client, options.connections, config.clone(), dependency.clone(), runtime.clone());
-        let manager = deadpool_redis::Manager::new_with_config(options.url.expose(), config)?;
-        let pool = Pool::builder(manager)
-            .max_size(options.pool_size)
-            .runtime(deadpool_redis::Runtime::Tokio1)
-            .wait_timeout(Some(options.connect_timeout))
-            .create_timeout(Some(options.connect_timeout))
-            .recycle_timeout(Some(options.response_timeout))
-            .build()
-            .map_err(|_no_runtime| {
-                redis::RedisError::from((redis::ErrorKind::InvalidClientConfig, "pool"))
-            })?;
-        let scripts = Scripts {
-            admit: Script::new(include_str!("scripts/admit.lua")),
-            sale: Script::new(include_str!("scripts/sale.lua")),
-            find: Script::new(include_str!("scripts/find.lua")),
-            settle: Script::new(include_str!("scripts/settle.lua")),
-            withdraw: Script::new(include_str!("scripts/withdraw.lua")),
-            reassign: Script::new(include_str!("scripts/reassign.lua")),
-            adopt: Script::new(include_str!("scripts/adopt.lua")),
-            resend: Script::new(include_str!("scripts/resend.lua")),
-            configure: Script::new(include_str!("scripts/configure.lua")),
-            fence: Script::new(include_str!("scripts/fence.lua")),
-            progress: Script::new(include_str!("scripts/progress.lua")),
-            stage: Script::new(include_str!("scripts/stage.lua")),
-            open: Script::new(include_str!("scripts/open.lua")),
-        };
-        let shared = Arc::new(Shared { prefix: options.prefix.clone(), pool, scripts });
-        Ok(Self { link, shared })
+        let connections = ServerConnections::start(options, dependency, runtime)?;
+        Ok(Self::new(connections, &options.prefix, Scripts::default()))
+    }
+}
+
+impl<C: Connections> RedisAdmission<C> {
+    pub fn new(connections: C, prefix: &str, scripts: Scripts) -> Self {
+        Self { connections, shared: Arc::new(Shared { prefix: prefix.to_owned(), scripts }) }
+    }
+
+    fn scripts(&self) -> &Scripts {
+        &self.shared.scripts
     }
 
     fn keys(&self, product: &ProductId) -> Keys {
-        self.keys_of(product, 0)
+        Keys::new(&self.shared.prefix, product)
     }
 
-    fn keys_of(&self, product: &ProductId, epoch: u64) -> Keys {
-        Keys::new(&self.shared.prefix, product, epoch)
+    /// A call of a script, without arguments yet.
+    fn call<'script>(
+        &self,
+        script: &'script redis::Script,
+        product: &ProductId,
+    ) -> ScriptInvocation<'script> {
+        let mut call = script.prepare_invoke();
+        for key in self.keys(product).in_order() {
+            call.key(key);
+        }
+        call
     }
 
-    async fn pooled(&self) -> Result<Connection, AdmissionError> {
-        Ok(self.shared.pool.get().await?)
+    /// A call of a script of a rebuild, which takes the staged keys too.
+    fn staging_call<'script>(
+        &self,
+        script: &'script redis::Script,
+        product: &ProductId,
+        epoch: u64,
+    ) -> ScriptInvocation<'script> {
+        let mut call = self.call(script, product);
+        for key in self.keys(product).staged(epoch) {
+            call.key(key);
+        }
+        call
     }
 
-    async fn forget(&self, entries: &[Entry], dead: bool) -> Result<(), AdmissionError> {
-        /// A script holds up everything else.
+    /// Runs a script whose last argument is the identity of the server.
+    async fn run_hot(&self, mut call: ScriptInvocation<'_>) -> Result<Reply, AdmissionError> {
+        let mut hot = self.connections.hot()?;
+        call.arg(hot.server());
+        let reply = call.invoke_async(hot.connection()).await;
+        reply.map_err(|error| hot.failed(error))
+    }
+
+    async fn run<T: FromRedisValue>(&self, call: &ScriptInvocation<'_>) -> Result<T, AdmissionError> {
+        let mut connection = self.connections.pooled().await?;
+        Ok(call.invoke_async(&mut connection).await?)
+    }
+
+    async fn remove_from_outbox(&self, entries: &[Entry], dead: bool) -> Result<(), AdmissionError> {
+        /// A script blocks all other commands while it runs.
         const ENTRIES_MAX: usize = 1000;
-        let Some(first) = entries.first() else { return Ok(()) };
-        let keys = self.keys(&first.purchase.product);
-        let mut connection = self.pooled().await?;
         for entries in entries.chunks(ENTRIES_MAX) {
-            let mut script = self.shared.scripts.settle.prepare_invoke();
-            script.key(&keys.sale).key(&keys.outbox).key(&keys.dead).arg(first.epoch).arg(u8::from(dead));
+            let Some(first) = entries.first() else { return Ok(()) };
+            let mut call = self.call(&self.scripts().settle, &first.purchase.product);
+            call.arg(first.epoch).arg(u8::from(dead));
             for entry in entries {
-                script.arg(entry.id.to_string()).arg(entry.purchase.id.to_string());
+                call.arg(entry.id.to_string()).arg(entry.purchase.id.to_string());
             }
-            script.invoke_async::<()>(&mut connection).await?;
+            self.run::<()>(&call).await?;
         }
         Ok(())
     }
 }
 
 #[async_trait]
-impl Admission for RedisAdmission {
+impl<C: Connections> Admission for RedisAdmission<C> {
     async fn admit(
         &self,
         product: &ProductId,
         user: &UserId,
         id: PurchaseId,
     ) -> Result<Decision, AdmissionError> {
-        let keys = self.keys(product);
-        let mut in_use = self.link.get()?;
-        let mut script = self.shared.scripts.admit.prepare_invoke();
-        script.key(&keys.sale).key(&keys.free).key(&keys.buyers).key(&keys.outbox).key(&keys.dead);
-        script.arg(user.as_str()).arg(id.to_string()).arg(&*in_use.live.server);
-        let reply = script.invoke_async(&mut in_use.live.connection).await;
-        match replies::admission(&reply.map_err(|error| in_use.failed(error))?, product, user)? {
-            // The driver ran the script twice, or an earlier answer to this same request was lost.
-            Decision::Already(entry, _) if entry.purchase.id == id => Ok(Decision::Won(entry)),
-            admission => Ok(admission),
-        }
+        let mut call = self.call(&self.scripts().admit, product);
+        call.arg(user.as_str()).arg(id.to_string());
+        replies::decision(&self.run_hot(call).await?, product, user)
     }
 
     async fn sale(&self, product: &ProductId) -> Result<SaleState, AdmissionError> {
-        let keys = self.keys(product);
-        let mut in_use = self.link.get()?;
-        let mut script = self.shared.scripts.sale.prepare_invoke();
-        script.key(&keys.sale).key(&keys.free).key(&keys.outbox).key(&keys.buyers).key(&keys.dead);
-        script.arg(&*in_use.live.server);
-        let reply = script.invoke_async(&mut in_use.live.connection).await;
-        replies::sale(&reply.map_err(|error| in_use.failed(error))?)
+        replies::sale(&self.run_hot(self.call(&self.scripts().sale, product)).await?)
     }
 
     async fn find(&self, product: &ProductId, user: &UserId) -> Result<Found, AdmissionError> {
-        let keys = self.keys(product);
-        let mut in_use = self.link.get()?;
-        let mut script = self.shared.scripts.find.prepare_invoke();
-        script.key(&keys.sale).key(&keys.buyers).key(&keys.outbox).key(&keys.dead);
-        script.arg(user.as_str()).arg(&*in_use.live.server);
-        let reply = script.invoke_async(&mut in_use.live.connection).await;
-        replies::found(&reply.map_err(|error| in_use.failed(error))?, product, user)
+        let mut call = self.call(&self.scripts().find, product);
+        call.arg(user.as_str());
+        replies::found(&self.run_hot(call).await?, product, user)
     }
 
     async fn outbox(
@@ -193,7 +149,7 @@ impl Admission for RedisAdmission {
         limit: usize,
     ) -> Result<Vec<Entry>, AdmissionError> {
         let key = self.keys(product).outbox;
-        let mut connection = self.pooled().await?;
+        let mut connection = self.connections.pooled().await?;
         let mut after = after.to_string();
         loop {
             let mut range = redis::cmd("XRANGE");
@@ -210,7 +166,7 @@ impl Admission for RedisAdmission {
 
     async fn contents(&self, product: &ProductId) -> Result<Contents, AdmissionError> {
         let keys = self.keys(product);
-        let mut connection = self.pooled().await?;
+        let mut connection = self.connections.pooled().await?;
         let free = redis::cmd("LRANGE").arg(keys.free).arg(0).arg(-1).query_async(&mut connection).await?;
         let mut contents = Contents { free, winners: Vec::new() };
         let mut cursor = 0_u64;
@@ -223,7 +179,7 @@ impl Admission for RedisAdmission {
             }
             cursor = next;
             if cursor == 0 {
-                // A scan may show a field twice.
+                // A scan may return a field twice.
                 contents.winners.sort_by_key(|winner| (winner.unit, winner.id));
                 contents.winners.dedup();
                 return Ok(contents);
@@ -232,11 +188,11 @@ impl Admission for RedisAdmission {
     }
 
     async fn settle(&self, entries: &[Entry]) -> Result<(), AdmissionError> {
-        self.forget(entries, false).await
+        self.remove_from_outbox(entries, false).await
     }
 
     async fn mark_dead_lettered(&self, entries: &[Entry]) -> Result<(), AdmissionError> {
-        self.forget(entries, true).await
+        self.remove_from_outbox(entries, true).await
     }
 
     async fn withdraw(
@@ -245,42 +201,29 @@ impl Admission for RedisAdmission {
         stands: Option<&Purchase>,
         unit: WithdrawnUnit,
     ) -> Result<(), AdmissionError> {
-        let keys = self.keys(&withdrawn.product);
-        let mut connection = self.pooled().await?;
-        let mut script = self.shared.scripts.withdraw.prepare_invoke();
-        script.key(&keys.sale).key(&keys.free).key(&keys.buyers).key(&keys.outbox).key(&keys.dead);
-        script.arg(withdrawn.user.as_str()).arg(withdrawn.id.to_string());
-        script.arg(stands.map(winner).unwrap_or_default()).arg(u8::from(unit == WithdrawnUnit::Returns));
-        Ok(script.invoke_async(&mut connection).await?)
+        let mut call = self.call(&self.scripts().withdraw, &withdrawn.product);
+        call.arg(withdrawn.user.as_str()).arg(withdrawn.id.to_string());
+        call.arg(stands.map(record).unwrap_or_default()).arg(u8::from(unit == WithdrawnUnit::Returns));
+        self.run(&call).await
     }
 
     async fn reassign(&self, purchase: &Purchase, may_keep: bool) -> Result<Reassignment, AdmissionError> {
-        let keys = self.keys(&purchase.product);
-        let mut in_use = self.link.get()?;
-        let mut script = self.shared.scripts.reassign.prepare_invoke();
-        script.key(&keys.sale).key(&keys.free).key(&keys.buyers).key(&keys.outbox);
-        script.arg(purchase.user.as_str()).arg(purchase.id.to_string()).arg(purchase.unit);
-        script.arg(u8::from(!may_keep)).arg(&*in_use.live.server);
-        let reply = script.invoke_async(&mut in_use.live.connection).await;
-        let reply = reply.map_err(|error| in_use.failed(error))?;
-        replies::reassignment(&reply, &purchase.product, &purchase.user)
+        let mut call = self.call(&self.scripts().reassign, &purchase.product);
+        call.arg(purchase.user.as_str()).arg(purchase.id.to_string()).arg(purchase.unit);
+        call.arg(u8::from(!may_keep));
+        replies::reassignment(&self.run_hot(call).await?, &purchase.product, &purchase.user)
     }
 
     async fn adopt(&self, owner: &Purchase) -> Result<(), AdmissionError> {
-        let keys = self.keys(&owner.product);
-        let mut connection = self.pooled().await?;
-        let mut script = self.shared.scripts.adopt.prepare_invoke();
-        script.key(&keys.sale).key(&keys.free).key(&keys.buyers);
-        Ok(script.arg(owner.user.as_str()).arg(winner(owner)).invoke_async(&mut connection).await?)
+        let mut call = self.call(&self.scripts().adopt, &owner.product);
+        call.arg(owner.user.as_str()).arg(record(owner));
+        self.run(&call).await
     }
 
     async fn send_again(&self, purchase: &Purchase) -> Result<bool, AdmissionError> {
-        let keys = self.keys(&purchase.product);
-        let mut connection = self.pooled().await?;
-        let mut script = self.shared.scripts.resend.prepare_invoke();
-        script.key(&keys.sale).key(&keys.buyers).key(&keys.outbox);
-        script.arg(purchase.user.as_str()).arg(purchase.id.to_string());
-        Ok(script.invoke_async(&mut connection).await?)
+        let mut call = self.call(&self.scripts().republish, &purchase.product);
+        call.arg(purchase.user.as_str()).arg(purchase.id.to_string());
+        self.run(&call).await
     }
 
     async fn configure(
@@ -289,19 +232,16 @@ impl Admission for RedisAdmission {
         epoch: u64,
         terms: &Terms,
     ) -> Result<bool, AdmissionError> {
-        let mut connection = self.pooled().await?;
-        let mut script = self.shared.scripts.configure.prepare_invoke();
-        script.key(self.keys(product).sale).arg(epoch).arg(terms.total_stock);
-        script.arg(millis(terms.opens_at)).arg(millis(terms.closes_at)).arg(u8::from(terms.paused));
-        Ok(script.invoke_async(&mut connection).await?)
+        let mut call = self.call(&self.scripts().configure, product);
+        call.arg(epoch).arg(terms.total_stock);
+        call.arg(millis(terms.opens_at)).arg(millis(terms.closes_at)).arg(u8::from(terms.paused));
+        self.run(&call).await
     }
 
     async fn fence(&self, product: &ProductId, epoch: u64) -> Result<Fence, AdmissionError> {
-        let keys = self.keys(product);
-        let mut connection = self.pooled().await?;
-        let mut script = self.shared.scripts.fence.prepare_invoke();
-        script.key(keys.sale).key(keys.outbox).key(keys.dead).arg(epoch);
-        Ok(match script.invoke_async(&mut connection).await? {
+        let mut call = self.call(&self.scripts().fence, product);
+        call.arg(epoch);
+        Ok(match self.run(&call).await? {
             0 => Fence::Stopped,
             later => Fence::Later(later),
         })
@@ -313,17 +253,9 @@ impl Admission for RedisAdmission {
         epoch: u64,
         step: RebuildStep,
     ) -> Result<(), AdmissionError> {
-        let mut connection = self.pooled().await?;
-        let mut script = self.shared.scripts.progress.prepare_invoke();
-        script.key(self.keys(product).sale).arg(epoch).arg(step.number());
-        Ok(script.invoke_async(&mut connection).await?)
-    }
-
-    async fn unstage(&self, product: &ProductId, epoch: u64) -> Result<(), AdmissionError> {
-        let keys = self.keys_of(product, epoch);
-        let mut connection = self.pooled().await?;
-        let mut unlink = redis::cmd("UNLINK");
-        Ok(unlink.arg(keys.staged_free).arg(keys.staged_buyers).query_async(&mut connection).await?)
+        let mut call = self.call(&self.scripts().note_step, product);
+        call.arg(epoch).arg(step.number());
+        self.run(&call).await
     }
 
     async fn stage(
@@ -333,14 +265,18 @@ impl Admission for RedisAdmission {
         purchases: &[Purchase],
         free: &[u32],
     ) -> Result<(), AdmissionError> {
-        let keys = self.keys_of(product, epoch);
-        let mut connection = self.pooled().await?;
-        let mut script = self.shared.scripts.stage.prepare_invoke();
-        script.key(&keys.staged_free).key(&keys.staged_buyers).arg(free.len()).arg(free);
+        let mut call = self.staging_call(&self.scripts().stage, product, epoch);
+        call.arg(free.len()).arg(free);
         for purchase in purchases {
-            script.arg(purchase.user.as_str()).arg(winner(purchase));
+            call.arg(purchase.user.as_str()).arg(record(purchase));
         }
-        Ok(script.invoke_async(&mut connection).await?)
+        self.run(&call).await
+    }
+
+    async fn unstage(&self, product: &ProductId, epoch: u64) -> Result<(), AdmissionError> {
+        let [free, buyers] = self.keys(product).staged(epoch);
+        let mut connection = self.connections.pooled().await?;
+        Ok(redis::cmd("UNLINK").arg(free).arg(buyers).query_async(&mut connection).await?)
     }
 
     async fn open(
@@ -351,17 +287,11 @@ impl Admission for RedisAdmission {
         next: u32,
         revoked: bool,
     ) -> Result<Opening, AdmissionError> {
-        let keys = self.keys_of(product, epoch);
-        let server = self.link.get()?.live.server;
-        let mut connection = self.pooled().await?;
-        let mut script = self.shared.scripts.open.prepare_invoke();
-        script.key(&keys.sale).key(&keys.free).key(&keys.buyers).key(&keys.outbox);
-        script.key(&keys.staged_free).key(&keys.staged_buyers).key(&keys.dead);
-        script.arg(epoch).arg(terms.total_stock).arg(next);
-        script.arg(millis(terms.opens_at)).arg(millis(terms.closes_at)).arg(u8::from(terms.paused));
-        script.arg(&*server).arg(u8::from(revoked));
-        let reply: String = script.invoke_async(&mut connection).await?;
-        match reply.as_str() {
+        let mut call = self.staging_call(&self.scripts().open, product, epoch);
+        call.arg(epoch).arg(terms.total_stock).arg(next);
+        call.arg(millis(terms.opens_at)).arg(millis(terms.closes_at)).arg(u8::from(terms.paused));
+        call.arg(self.connections.hot()?.server()).arg(u8::from(revoked));
+        match self.run::<String>(&call).await?.as_str() {
             "OPEN" => Ok(Opening::Open),
             "STALE" => Ok(Opening::Stale),
             "INCOMPLETE" => Ok(Opening::Incomplete),
@@ -370,7 +300,7 @@ impl Admission for RedisAdmission {
     }
 
     fn on_this_thread(&self) -> Arc<dyn Admission> {
-        Arc::new(Self { link: self.link.on_this_thread(), shared: self.shared.clone() })
+        Arc::new(Self { connections: self.connections.on_this_thread(), shared: self.shared.clone() })
     }
 
     fn outlives_process(&self) -> bool {
@@ -378,17 +308,16 @@ impl Admission for RedisAdmission {
     }
 }
 
-impl std::fmt::Debug for RedisAdmission {
+impl<C> std::fmt::Debug for RedisAdmission<C> {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(out, "RedisAdmission({})", self.shared.prefix)
     }
 }
 
-/// A purchase as `buyers` holds it. One that comes from the ledger has no outbox entry: its id is the admission
-/// time with a sequence that no stream gives out by itself.
-fn winner(purchase: &Purchase) -> String {
-    let millis = purchase.admitted_at.timestamp_millis().max(0);
-    format!("{} {} {millis}-{}", purchase.unit, purchase.id, u64::MAX)
+/// The record in `buyers` of a purchase that is in the ledger. The purchase has no outbox entry: its entry id is the
+/// admission time with a sequence that no stream gives out.
+fn record(purchase: &Purchase) -> String {
+    format!("{} {} {}", purchase.unit, purchase.id, EntryId::end_of(purchase.admitted_at))
 }
 
 fn millis(instant: Option<chrono::DateTime<chrono::Utc>>) -> String {

@@ -1,10 +1,10 @@
-//! What the scripts answer, read into our types.
+//! Parsing of the scripts' replies.
 
 use chrono::DateTime;
 
 use crate::admission::{AdmissionError, Decision, Found, Reassignment, RebuildStep};
 use crate::domain::{Entry, EntryId, Outcome, ProductId, Purchase, PurchaseId, PurchaseState};
-use crate::domain::{SaleState, Terms, UserId};
+use crate::domain::{SaleState, Terms, UserId, sale::remaining};
 
 /// The elements of a script's reply, all of them text or integers.
 pub(super) type Reply = Vec<redis::Value>;
@@ -48,7 +48,7 @@ impl Reader<'_> {
         Ok(Entry { id, epoch, purchase })
     }
 
-    /// `1` while the outbox has the purchase, `0` once the ledger has it
+    /// `1` while the outbox or the dead-letter queue has the purchase, `0` once the ledger has it
     fn state(&mut self) -> Result<PurchaseState, AdmissionError> {
         Ok(if self.text()? == "1" { PurchaseState::Pending } else { PurchaseState::Confirmed })
     }
@@ -58,7 +58,7 @@ fn malformed(what: &dyn std::fmt::Display) -> AdmissionError {
     AdmissionError::Malformed(what.to_string().into())
 }
 
-pub(super) fn admission(
+pub(super) fn decision(
     reply: &Reply,
     product: &ProductId,
     user: &UserId,
@@ -117,11 +117,11 @@ pub(super) fn sale(reply: &Reply) -> Result<SaleState, AdmissionError> {
     let opens_at = instant(reader.text()?)?;
     let closes_at = instant(reader.text()?)?;
     let paused = reader.text()? == "1";
-    let free: u32 = reader.parsed()?;
+    let free: usize = reader.parsed()?;
     let in_flight = reader.parsed()?;
     let now = instant(reader.text()?)?.ok_or_else(|| malformed(&"no time"))?;
     let dead = reader.parsed()?;
-    let remaining = total_stock.saturating_sub(next).saturating_add(free);
+    let remaining = remaining(total_stock, next, free);
     let terms = Terms { total_stock, opens_at, closes_at, paused };
     Ok(SaleState { epoch, terms, next, remaining, in_flight, dead, now })
 }
@@ -134,7 +134,7 @@ fn instant(millis: &str) -> Result<Option<DateTime<chrono::Utc>>, AdmissionError
     read.map(Some).ok_or_else(|| malformed(&format!("{millis:?} is not a time")))
 }
 
-/// A field of `buyers`: user, and `unit id entry`.
+/// A field of `buyers`: user, and `unit purchase-id entry-id`.
 pub(super) fn winner(product: &ProductId, user: &str, value: &str) -> Result<Purchase, AdmissionError> {
     let read = || {
         let mut parts = value.split(' ');
@@ -152,7 +152,7 @@ pub(super) fn winner(product: &ProductId, user: &str, value: &str) -> Result<Pur
     read().ok_or_else(|| malformed(&format!("the winner {user:?} is {value:?}")))
 }
 
-/// Entries as `XRANGE` gives them, without those that are none of ours: they must not stop the others.
+/// The entries of an `XRANGE`. Entries that this program did not write are left out, so that they do not stop the others.
 pub(super) fn outbox(reply: redis::streams::StreamRangeReply, product: &ProductId) -> Vec<Entry> {
     let entry = |stream_id: redis::streams::StreamId| {
         let field = |name: &str| {

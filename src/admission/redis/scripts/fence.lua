@@ -1,36 +1,37 @@
 #!lua flags=allow-oom
--- Stops admission for a rebuild: the sale is left with nothing but the epoch that may open it, and the rebuild's step.
+-- Stops admission for a rebuild: of the hash `sale` only the epoch that may open the sale, and the rebuild's step, are
+-- left.
 --
--- KEYS  1 sale   2 outbox   3 dead
 -- ARGV  1 epoch of the rebuild
--- Reply 0 when stopped, or the later epoch that stopped or opened it already
+-- Reply 0 when stopped, or the later epoch that has stopped or opened the sale already
 --
--- Keeps: what is not yet in the ledger stays in the outbox. What is nothing of ours, and would stop every rebuild, is
--- deleted: a key of another type, an epoch that is no number. A full Redis must not be kept full by this. Running it
--- twice before open.lua is safe; after it, it stops the sale again.
+-- Purchases that are not yet in the ledger stay in the outbox. What this program did not write, and would stop every
+-- rebuild, is deleted: a key of another type, an epoch that is no number. Allowed when Redis is full, so that a rebuild
+-- can empty it.
+-- Idempotent until open.lua has run under this epoch; after that, it stops the sale again.
 
-local EPOCH_DIGITS = 15 -- what a number holds exactly
+local EPOCH_DIGITS = 15 -- a Lua number holds these exactly
 
-local function is(key, kind)
-  return redis.call('TYPE', key).ok == kind
+local function has_type(key, kind)
+  return call('TYPE', key).ok == kind
 end
 local function epoch_of(text)
   return text and #text <= EPOCH_DIGITS and string.match(text, '^%d+$') and tonumber(text) or 0
 end
 
-if is(KEYS[1], 'hash') then
-  local sale = redis.call('HMGET', KEYS[1], 'epoch', 'fence')
+if has_type(SALE, 'hash') then
+  local sale = call('HMGET', SALE, 'epoch', 'fence')
   local found = math.max(epoch_of(sale[1]), epoch_of(sale[2]))
   if found > tonumber(ARGV[1]) then
     return found
   end
 end
-redis.call('DEL', KEYS[1])
-redis.call('HSET', KEYS[1], 'fence', ARGV[1], 'step', 1)
-if not is(KEYS[2], 'stream') then
-  redis.call('DEL', KEYS[2])
+call('DEL', SALE)
+call('HSET', SALE, 'fence', ARGV[1], 'step', 1)
+if not has_type(OUTBOX, 'stream') then
+  call('DEL', OUTBOX)
 end
-if not is(KEYS[3], 'set') then
-  redis.call('DEL', KEYS[3])
+if not has_type(DEAD, 'set') then
+  call('DEL', DEAD)
 end
 return 0

@@ -1,31 +1,30 @@
 #!lua
--- Gives a purchase a unit again: the ledger has given its unit to someone else, or it was admitted by a state that
--- was lost since, so that its unit may have been handed out anew.
+-- Gives a purchase a unit again: the ledger has given its unit to someone else, or the state that admitted it was lost
+-- since, so that its unit may have been handed out anew.
 --
--- KEYS  1 sale   2 free   3 buyers   4 outbox
 -- ARGV  1 user   2 purchase id   3 its unit
---       4 "1": the unit is someone else's; "0": it may be kept if nobody has it
---       5 run id of the server as its connection knows it
--- Reply {"MOVED", unit, purchase id, entry id, epoch}    the same purchase with the unit it has now
---       {"OTHER", unit, purchase id, entry id, epoch}    the user has a later purchase by now: that one stands
+--       4 "1": the unit is someone else's; "0": the purchase may keep it if it is free
+--       5 identity of the server as its connection knows it
+-- Reply {"MOVED", unit, purchase id, entry id, epoch}   the same purchase with the unit that it has now
+--       {"OTHER", unit, purchase id, entry id, epoch}   the user has another purchase by now: that one stands
 --       {"NONE"}        no unit is left
---       {"NOT_READY"}   no state, or state of another incarnation of this server
+--       {"NOT_READY"}   no state, or the state of another server
 --
--- Keeps: balance (see sale.lua); the lowest free unit goes first, the buyer has one unit throughout (a unit beyond next that is kept
--- makes those between free, up to a thousand). The window and a pause don't matter: this purchase was
--- admitted before. Running it twice is safe: the second run finds the unit that it has.
+-- The lowest free unit goes first. A unit beyond `next` that is kept makes the units between free, up to GAP_MAX. Window
+-- and pause do not matter, since the purchase was admitted before. Keeps `balance`.
+-- Atomic: the buyer has one unit throughout. Idempotent: a second run finds the unit that the purchase has.
 
 local GAP_MAX = 1000
-local sale = redis.call('HMGET', KEYS[1], 'epoch', 'total', 'next', 'server')
+local sale = call('HMGET', SALE, 'epoch', 'total', 'next', 'server')
 local total, next_unit = tonumber(sale[2]), tonumber(sale[3])
 if not sale[1] or not total or not next_unit or sale[4] ~= ARGV[5] then
   return {'NOT_READY'}
 end
 local may_keep = ARGV[4] == '0'
 local old_entry
-local mine = redis.call('HGET', KEYS[3], ARGV[1])
-if mine then
-  local unit, id, entry = string.match(mine, '^(%d+) (%S+) (%S+)$')
+local winner = call('HGET', BUYERS, ARGV[1])
+if winner then
+  local unit, id, entry = string.match(winner, WINNER)
   if id ~= ARGV[2] then
     return {'OTHER', unit, id, entry, sale[1]}
   end
@@ -37,7 +36,7 @@ end
 
 local wanted = may_keep and tonumber(ARGV[3])
 local chosen
-for _, free in ipairs(redis.call('LRANGE', KEYS[2], 0, -1)) do
+for _, free in ipairs(call('LRANGE', FREE, 0, -1)) do
   free = tonumber(free)
   if free == wanted then
     chosen = free
@@ -59,19 +58,18 @@ if not chosen then
 end
 
 local unit = string.format('%d', chosen)
-local entry = redis.call('XADD', KEYS[4], '*', 'user', ARGV[1], 'unit', unit, 'id', ARGV[2], 'epoch', sale[1])
-redis.call('HSET', KEYS[3], ARGV[1], unit .. ' ' .. ARGV[2] .. ' ' .. entry)
+local entry = write_winner(ARGV[1], unit, ARGV[2], sale[1])
 if from_free then
-  redis.call('LREM', KEYS[2], 1, unit)
+  call('LREM', FREE, 1, unit)
 else
   for between = next_unit + 1, chosen - 1 do
-    redis.call('RPUSH', KEYS[2], string.format('%d', between))
+    call('RPUSH', FREE, string.format('%d', between))
   end
-  redis.call('HSET', KEYS[1], 'next', unit)
+  call('HSET', SALE, 'next', unit)
 end
 if old_entry then
-  redis.call('XDEL', KEYS[4], old_entry)
-  -- The unit that it had is neither a winner's nor free now.
-  redis.call('HINCRBY', KEYS[1], 'balance', -1)
+  call('XDEL', OUTBOX, old_entry)
+  -- The old unit has no buyer now, and is not free.
+  call('HINCRBY', SALE, 'balance', -1)
 end
 return {'MOVED', unit, ARGV[2], entry, sale[1]}

@@ -1,19 +1,19 @@
 #!lua
 -- Adds a part of the ledger's snapshot to the keys that open.lua will put in place.
 --
--- KEYS  1 staged free   2 staged buyers
--- ARGV  1 number of free units n, then n units, then pairs: user, "unit id entry"
+-- ARGV  1 number of free units n, then n units, then pairs: user, winner "unit purchase-id entry-id"
 -- Reply nothing
 --
--- Keeps: staged keys are of one epoch by their names, and expire by themselves if the rebuild never ends.
--- Parts must be staged once each; open.lua counts them.
+-- The names of the staged keys contain the epoch of the rebuild. The keys expire an hour after the last part.
+-- Not idempotent: each part must be staged once; open.lua counts them.
 
+local EXPIRY_S = 3600
 local free = tonumber(ARGV[1])
 for i = 2, free + 1 do
-  redis.call('RPUSH', KEYS[1], ARGV[i])
+  call('RPUSH', STAGED_FREE, ARGV[i])
 end
 for i = free + 2, #ARGV, 2 do
-  redis.call('HSET', KEYS[2], ARGV[i], ARGV[i + 1])
+  call('HSET', STAGED_BUYERS, ARGV[i], ARGV[i + 1])
 end
-redis.call('EXPIRE', KEYS[1], 3600)
-redis.call('EXPIRE', KEYS[2], 3600)
+call('EXPIRE', STAGED_FREE, EXPIRY_S)
+call('EXPIRE', STAGED_BUYERS, EXPIRY_S)

@@ -1,45 +1,43 @@
 #!lua flags=allow-oom
 -- Takes an admission back that the ledger could not accept.
 --
--- KEYS  1 sale   2 free   3 buyers   4 outbox   5 dead
 -- ARGV  1 user   2 purchase id
---       3 what stands instead: the user's purchase in the ledger as "unit id entry", or "" (then it is revoked)
---       4 "1": its unit is nobody's and returns to free; "0": it belongs to someone else
+--       3 what stands instead: the winner that the ledger has, "unit purchase-id entry-id", or "": this one is revoked
+--       4 "1": its unit has no owner and returns to free; "0": the unit belongs to someone else
 -- Reply 1 when the admission was taken back, 0 when there was none, or no more
 --
--- Keeps: balance (see sale.lua); a unit returns to free at most once, because only the step that removes the winner returns it; and
--- whoever was revoked can find out, also where the admission itself was lost with an earlier state. The purchase id
--- says which admission is meant, in whichever epoch. Running it twice is safe.
+-- The purchase id says which admission is meant, in whichever epoch. A unit returns to free at most once, because only
+-- the step that removes the winner returns it. A revocation is noted also where the admission itself was lost with
+-- an earlier state, so that the buyer can learn of it. Keeps `balance`.
+-- Atomic: every key is read, and its type so checked, before the first write. Idempotent.
 
-if not redis.call('HGET', KEYS[1], 'epoch') then
+if not call('HGET', SALE, 'epoch') then
   return 0
 end
-redis.call('LLEN', KEYS[2])
-redis.call('SCARD', KEYS[5])
-local mine = redis.call('HGET', KEYS[3], ARGV[1])
-if ARGV[3] == '' then
-  redis.call('HSET', KEYS[1], 'revoked', 1)
+call('LLEN', FREE)
+call('XLEN', OUTBOX)
+call('SCARD', DEAD)
+local winner = call('HGET', BUYERS, ARGV[1])
+local stands, returns = ARGV[3] ~= '', ARGV[4] == '1'
+if not stands then
+  call('HSET', SALE, 'revoked', 1)
 end
-if not mine then
+if not winner then
   return 0
 end
-local unit, id, entry = string.match(mine, '^(%d+) (%S+) (%S+)$')
+local unit, id, entry = string.match(winner, WINNER)
 if id ~= ARGV[2] then
   return 0
 end
-local function held()
-  return redis.call('HLEN', KEYS[3]) + redis.call('LLEN', KEYS[2])
-end
-local before = held()
-redis.call('XDEL', KEYS[4], entry)
-redis.call('SREM', KEYS[5], id)
-if ARGV[3] == '' then
-  redis.call('HDEL', KEYS[3], ARGV[1])
+call('XDEL', OUTBOX, entry)
+call('SREM', DEAD, id)
+if stands then
+  call('HSET', BUYERS, ARGV[1], ARGV[3])
 else
-  redis.call('HSET', KEYS[3], ARGV[1], ARGV[3])
+  call('HDEL', BUYERS, ARGV[1])
 end
-if ARGV[4] == '1' then
-  redis.call('RPUSH', KEYS[2], unit)
+if returns then
+  call('RPUSH', FREE, unit)
 end
-redis.call('HINCRBY', KEYS[1], 'balance', held() - before)
+call('HINCRBY', SALE, 'balance', (returns and 1 or 0) - (stands and 0 or 1))
 return 1

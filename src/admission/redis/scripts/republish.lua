@@ -1,0 +1,19 @@
+#!lua
+-- Puts a winner's purchase into the outbox again, after its entry was lost.
+--
+-- ARGV  1 user   2 purchase id
+-- Reply 1 when done, 0 when the user has no such purchase, or its entry is there
+--
+-- Idempotent. A purchase that the ledger has already may be put there again: recording is idempotent too.
+
+local epoch = call('HGET', SALE, 'epoch')
+local winner = call('HGET', BUYERS, ARGV[1])
+if not epoch or not winner then
+  return 0
+end
+local unit, id, entry = string.match(winner, WINNER)
+if id ~= ARGV[2] or #call('XRANGE', OUTBOX, entry, entry) > 0 then
+  return 0
+end
+write_winner(ARGV[1], unit, id, epoch)
+return 1
