@@ -3,8 +3,11 @@
 #![allow(clippy::expect_used, clippy::unwrap_used, reason = "a test fails by panicking")]
 #![allow(clippy::cloned_ref_to_slice_refs, reason = "a list of one reads better as a list")]
 
+#[path = "../support/admission/mod.rs"]
+mod conformance;
 mod support;
 
+mod admission;
 mod api;
 mod audit;
 mod browser;
@@ -17,8 +20,7 @@ mod dead_letters;
 mod distributed;
 mod embedded;
 mod faults;
-// mod gate;
-mod http_limits;
+// mod http_limits;
 mod ledger;
 #[cfg(feature = "failpoints")]
 mod mutants;

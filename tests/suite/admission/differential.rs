@@ -1,0 +1,107 @@
+//! The scripts on redis-server against the state machine: random histories of all operations, of changes of the server
+//! identity and of damage must have the same answers and leave the same state.
+
+mod run;
+mod sides;
+mod steps;
+
+use std::{
+    collections::BTreeMap,
+    sync::atomic::{AtomicU32, Ordering},
+};
+
+use proptest::{
+    prelude::*,
+    test_runner::{Config, TestCaseError, TestRunner},
+};
+
+use crate::support::services::Services;
+use run::{Before, read, run};
+use sides::Sides;
+use steps::{Step, history};
+
+const CASES: u32 = 150;
+
+/// Answers that the histories must have produced, by the beginning of their text: a comparison of histories in which
+/// these never occur would prove nothing.
+const OCCUR: [&str; 23] = [
+    "admit Won",
+    "admit Already Pending",
+    "admit Already Confirmed",
+    "admit Refused(SoldOut",
+    "admit Refused(Upcoming",
+    "admit Refused(Ended",
+    "admit Refused(Paused",
+    "admit NotReady",
+    "sale SaleState",
+    "sale NotReady",
+    "sale Rebuilding",
+    "sale Damaged",
+    "find Purchase",
+    "find Nothing { revocations: true",
+    "reassign Moved",
+    "reassign Other",
+    "reassign NoUnitLeft",
+    "reassign NotReady",
+    "republish true",
+    "configure false",
+    "fence Later",
+    "open Stale",
+    "open Incomplete",
+];
+
+async fn compare(
+    sides: &Sides,
+    history: Vec<Step>,
+    seen: &mut BTreeMap<&str, u32>,
+) -> Result<(), TestCaseError> {
+    for step in history {
+        let (product, sale) = (&sides.product, sides.snapshot());
+        let before = Before { product, sale, now: sides.redis_time().await };
+        match &step {
+            Step::Server(number) => sides.change_server(*number),
+            Step::Damage(damage) => sides.damage(damage).await,
+            operation => {
+                let real = run(&sides.redis, &before, operation).await;
+                sides.adopt_time().await;
+                prop_assert_eq!(&real, &run(&sides.memory, &before, operation).await, "{:?}", &step);
+                note(&real, seen);
+            }
+        }
+        let real = read(&sides.redis, product).await;
+        prop_assert_eq!(&real, &read(&sides.memory, product).await, "after {:?}", &step);
+        for answer in &real {
+            note(answer, seen);
+        }
+    }
+    Ok(())
+}
+
+fn note(answer: &str, seen: &mut BTreeMap<&str, u32>) {
+    for beginning in OCCUR {
+        *seen.entry(beginning).or_default() += u32::from(answer.starts_with(beginning));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_scripts_and_the_state_machine_agree_on_any_history() {
+    let services = Services::new().await;
+    let connection = services.redis().await;
+    let run = move || {
+        let mut runner =
+            TestRunner::new(Config { cases: CASES, failure_persistence: None, ..Config::default() });
+        let runtime = tokio::runtime::Handle::current();
+        let (number, seen) = (AtomicU32::new(0), std::sync::Mutex::new(BTreeMap::new()));
+        let result = runner.run(&history(), |history| {
+            let product = format!("p{}", number.fetch_add(1, Ordering::Relaxed));
+            let sides = Sides::new(connection.clone(), &services.prefix, &product);
+            let mut seen = seen.lock().expect("not poisoned");
+            runtime.block_on(compare(&sides, history, &mut seen))
+        });
+        result.unwrap_or_else(|error| panic!("{error}"));
+        let seen = seen.into_inner().expect("not poisoned");
+        let missing: Vec<_> = seen.iter().filter(|(_, count)| **count == 0).collect();
+        assert!(missing.is_empty() && !seen.is_empty(), "never occurred: {missing:?}");
+    };
+    tokio::task::spawn_blocking(run).await.expect("the property");
+}
