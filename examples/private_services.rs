@@ -7,7 +7,7 @@
 
 #![allow(clippy::expect_used, reason = "a tool for tests fails by panicking")]
 
-#[path = "../tests/suite/support/servers.rs"]
+#[path = "../tests/support/servers.rs"]
 #[allow(dead_code, reason = "tests use the rest")]
 mod servers;
 

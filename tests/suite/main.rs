@@ -5,6 +5,7 @@
 
 #[path = "../support/admission/mod.rs"]
 mod conformance;
+#[path = "../support/mod.rs"]
 mod support;
 
 mod admission;
@@ -20,7 +21,7 @@ mod dead_letters;
 mod distributed;
 mod embedded;
 mod faults;
-// mod http_limits;
+mod http_limits;
 mod ledger;
 #[cfg(feature = "failpoints")]
 mod mutants;

@@ -119,7 +119,7 @@ impl Browser {
 
     /// No violation of what axe checks: contrast, labels, landmarks, names.
     pub(crate) async fn is_accessible(&self) {
-        self.run(include_str!("../../assets/axe.min.js")).await;
+        self.run(include_str!("../assets/axe.min.js")).await;
         let check = "const done = arguments[arguments.length - 1];
             axe.run(document, { resultTypes: ['violations'] }).then((found) => done(found.violations.map(
               (one) => `${one.id}: ${one.help} (${one.nodes.map((node) => node.html).join(' ')})`)));";
