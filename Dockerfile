@@ -11,6 +11,7 @@ COPY templates templates
 COPY assets assets
 COPY config config
 COPY examples examples
+COPY benches benches
 COPY tests tests
 RUN --mount=type=cache,target=/usr/local/cargo/registry --mount=type=cache,target=/build/target \
     cargo build --release --locked --bin flashsale && cp target/release/flashsale /flashsale
