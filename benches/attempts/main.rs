@@ -39,6 +39,9 @@ struct Options {
     /// Two rounds of two seconds instead of three of eight; changes no document
     #[arg(long)]
     quick: bool,
+    /// How often each line is measured
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
+    rounds: Option<u32>,
     /// Only these lines, separated by commas
     #[arg(long, value_delimiter = ',', value_parser = line_names())]
     only: Vec<String>,
@@ -92,6 +95,7 @@ fn main() {
 
 fn measure_lines(table: &mut Table, builds: &mut [Build<'_>], options: &Options) {
     let (rounds, time) = if options.quick { (2, 2) } else { (3, 8) };
+    let rounds = options.rounds.unwrap_or(rounds);
     let is_wanted =
         |line: &Line| options.only.is_empty() || options.only.iter().any(|name| name == line.name);
     let is_reference = |line: &Line| LINES.iter().any(|other| is_wanted(other) && other.reference() == line);
@@ -100,7 +104,7 @@ fn measure_lines(table: &mut Table, builds: &mut [Build<'_>], options: &Options)
         eprintln!("round {round} of {rounds}");
         for line in LINES.iter().filter(|line| is_wanted(line) || is_reference(line)) {
             // The second build goes first in every other round.
-            builds.rotate_left((round + 1) % builds.len());
+            builds.rotate_left((round as usize + 1) % builds.len());
             for build in builds.iter_mut().take(if line.is_noop() { 1 } else { 2 }) {
                 let sample = line.measure(build, &noop, Duration::from_secs(time), &round.to_string());
                 let label = if line.is_noop() { "this" } else { build.label };

@@ -114,7 +114,10 @@ impl Table {
     }
 }
 
-/// Less than this per attempt is what an idle process uses meanwhile.
+/// Below a microsecond per attempt, what a process does in the background outweighs the attempts.
+const COMPARABLE_MICROS: f64 = 1.0;
+
+/// Less than this is an idle process.
 fn shown(micros: f64) -> String {
     if micros < 0.05 { "–".to_owned() } else { format!("{micros:.2}") }
 }
@@ -125,8 +128,8 @@ fn write_ratio(text: &mut String, this: &Row, other: &Row) {
     let _ = write!(text, "| **{}, this ÷ other** | **{rate:.3}** | |", this.line.name);
     for part in 0..5 {
         let micros = |sample: &Sample| sample.micros[part];
-        let is_used = median(&other.samples, micros) >= 0.05;
-        let shown = if is_used { format!("**{:.3}**", ratio(&micros)) } else { "–".to_owned() };
+        let is_comparable = median(&other.samples, micros) >= COMPARABLE_MICROS;
+        let shown = if is_comparable { format!("**{:.3}**", ratio(&micros)) } else { "–".to_owned() };
         let _ = write!(text, " {shown} |");
     }
     let _ = writeln!(
