@@ -34,7 +34,7 @@ pub(crate) fn measure(table: &mut Table, mut build: Build<'_>) {
     table.fact(&name, &format!("{per_second:.0} a second"), "≥ 60,000 a second");
     for (buyers, won, sold_out) in script::measure(build) {
         let value = format!("won {won:.0}, sold out {sold_out:.0} a second");
-        table.fact(&format!("the admission script alone, from {buyers} buyers"), &value, "flat");
+        table.fact(&format!("the admission script alone, buyers at the start: {buyers}"), &value, "flat");
     }
 }
 
