@@ -6,6 +6,7 @@
 //! same names with `TEST_` before them (for the tests).
 
 #![allow(clippy::expect_used, reason = "a tool for tests fails by panicking")]
+#![allow(clippy::disallowed_methods, reason = "deadlines of real servers")]
 
 #[path = "../tests/support/servers.rs"]
 #[allow(dead_code, reason = "tests use the rest")]
