@@ -4,7 +4,6 @@
 //! served, a [`ControlRoom`] reads all reports, looks at the stores, checks that the units of each sale add up
 //! ([`Conservation`]), and keeps the last minutes: that is the [`Snapshot`].
 
-mod conservation;
 mod history;
 mod merge;
 pub(crate) mod pages;
@@ -13,7 +12,6 @@ mod sales;
 mod snapshot;
 mod verdict;
 
-pub use conservation::Conservation;
 pub use history::{History, Point};
 pub use room::ControlRoom;
 pub use snapshot::{

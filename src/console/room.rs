@@ -11,11 +11,11 @@ use tokio::time::{MissedTickBehavior, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Conservation, History, Point, merge,
+    History, Point, merge,
     sales::{PATIENCE, SaleLook, Sales},
     snapshot::{Percentiles, ProcessView, ProductView, Snapshot, Totals},
 };
-use crate::domain::{Catalogue, Product, SaleState};
+use crate::domain::{Catalogue, Conservation, Product, SaleState};
 use crate::observability::registry::{Noticeboard, NoticeboardError, Presence, Present, Window};
 use crate::observability::{Durations, Telemetry};
 use crate::runtime::Clock;

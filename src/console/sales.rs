@@ -11,8 +11,7 @@ use tokio::{
     time::{timeout, timeout_at},
 };
 
-use super::Conservation;
-use crate::domain::{EntryId, Phase, Product, ProductId, SaleState};
+use crate::domain::{Conservation, EntryId, Phase, Product, ProductId, SaleState};
 use crate::observability::{EventKind, Telemetry};
 use crate::stores::Stores;
 
@@ -199,7 +198,7 @@ async fn count(stores: Stores, product: ProductId) -> Count {
         let rows = stores.ledger.count(&product).await.map_err(|error| error.to_string())?;
         let Ok(after) = stores.admission.sale(&product).await else { return Ok(None) };
         // A rebuild in between has begun everything anew.
-        Ok((before.epoch == after.epoch).then(|| Conservation::new(&before, rows, &after)))
+        Ok((before.epoch == after.epoch).then(|| Conservation::between(&before, rows, &after)))
     };
     let law = counting.await;
     Count { took: began.elapsed(), law }

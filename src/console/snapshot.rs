@@ -4,9 +4,8 @@ use std::{collections::BTreeMap, time::Duration};
 
 use serde::Serialize;
 
-use super::Conservation;
 use crate::broker::Depths;
-use crate::domain::Phase;
+use crate::domain::{Conservation, Phase};
 use crate::observability::readiness::Subject;
 use crate::observability::registry::{CheckReport, Role};
 use crate::observability::{Attempt, Durations, EventKind};

@@ -1,6 +1,7 @@
 //! What an operator wants to know first.
 
-use super::{Conservation, DependencyView, ProductView, Snapshot};
+use super::{DependencyView, ProductView, Snapshot};
+use crate::domain::Conservation;
 use crate::observability::readiness::Subject;
 use crate::observability::registry::Role;
 

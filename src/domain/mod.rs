@@ -3,6 +3,7 @@
 //! Pure values and rules. Nothing here does I/O, reads a clock or knows a driver.
 
 mod catalogue;
+mod conservation;
 mod entry;
 mod ledger_verdict;
 mod money;
@@ -14,6 +15,7 @@ mod terms;
 mod user;
 
 pub use catalogue::{Catalogue, CatalogueError};
+pub use conservation::Conservation;
 pub use entry::{Entry, EntryId, EntryIdError};
 pub use ledger_verdict::{LedgerVerdict, Obstacles};
 pub use money::{Money, MoneyError};

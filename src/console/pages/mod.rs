@@ -13,8 +13,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::console::verdict::Verdict;
 use crate::console::{
-    Conservation, ControlRoom, EventView, History, Percentiles, ProcessView, ProductView, Snapshot, Totals,
+    ControlRoom, EventView, History, Percentiles, ProcessView, ProductView, Snapshot, Totals,
 };
+use crate::domain::Conservation;
 use crate::observability::{Attempt, EventKind};
 use crate::shop::{
     Web, pages, safety,
@@ -54,11 +55,11 @@ impl Units<'_> {
 
     /// Parts of a bar that is 1,000 wide: name, start and width.
     fn parts(&self) -> Vec<(&'static str, u64, u64)> {
-        let Conservation { total_stock, in_flight, in_ledger, dead_lettered, .. } = self.law;
+        let Conservation { total_stock, in_flight, recorded, dead_lettered, .. } = self.law;
         let (total, mut start) = ((*total_stock).max(1), 0);
         // What moves is counted once.
         let in_flight = in_flight.saturating_sub(self.law.moving);
-        let parts = [("ledger", *in_ledger), ("flight", in_flight), ("dead", *dead_lettered)];
+        let parts = [("ledger", *recorded), ("flight", in_flight), ("dead", *dead_lettered)];
         let part = |(name, number): (&'static str, u64)| {
             let width = (number * 1_000).div_ceil(total).min(1_000 - start);
             let part = (name, start, width);
