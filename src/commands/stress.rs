@@ -7,19 +7,20 @@ use clap::Args;
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
-use crate::runtime::{Clock, SystemClock};
-use crate::stress::{Options, Result as Verdict, SCENARIOS_HELP, Scenario, ScenarioName, run};
+use crate::runtime::Runtime;
+use crate::stress::{Options, RunResult, SCENARIOS_HELP, Scenario, ScenarioName, run};
 
-/// Put a running system under load, and say whether it holds
+/// Put a running system under load and judge the result
 ///
-/// A client like any other: it needs nothing but the API's address. Requests are sent on schedule, however slow the
-/// answers are, and their latency counts from when they were due. Ends with 0 (PASS), 1 (FAIL) or 2 (could not tell).
+/// The load client uses HTTP only: it needs nothing but the API's address. Requests are sent on
+/// schedule, however slow the responses are, and latency counts from when a request was due. Exits
+/// with 0 (PASS), 1 (FAIL) or 2 (UNKNOWN).
 ///
-/// What no client can see (rows in the database, purchases on their way) comes from the API's audit route, which is
-/// off unless `flashsale serve --audit-route` switched it on, and answers only clients on the same machine. Without it the
-/// verdict is never PASS.
+/// What the public routes do not show (rows in the database, purchases in flight) comes from the
+/// API's audit route, which is off unless `flashsale serve --audit-route` switched it on, and
+/// answers only clients on the same machine. Without it the result is never PASS.
 ///
-/// It buys: point it at a rehearsal, never at a real drop.
+/// The scenarios buy: run them against a rehearsal, never against a real sale.
 #[derive(Debug, Args)]
 #[command(after_help = SCENARIOS_HELP, after_long_help = SCENARIOS_HELP)]
 pub(super) struct Stress {
@@ -29,22 +30,22 @@ pub(super) struct Stress {
     /// The API
     #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:3001")]
     api: Url,
-    /// The pages, for those who look (mixed)
+    /// The shop, for the viewers of `mixed`
     #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:3000")]
     web: Url,
     /// The product; without it, the first of the catalogue
     #[arg(long, value_name = "ID")]
     product: Option<String>,
-    /// What every user's id begins with; fresh by default, so that a run can be repeated
+    /// Prefix of every user id; a new one by default, so that a run can be repeated
     #[arg(long, value_name = "TEXT")]
     users_prefix: Option<String>,
-    /// All rates times this
+    /// Factor for all rates
     #[arg(long, value_name = "FACTOR", default_value_t = 1.0)]
     scale: f64,
-    /// All times times this
+    /// Factor for all times
     #[arg(long, value_name = "FACTOR", default_value_t = 1.0)]
     duration_scale: f64,
-    /// All limits of latency times this, for a machine that is slower than the real one
+    /// Factor for all limits of latency, for a machine that is slower than the real one
     #[arg(long, value_name = "FACTOR", default_value_t = 1.0)]
     latency_scale: f64,
     /// Attempts of the stampede, instead of 50,000 times --scale and --duration-scale
@@ -56,28 +57,28 @@ pub(super) struct Stress {
     /// Write the result as JSON
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
-    /// Write what every client saw, for `flashsale audit --history`
+    /// Write the history of all requests, for `flashsale audit --history`
     #[arg(long, value_name = "FILE")]
     history: Option<PathBuf>,
-    /// Write goose's own report (not of the stampede, which goose can't do)
+    /// Write goose's own report (not for the stampede, which does not run on goose)
     #[arg(long, value_name = "FILE.html")]
     goose_report: Option<PathBuf>,
 }
 
 impl Stress {
     pub(super) async fn run(self, stop: CancellationToken) -> ExitCode {
-        match self.verdict(stop).await {
-            Ok(Verdict::Pass) => ExitCode::SUCCESS,
-            Ok(Verdict::Fail) => ExitCode::from(1),
-            Ok(Verdict::Unknown) => ExitCode::from(2),
+        match self.result(stop).await {
+            Ok(RunResult::Pass) => ExitCode::SUCCESS,
+            Ok(RunResult::Fail) => ExitCode::from(1),
+            Ok(RunResult::Unknown) => ExitCode::from(2),
             Err(error) => {
-                eprintln!("flashsale: could not tell: {error:#}");
+                eprintln!("flashsale: no result: {error:#}");
                 ExitCode::from(2)
             }
         }
     }
 
-    async fn verdict(self, stop: CancellationToken) -> anyhow::Result<Verdict> {
+    async fn result(self, stop: CancellationToken) -> anyhow::Result<RunResult> {
         let factors = [
             ("--scale", self.scale),
             ("--duration-scale", self.duration_scale),
@@ -86,17 +87,17 @@ impl Stress {
         for (name, factor) in factors {
             ensure!((0.001..=1_000.0).contains(&factor), "{name} must be from 0.001 to 1000");
         }
-        let mut scenario =
-            Scenario::of(self.scenario, self.scale, self.duration_scale).patient(self.latency_scale);
+        let mut scenario = Scenario::of(self.scenario, self.scale, self.duration_scale)
+            .with_latency_factor(self.latency_scale);
         if let Some(attempts) = self.attempts {
             ensure!((1..=10_000_000).contains(&attempts), "--attempts must be from 1 to 10000000");
-            scenario = scenario.attempting(attempts).context("--attempts is for the stampede alone")?;
+            scenario = scenario.with_attempts(attempts).context("--attempts is for the stampede alone")?;
         }
         for url in [&self.api, &self.web] {
-            ensure!(url.scheme() == "http", "{url}: only http:// can be put under load");
+            ensure!(url.scheme() == "http", "{url}: only http:// is supported");
         }
-        let clock = SystemClock;
-        let fresh = || format!("s{:x}-", clock.now().timestamp_millis());
+        let runtime = Runtime::system();
+        let fresh = || format!("s{:x}-", runtime.clock.now().timestamp_millis());
         let users_prefix = self.users_prefix.unwrap_or_else(fresh);
         let printable =
             users_prefix.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'"' && byte != b'\\');
@@ -117,13 +118,13 @@ impl Stress {
             goose_report: self.goose_report,
             command,
         };
-        let verdict = run(options, &clock, &stop).await.context("stress")?;
+        let verdict = run(options, &runtime, &stop).await.context("stress")?;
         print!("{verdict}");
         Ok(verdict.result)
     }
 }
 
-/// A command line as a shell takes it, without the folder of the program.
+/// Quoted for a shell, without the folder of the program.
 fn command_line(words: impl IntoIterator<Item = String>) -> String {
     let plain = |word: &str| {
         !word.is_empty()

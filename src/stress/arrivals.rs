@@ -1,6 +1,7 @@
-//! Who is due next. Everybody who sends takes the next arrival from here, so that a slow server can't slow the load down:
-//! while one waits for an answer, others are there to take the next ones, and whoever comes late for one still counts its
-//! latency from when it was due.
+//! The arrival schedule of an open load model. All virtual users take the next arrival from one
+//! shared counter, so a slow server cannot slow the load down: while one virtual user waits for a
+//! response, others take the next arrivals. A late virtual user still measures latency from the
+//! time at which its arrival was due.
 
 use std::{
     sync::{
@@ -14,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::shape::Shape;
 
-/// The arrivals of one shape; clones take from the same ones.
+/// Clones take from the same counter.
 #[derive(Clone, Debug)]
 pub(super) struct Arrivals {
     stop: CancellationToken,
@@ -23,22 +24,21 @@ pub(super) struct Arrivals {
     next: Arc<AtomicU64>,
 }
 
-/// One of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Arrival {
-    /// Its number, from 0.
+    /// From 0.
     pub(super) number: u64,
-    /// When it is due, after the beginning.
+    /// After the beginning of the run.
     pub(super) due: Duration,
 }
 
 impl Arrivals {
-    /// Those of a shape that begins at `began`, until its end or `stop`.
     pub(super) fn new(began: Instant, shape: Shape, stop: CancellationToken) -> Self {
         Self { stop, began, shape: Arc::new(shape), next: Arc::default() }
     }
 
-    /// Takes the next one, and waits until it is due. `None`: there are no more.
+    /// Takes the next arrival and waits until it is due. `None`: the schedule has ended, or `stop`
+    /// was cancelled.
     pub(super) async fn next(&self) -> Option<Arrival> {
         let number = self.next.fetch_add(1, Ordering::Relaxed);
         let due = self.shape.due(number)?;
@@ -49,43 +49,46 @@ impl Arrivals {
     }
 }
 
-/// Whose attempt an arrival is: one of `repeat_every` (0: none) is by somebody who has come before, and who may have an
-/// answer by now.
-pub(super) fn person(number: u64, repeat_every: u64) -> u64 {
-    let is_repeat = |number: u64| number % repeat_every == repeat_every - 1;
-    if repeat_every < 2 || !is_repeat(number) {
-        return number;
+/// The number of the buyer who makes an attempt. One of `repeat_every` attempts (0: none) is made
+/// by a buyer of an earlier attempt, which may have been answered by then.
+pub(super) fn buyer_number(attempt: u64, repeat_every: u64) -> u64 {
+    let is_repeat = |attempt: u64| attempt % repeat_every == repeat_every - 1;
+    if repeat_every < 2 || !is_repeat(attempt) {
+        return attempt;
     }
     // Of two neighbours at most one is a repeat itself.
-    let earlier = number / 2;
+    let earlier = attempt / 2;
     if is_repeat(earlier) { earlier - 1 } else { earlier }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::runtime::Runtime;
 
     #[test]
-    fn as_many_as_was_asked_for_are_by_people_who_have_come_before() {
+    fn the_share_of_repeated_buyers_is_exact() {
         for repeat_every in [2, 3, 10] {
-            let mut come = std::collections::HashSet::new();
-            let again = (0..3_000).filter(|number| !come.insert(person(*number, repeat_every))).count();
-            assert_eq!(again as u64, 3_000 / repeat_every, "one of {repeat_every}");
+            let mut seen = std::collections::HashSet::new();
+            let repeats =
+                (0..3_000).filter(|number| !seen.insert(buyer_number(*number, repeat_every))).count();
+            assert_eq!(repeats as u64, 3_000 / repeat_every, "one of {repeat_every}");
         }
-        assert_eq!((person(5, 0), person(5, 1)), (5, 5));
+        assert_eq!((buyer_number(5, 0), buyer_number(5, 1)), (5, 5));
     }
 
     #[tokio::test]
-    async fn each_is_taken_once_and_not_before_it_is_due() {
-        let began = Instant::now();
+    async fn each_arrival_is_taken_once_and_not_before_it_is_due() {
+        let runtime = Runtime::system();
+        let began = runtime.instant();
         let arrivals = Arrivals::new(began, Shape::new(1_000.0, &[(1_000.0, 0.1)]), CancellationToken::new());
         let mut takers = tokio::task::JoinSet::new();
         for _ in 0..8 {
-            let arrivals = arrivals.clone();
+            let (arrivals, runtime) = (arrivals.clone(), runtime.clone());
             takers.spawn(async move {
                 let mut taken = Vec::new();
                 while let Some(arrival) = arrivals.next().await {
-                    assert!(began.elapsed() >= arrival.due);
+                    assert!(runtime.instant() >= began + arrival.due);
                     taken.push(arrival.number);
                 }
                 taken

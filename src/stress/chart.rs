@@ -1,4 +1,4 @@
-//! Small charts as SVG, whose colours the page decides (light, dark, print).
+//! Small SVG charts. The style sheet of the page sets the colours (light, dark, print).
 
 use std::fmt::Write;
 
@@ -9,15 +9,15 @@ const RIGHT: f64 = 12.0;
 const TOP: f64 = 12.0;
 const BOTTOM: f64 = 26.0;
 
-/// One line, or one layer, of a chart: a value a second.
+/// One line or one layer of a chart: one value per second.
 pub(super) struct Series {
     pub(super) name: &'static str,
-    /// A class of the page's style, which gives the colour.
+    /// The CSS class that sets the colour.
     pub(super) class: &'static str,
     pub(super) values: Vec<Option<f64>>,
 }
 
-/// Where values are drawn.
+/// Maps seconds and values to coordinates.
 struct Frame {
     seconds: usize,
     top: f64,
@@ -37,7 +37,7 @@ impl Frame {
         HEIGHT - BOTTOM - (HEIGHT - TOP - BOTTOM) * (value / self.top).clamp(0.0, 1.0)
     }
 
-    /// Grid, numbers at the axes, and what is drawn.
+    /// Adds grid and axis labels around `drawn`.
     fn svg(&self, title: &str, unit: &str, drawn: &str) -> String {
         let mut svg = format!(
             "<svg viewBox=\"0 0 {WIDTH} {HEIGHT}\" role=\"img\" aria-label=\"{title}\"><g class=\"grid\">"
@@ -69,7 +69,7 @@ impl Frame {
     }
 }
 
-/// The next round number above.
+/// The next round number at or above.
 fn nice(highest: f64) -> f64 {
     if highest <= 0.0 {
         return 1.0;
@@ -91,7 +91,7 @@ fn number(value: f64) -> String {
     }
 }
 
-/// A line for each series.
+/// A line chart.
 pub(super) fn lines(title: &str, unit: &str, series: &[Series]) -> String {
     let values = || series.iter().flat_map(|one| one.values.iter().copied().flatten());
     let seconds = series.iter().map(|one| one.values.len()).max().unwrap_or(0);
@@ -108,7 +108,7 @@ pub(super) fn lines(title: &str, unit: &str, series: &[Series]) -> String {
     frame.svg(title, unit, &drawn)
 }
 
-/// Layers on top of each other.
+/// A stacked area chart.
 pub(super) fn stacked(title: &str, unit: &str, series: &[Series]) -> String {
     let seconds = series.iter().map(|one| one.values.len()).max().unwrap_or(0);
     let at = |one: &Series, second: usize| one.values.get(second).copied().flatten().unwrap_or(0.0);

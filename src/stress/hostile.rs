@@ -1,5 +1,5 @@
-//! Somebody who misuses the API, until told to stop: malformed requests, one after the other, and senders that never
-//! finish. What they are answered is checked: nothing of it may be a purchase, or a server's error.
+//! Hostile requests beside the load: malformed requests, and connections that never finish a
+//! request. None of the responses may be an outcome or a server error.
 
 use std::time::Duration;
 
@@ -13,96 +13,105 @@ use tokio_util::sync::CancellationToken;
 
 use super::target::Target;
 
-/// Connections that send a byte of a request every now and then.
-const SLOW_SENDERS: usize = 100;
+/// Connections that send one byte of a request per interval.
+const SLOW_CONNECTIONS: usize = 100;
 const BETWEEN_BYTES: Duration = Duration::from_millis(500);
-/// Lanes of malformed requests, and the pause after each request.
-const LANES: usize = 8;
+/// Senders of malformed requests, and the pause of each after a request.
+const SENDERS: usize = 8;
 const PAUSE: Duration = Duration::from_millis(5);
-/// How long an answer, or the end of the connection, is waited for.
-const PATIENCE: Duration = Duration::from_secs(20);
+/// For a response or the end of the connection.
+const TIMEOUT: Duration = Duration::from_secs(20);
 
-/// What became of the misuse.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Misuse {
-    /// Requests that were sent.
+pub(super) struct HostileCounts {
     pub(super) requests: u64,
-    /// Those that were answered with 4xx, or whose connection was closed.
+    /// Answered with 4xx, or the connection was closed.
     pub(super) refused: u64,
-    /// Those that were answered with 5xx.
+    /// Answered with 5xx.
     pub(super) server_errors: u64,
-    /// Those that were answered with anything else.
+    /// Answered with anything else.
     pub(super) accepted: u64,
-    /// Those that got no answer, and whose connection stayed open, or could not be made.
+    /// No response within the timeout, or no connection.
     pub(super) unanswered: u64,
-    /// Slow senders that the server got rid of, of how many.
-    pub(super) slow_ended: (u64, u64),
+    /// Slow connections that the server closed within the timeout.
+    pub(super) slow_closed: u64,
+    /// Slow connections that the server closed, or that outlived the timeout.
+    pub(super) slow: u64,
 }
 
-/// Misuses the API until `stop`.
-pub(super) async fn misuse(target: Target, stop: CancellationToken) -> anyhow::Result<Misuse> {
+/// Sends hostile requests until `stop`.
+pub(super) async fn run(target: Target, stop: CancellationToken) -> anyhow::Result<HostileCounts> {
     let host = target.api.host_str().context("no host")?.to_owned();
     let address = (host, target.api.port_or_known_default().context("no port")?);
     let mut slow = JoinSet::new();
-    for _ in 0..SLOW_SENDERS {
+    for _ in 0..SLOW_CONNECTIONS {
         slow.spawn(send_slowly(address.clone(), stop.clone()));
     }
-    let mut lanes = JoinSet::new();
-    for lane in 0..LANES {
-        lanes.spawn(misuse_lane(address.clone(), target.clone(), lane, stop.clone()));
+    let mut senders = JoinSet::new();
+    for sender in 0..SENDERS {
+        senders.spawn(send_malformed(address.clone(), target.clone(), sender, stop.clone()));
     }
-    let mut all = Misuse::default();
-    for one in lanes.join_all().await {
+    let mut all = HostileCounts::default();
+    for one in senders.join_all().await {
         all.requests += one.requests;
         all.refused += one.refused;
         all.server_errors += one.server_errors;
         all.accepted += one.accepted;
         all.unanswered += one.unanswered;
     }
-    for (ended, tried) in slow.join_all().await {
-        all.slow_ended.0 += ended;
-        all.slow_ended.1 += tried;
+    for (closed, connections) in slow.join_all().await {
+        all.slow_closed += closed;
+        all.slow += connections;
     }
     Ok(all)
 }
 
-async fn misuse_lane(address: (String, u16), target: Target, lane: usize, stop: CancellationToken) -> Misuse {
+async fn send_malformed(
+    address: (String, u16),
+    target: Target,
+    sender: usize,
+    stop: CancellationToken,
+) -> HostileCounts {
     let requests = malformed(&target);
-    let mut found = Misuse::default();
-    for request in requests.iter().cycle().skip(lane * 5) {
+    let mut counts = HostileCounts::default();
+    for request in requests.iter().cycle().skip(sender * 5) {
         if stop.is_cancelled() {
             break;
         }
-        found.requests += 1;
-        match tokio::time::timeout(PATIENCE, answer(&address, request)).await {
-            Ok(Some(answer)) if answer.is_empty() || answer.starts_with(b"HTTP/1.1 4") => found.refused += 1,
-            Ok(Some(answer)) if answer.starts_with(b"HTTP/1.1 5") => found.server_errors += 1,
-            Ok(Some(_)) => found.accepted += 1,
-            Ok(None) | Err(_) => found.unanswered += 1,
+        counts.requests += 1;
+        match tokio::time::timeout(TIMEOUT, exchange(&address, request)).await {
+            Ok(Some(response)) if response.is_empty() || response.starts_with(b"HTTP/1.1 4") => {
+                counts.refused += 1;
+            }
+            Ok(Some(response)) if response.starts_with(b"HTTP/1.1 5") => counts.server_errors += 1,
+            Ok(Some(_)) => counts.accepted += 1,
+            Ok(None) | Err(_) => counts.unanswered += 1,
         }
         tokio::time::sleep(PAUSE).await;
     }
-    found
+    counts
 }
 
-/// The beginning of the answer; empty, if the connection was closed without one. `None`: nobody is there.
-async fn answer(address: &(String, u16), request: &[u8]) -> Option<Vec<u8>> {
+/// The beginning of the response; empty, if the connection was closed without one. `None`: no
+/// connection.
+async fn exchange(address: &(String, u16), request: &[u8]) -> Option<Vec<u8>> {
     let mut stream = TcpStream::connect((address.0.as_str(), address.1)).await.ok()?;
-    let exchange = async {
+    let response = async {
         // The server may close before it has read all of it.
         let _ = stream.write_all(request).await;
-        let mut answer = vec![0; 1024];
-        let length = stream.read(&mut answer).await?;
-        answer.truncate(length);
-        Ok::<_, std::io::Error>(answer)
+        let mut buffer = vec![0; 1024];
+        let length = stream.read(&mut buffer).await?;
+        buffer.truncate(length);
+        Ok::<_, std::io::Error>(buffer)
     };
-    Some(exchange.await.unwrap_or_default())
+    Some(response.await.unwrap_or_default())
 }
 
-/// Sends a request byte by byte, again and again. How many connections the server has ended, of those that had their time.
+/// Sends a request byte by byte, again and again. Returns the connections that the server closed in
+/// time, and those that it had the time to close.
 async fn send_slowly(address: (String, u16), stop: CancellationToken) -> (u64, u64) {
     let request = b"POST /sale/buy HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 1000\r\n\r\n{\"userId\":";
-    let (mut ended, mut tried) = (0, 0);
+    let (mut closed, mut connections) = (0, 0);
     while !stop.is_cancelled() {
         let Ok(stream) = TcpStream::connect((address.0.as_str(), address.1)).await else { break };
         let (mut reader, mut writer) = stream.into_split();
@@ -118,17 +127,17 @@ async fn send_slowly(address: (String, u16), stop: CancellationToken) -> (u64, u
         tokio::select! {
             () = stop.cancelled() => break,
             () = sending => {}
-            // The server says something, or nothing, and closes.
+            // The server closes, with or without a response.
             _ = reader.read_to_end(&mut rest) => {}
-            () = tokio::time::sleep(PATIENCE) => {
-                tried += 1;
+            () = tokio::time::sleep(TIMEOUT) => {
+                connections += 1;
                 continue;
             }
         }
-        tried += 1;
-        ended += 1;
+        connections += 1;
+        closed += 1;
     }
-    (ended, tried)
+    (closed, connections)
 }
 
 /// Requests of which none is a purchase attempt.

@@ -1,4 +1,4 @@
-//! What has happened so far in a run: counts and latencies, second by second, and the history for the audit.
+//! The measurements of a run: counts and latencies per second, and the history for the audit.
 
 use std::{
     collections::BTreeMap,
@@ -8,149 +8,126 @@ use std::{
 
 use hdrhistogram::Histogram;
 
-use super::told::Told;
+use super::response::ResponseClass;
 use crate::audit::Attempt;
+use crate::runtime::Runtime;
 
-/// One request that has ended.
+/// One finished request; times count from the beginning of the run.
 #[derive(Debug)]
 pub(super) struct Sample {
-    /// When it was due, after the beginning of the run. Latency counts from here.
+    /// Latency counts from here, not from `sent`.
     pub(super) due: Duration,
-    /// When it was sent.
     pub(super) sent: Duration,
-    /// When it had ended.
     pub(super) ended: Duration,
-    /// What its sender was told.
-    pub(super) told: Told,
-    /// A purchase attempt, or a question about one, for the history.
+    pub(super) class: ResponseClass,
+    /// The history line of a purchase attempt; `None` for a viewer's request.
     pub(super) attempt: Option<Attempt>,
 }
 
-/// One second of a run.
+type Responses = BTreeMap<ResponseClass, u64>;
+
 #[derive(Clone, Debug)]
 pub(super) struct Second {
-    /// Requests that have ended, by when they were due.
+    /// Finished requests, by the second in which they were due.
     pub(super) due: u64,
-    /// The same, by when they were sent.
+    /// The same, by the second in which they were sent.
     pub(super) sent: u64,
-    /// What was answered.
-    pub(super) told: BTreeMap<Told, u64>,
-    /// Latencies of what was answered, in microseconds.
+    pub(super) responses: Responses,
+    /// In microseconds.
     pub(super) latencies: Histogram<u64>,
-    /// Units left, as the API told at its end.
     pub(super) stock: Option<i64>,
     /// Rows in the ledger.
     pub(super) rows: Option<u64>,
 }
 
-/// What those were told who buy, or those who look.
+/// All buyers, or all viewers.
 #[derive(Debug)]
 pub(super) struct Group {
-    /// What was answered.
-    pub(super) told: BTreeMap<Told, u64>,
-    /// Latencies, in microseconds.
+    pub(super) responses: Responses,
+    /// In microseconds.
     pub(super) latencies: Histogram<u64>,
 }
 
-/// Everything that was recorded.
 #[derive(Debug)]
 pub(super) struct Record {
-    /// Second by second.
     pub(super) seconds: Vec<Second>,
-    /// Purchase attempts.
     pub(super) buyers: Group,
-    /// The rest.
-    pub(super) lookers: Group,
-    /// Requests that were sent later than they may be.
+    pub(super) viewers: Group,
+    /// Requests that were sent later than `late_after` after they were due.
     pub(super) late: u64,
-    /// Purchase attempts and questions about them.
     pub(super) attempts: Vec<Attempt>,
-    /// The lowest stock that the API has shown.
+    /// The lowest stock that the API has answered.
     pub(super) stock_min: Option<i64>,
-    /// How often it was asked for it.
-    pub(super) stock_looks: u64,
+    pub(super) stock_polls: u64,
 }
 
-/// Shared by everything that sends.
+/// Clones share one record.
 #[derive(Clone, Debug)]
 pub(super) struct Recorder {
-    /// The beginning of the run.
     pub(super) began: Instant,
+    runtime: Runtime,
     late_after: Duration,
     record: Arc<Mutex<Record>>,
 }
 
 impl Recorder {
-    /// A run that begins at `began`, possibly in the future.
-    pub(super) fn new(began: Instant, late_after: Duration) -> anyhow::Result<Self> {
-        // Latencies are told apart to two digits, up to two minutes; a longer one counts as two minutes.
+    /// `began` may be in the future.
+    pub(super) fn new(began: Instant, late_after: Duration, runtime: &Runtime) -> anyhow::Result<Self> {
+        // Two significant digits, up to two minutes; a longer latency counts as two minutes.
         let latencies: Histogram<u64> = Histogram::new_with_bounds(1, 120_000_000, 2)?;
-        let group = || Group { told: BTreeMap::new(), latencies: Histogram::new_from(&latencies) };
+        let group = || Group { responses: BTreeMap::new(), latencies: Histogram::new_from(&latencies) };
         let record = Record {
             seconds: Vec::new(),
             buyers: group(),
-            lookers: group(),
+            viewers: group(),
             late: 0,
             attempts: Vec::new(),
             stock_min: None,
-            stock_looks: 0,
+            stock_polls: 0,
         };
-        Ok(Self { began, late_after, record: Arc::new(Mutex::new(record)) })
+        Ok(Self { began, runtime: runtime.clone(), late_after, record: Arc::new(Mutex::new(record)) })
     }
 
-    /// The time since the beginning.
     pub(super) fn elapsed(&self) -> Duration {
-        self.began.elapsed()
+        self.runtime.instant().saturating_duration_since(self.began)
     }
 
-    /// Notes a request that has ended.
-    pub(super) fn note(&self, sample: Sample) {
-        let Sample { due, sent, ended, told, attempt } = sample;
+    pub(super) fn record(&self, sample: Sample) {
+        let Sample { due, sent, ended, class, attempt } = sample;
         let latency = u64::try_from(ended.saturating_sub(due).as_micros()).unwrap_or(u64::MAX);
         let mut record = self.lock();
         record.second(due).due += 1;
         record.second(sent).sent += 1;
         let second = record.second(ended);
-        *second.told.entry(told).or_default() += 1;
-        // Whoever gave up has no latency.
-        if told != Told::GivenUp {
-            second.latencies.saturating_record(latency);
-        }
-        let group = if attempt.is_some() { &mut record.buyers } else { &mut record.lookers };
-        *group.told.entry(told).or_default() += 1;
-        if told != Told::GivenUp {
-            group.latencies.saturating_record(latency);
-        }
+        add(&mut second.responses, &mut second.latencies, class, latency);
+        let group = if attempt.is_some() { &mut record.buyers } else { &mut record.viewers };
+        add(&mut group.responses, &mut group.latencies, class, latency);
         record.late += u64::from(sent.saturating_sub(due) > self.late_after);
         record.attempts.extend(attempt);
     }
 
-    /// Notes a question about a purchase, asked after the run.
-    pub(super) fn note_question(&self, attempt: Attempt) {
+    /// Adds a line to the history alone.
+    pub(super) fn record_history(&self, attempt: Attempt) {
         self.lock().attempts.push(attempt);
     }
 
-    /// Notes how many units the API shows.
-    pub(super) fn note_stock(&self, stock: i64) {
+    pub(super) fn record_stock(&self, stock: i64) {
         let now = self.elapsed();
         let mut record = self.lock();
         record.second(now).stock = Some(stock);
         record.stock_min = Some(record.stock_min.map_or(stock, |least| least.min(stock)));
-        record.stock_looks += 1;
+        record.stock_polls += 1;
     }
 
-    /// Notes how many rows the ledger has.
-    pub(super) fn note_rows(&self, rows: u64) {
+    pub(super) fn record_rows(&self, rows: u64) {
         let now = self.elapsed();
         self.lock().second(now).rows = Some(rows);
     }
 
-    /// Looks at the record.
-    pub(super) fn look<T>(&self, look: impl FnOnce(&Record) -> T) -> T {
-        look(&self.lock())
+    pub(super) fn read<T>(&self, read: impl FnOnce(&Record) -> T) -> T {
+        read(&self.lock())
     }
 
-    /// Takes the attempts out, for the audit.
     pub(super) fn take_attempts(&self) -> Vec<Attempt> {
         std::mem::take(&mut self.lock().attempts)
     }
@@ -160,8 +137,16 @@ impl Recorder {
     }
 }
 
+/// An abandoned request has no latency.
+fn add(responses: &mut Responses, latencies: &mut Histogram<u64>, class: ResponseClass, latency: u64) {
+    *responses.entry(class).or_default() += 1;
+    if class != ResponseClass::Abandoned {
+        latencies.saturating_record(latency);
+    }
+}
+
 impl Record {
-    /// Most seconds of a run; what comes later counts to the last.
+    /// Everything after this many seconds counts to the last one.
     const SECONDS_MAX: usize = 2 * 3_600;
 
     fn second(&mut self, at: Duration) -> &mut Second {
@@ -171,44 +156,41 @@ impl Record {
             let empty = || Second {
                 due: 0,
                 sent: 0,
-                told: BTreeMap::new(),
+                responses: BTreeMap::new(),
                 latencies: Histogram::new_from(latencies),
                 stock: None,
                 rows: None,
             };
             self.seconds.resize_with(index + 1, empty);
         }
-        // It was made just now, if it was not there.
-        #[expect(clippy::indexing_slicing, reason = "the line above has made it")]
+        #[expect(clippy::indexing_slicing, reason = "the vector was resized to more than `index` above")]
         &mut self.seconds[index]
     }
 
-    /// What was answered, to everybody.
-    pub(super) fn told(&self) -> BTreeMap<Told, u64> {
-        let mut all = self.buyers.told.clone();
-        for (told, number) in &self.lookers.told {
-            *all.entry(*told).or_default() += number;
+    /// Of buyers and viewers together.
+    pub(super) fn responses(&self) -> Responses {
+        let mut all = self.buyers.responses.clone();
+        for (class, number) in &self.viewers.responses {
+            *all.entry(*class).or_default() += number;
         }
         all
     }
 
-    /// The latencies of everybody.
+    /// Of buyers and viewers together.
     pub(super) fn latencies(&self) -> Histogram<u64> {
         let mut all = self.buyers.latencies.clone();
-        // Both were made with the same bounds.
-        let _ = all.add(&self.lookers.latencies);
+        // Adding fails only for histograms of different bounds, and these have the same.
+        let _ = all.add(&self.viewers.latencies);
         all
     }
 }
 
 impl Group {
-    /// How many requests have ended.
     pub(super) fn ended(&self) -> u64 {
-        self.told.values().sum()
+        self.responses.values().sum()
     }
 
-    /// How many requests were told something of which this is true.
-    pub(super) fn count(&self, wanted: impl Fn(Told) -> bool) -> u64 {
-        self.told.iter().filter(|(told, _)| wanted(**told)).map(|(_, number)| number).sum()
+    pub(super) fn count(&self, wanted: impl Fn(ResponseClass) -> bool) -> u64 {
+        self.responses.iter().filter(|(class, _)| wanted(**class)).map(|(_, number)| number).sum()
     }
 }

@@ -1,21 +1,22 @@
-//! The report of a run: one page with everything in it.
+//! The report of a run: one self-contained HTML page.
 
 use askama::Template;
 
 use super::{
     Run,
     chart::{Series, lines, stacked},
+    progress::show_us,
     recorder::{Record, Second},
-    told::Told,
-    verdict::Verdict,
-    view::show_us,
+    response::ResponseClass,
+    verdict::RunVerdict,
 };
+use crate::audit::Report;
 
 #[derive(Template)]
 #[template(path = "stress_report.html")]
 struct Page<'run> {
     run: &'run Run,
-    verdict: &'run Verdict,
+    verdict: &'run RunVerdict,
     law: String,
     numbers: Vec<(&'static str, String)>,
     charts: Vec<Chart>,
@@ -27,36 +28,35 @@ struct Chart {
     svg: String,
 }
 
-/// The page.
-pub(super) fn page(run: &Run, record: &Record, verdict: &Verdict) -> anyhow::Result<String> {
+pub(super) fn page(run: &Run, record: &Record, verdict: &RunVerdict) -> anyhow::Result<String> {
     let charts = vec![
         chart("Requests a second", &rate(run, record), |series| {
             lines("Requests a second", "per second", series)
         }),
-        chart("What was answered", &outcomes(record), |series| stacked("Answers", "per second", series)),
-        chart("Latency since a request was due", &latency(record), |series| {
+        chart("Responses", &responses(record), |series| stacked("Responses", "per second", series)),
+        chart("Latency, from when a request was due", &latency(record), |series| {
             lines("Latency", "milliseconds", series)
         }),
         chart("Stock, and rows in the ledger", &stock(record), |series| {
             lines("Stock and rows", "units", series)
         }),
     ];
-    let law = verdict.audit.as_ref().map(|report| report.law.to_string()).unwrap_or_default();
+    let law = verdict.audit.as_ref().map(Report::show_law).unwrap_or_default();
     Ok(Page { run, verdict, law, numbers: numbers(record), charts }.render()?)
 }
 
 fn numbers(record: &Record) -> Vec<(&'static str, String)> {
-    let (told, latencies) = (record.told(), record.latencies());
+    let (responses, latencies) = (record.responses(), record.latencies());
     let at = |percent| show_us(latencies.value_at_quantile(percent));
     let mut numbers = vec![
-        ("requests", told.values().sum::<u64>().to_string()),
+        ("requests", responses.values().sum::<u64>().to_string()),
         ("p50", at(0.5)),
         ("p95", at(0.95)),
         ("p99", at(0.99)),
         ("slowest", show_us(latencies.max())),
     ];
-    let told = Told::ALL.iter().filter_map(|one| Some((one.as_str(), told.get(one)?.to_string())));
-    numbers.extend(told);
+    let classes = ResponseClass::ALL.iter();
+    numbers.extend(classes.filter_map(|one| Some((one.as_str(), responses.get(one)?.to_string()))));
     numbers
 }
 
@@ -77,7 +77,7 @@ fn number(value: u64) -> f64 {
 fn rate(run: &Run, record: &Record) -> Vec<Series> {
     let achieved = each(record, |second| Some(number(second.sent)));
     let mut series = Vec::new();
-    if run.on_schedule {
+    if run.open_model {
         let target = each(record, |second| Some(number(second.due)));
         series.push(Series { name: "target", class: "target", values: target });
     }
@@ -85,24 +85,22 @@ fn rate(run: &Run, record: &Record) -> Vec<Series> {
     series
 }
 
-fn outcomes(record: &Record) -> Vec<Series> {
-    let of = |name, class, wanted: fn(Told) -> bool| {
+fn responses(record: &Record) -> Vec<Series> {
+    let of = |name, class, wanted: fn(ResponseClass) -> bool| {
         let values = each(record, |second| {
-            let told = second.told.iter().filter(|(told, _)| wanted(**told));
-            Some(number(told.map(|(_, number)| number).sum()))
+            let classes = second.responses.iter().filter(|(class, _)| wanted(**class));
+            Some(number(classes.map(|(_, number)| number).sum()))
         });
         Series { name, class, values }
     };
     let all = vec![
-        of("SUCCESS", "success", |told| told == Told::Success),
-        of("PURCHASED", "purchased", |told| told == Told::Purchased),
-        of("SOLD_OUT", "sold-out", |told| told == Told::SoldOut),
-        of("UPCOMING, ENDED, PAUSED", "closed", |told| {
-            matches!(told, Told::Upcoming | Told::Ended | Told::Paused)
-        }),
-        of("seen", "seen", |told| told == Told::Seen),
-        of("given up", "given-up", |told| told == Told::GivenUp),
-        of("failed", "failed", Told::is_failure),
+        of("SUCCESS", "success", |class| class == ResponseClass::Success),
+        of("PURCHASED", "purchased", |class| class == ResponseClass::Purchased),
+        of("SOLD_OUT", "sold-out", |class| class == ResponseClass::SoldOut),
+        of("UPCOMING, ENDED, PAUSED", "closed", ResponseClass::is_closed_sale),
+        of("viewed", "viewed", |class| class == ResponseClass::Viewed),
+        of("abandoned", "abandoned", |class| class == ResponseClass::Abandoned),
+        of("failed", "failed", ResponseClass::is_failure),
     ];
     all.into_iter().filter(|series| series.values.iter().flatten().any(|value| *value > 0.0)).collect()
 }

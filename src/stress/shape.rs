@@ -1,50 +1,43 @@
-//! The shape of a load: how many arrive a second, as it changes over time, and when each of them is due.
+//! The shape of a load: the arrival rate as it changes over time, and when each arrival is due.
 
 use std::time::Duration;
 
-/// A straight line to a rate.
+/// A linear change to a rate.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Ramp {
-    /// The rate at its end, per second.
-    pub to_per_s: f64,
-    /// How long it takes, in seconds.
-    pub seconds: f64,
+struct Ramp {
+    to_per_s: f64,
+    seconds: f64,
 }
 
 /// Ramps, one after the other.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Shape {
-    /// The rate at the beginning, per second.
+pub(super) struct Shape {
     from_per_s: f64,
     ramps: Vec<Ramp>,
 }
 
 impl Shape {
     /// From a rate, through pairs of a rate and the seconds until it is reached.
-    pub fn new(from_per_s: f64, ramps: &[(f64, f64)]) -> Self {
+    pub(super) fn new(from_per_s: f64, ramps: &[(f64, f64)]) -> Self {
         let ramps = ramps.iter().map(|(to_per_s, seconds)| Ramp { to_per_s: *to_per_s, seconds: *seconds });
         Self { from_per_s, ramps: ramps.collect() }
     }
 
-    /// The same with all rates, and all times, multiplied.
-    #[must_use]
-    pub fn scaled(&self, rate: f64, time: f64) -> Self {
+    pub(super) fn scaled(&self, rate: f64, time: f64) -> Self {
         let scaled = |ramp: &Ramp| Ramp { to_per_s: ramp.to_per_s * rate, seconds: ramp.seconds * time };
         Self { from_per_s: self.from_per_s * rate, ramps: self.ramps.iter().map(scaled).collect() }
     }
 
-    /// How long it takes.
-    pub fn duration(&self) -> Duration {
+    pub(super) fn duration(&self) -> Duration {
         Duration::from_secs_f64(self.ramps.iter().map(|ramp| ramp.seconds).sum())
     }
 
-    /// The highest rate.
-    pub fn peak_per_s(&self) -> f64 {
+    pub(super) fn peak_per_s(&self) -> f64 {
         self.ramps.iter().map(|ramp| ramp.to_per_s).fold(self.from_per_s, f64::max)
     }
 
-    /// How many arrive up to a time: the area under the line.
-    pub fn arrivals_by(&self, seconds: f64) -> f64 {
+    /// The number of arrivals up to a time: the area under the line.
+    fn arrivals_by(&self, seconds: f64) -> f64 {
         let (mut arrivals, mut began, mut from) = (0.0, 0.0, self.from_per_s);
         for ramp in &self.ramps {
             let within = (seconds - began).clamp(0.0, ramp.seconds);
@@ -55,14 +48,14 @@ impl Shape {
         arrivals
     }
 
-    /// How many arrive in all.
-    pub fn total(&self) -> u64 {
+    pub(super) fn total(&self) -> u64 {
         whole(self.arrivals_by(self.duration().as_secs_f64()))
     }
 
-    /// When the `number`-th arrival is due (from 0), after the beginning. `None`: there are not so many.
-    pub fn due(&self, number: u64) -> Option<Duration> {
-        #[expect(clippy::cast_precision_loss, reason = "far fewer than 2^52 arrive")]
+    /// When arrival `number` (from 0) is due, after the beginning. `None`: the shape has fewer
+    /// arrivals.
+    pub(super) fn due(&self, number: u64) -> Option<Duration> {
+        #[expect(clippy::cast_precision_loss, reason = "far fewer than 2^52 arrivals")]
         let mut wanted = number as f64 + 0.5;
         let (mut began, mut from) = (0.0, self.from_per_s);
         for ramp in &self.ramps {
@@ -78,7 +71,8 @@ impl Shape {
     }
 }
 
-/// The time at which so many have arrived since the beginning of the ramp: where `from * t + slope * t² / 2 = wanted`.
+/// The time within a ramp at which `wanted` arrivals are reached. It solves
+/// `from * t + slope * t² / 2 = wanted`.
 fn crossing(from: f64, ramp: &Ramp, wanted: f64) -> f64 {
     let slope = (ramp.to_per_s - from) / ramp.seconds;
     let root = (from * from + 2.0 * slope * wanted).max(0.0).sqrt();
@@ -86,7 +80,6 @@ fn crossing(from: f64, ramp: &Ramp, wanted: f64) -> f64 {
     (2.0 * wanted / (from + root)).min(ramp.seconds)
 }
 
-/// The nearest whole number.
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a count, far below 2^52")]
 pub(super) fn whole(number: f64) -> u64 {
     number.round() as u64
@@ -110,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn arrivals_come_in_order_and_as_many_as_were_announced() {
+    fn arrivals_are_ordered_and_complete() {
         let shape = Shape::new(20.0, &[(100.0, 5.0), (1_500.0, 10.0), (800.0, 15.0), (0.0, 5.0)]);
         let due: Vec<_> = (0..shape.total()).map_while(|number| shape.due(number)).collect();
         assert_eq!(due.len() as u64, shape.total());

@@ -1,4 +1,4 @@
-//! Whom a run is aimed at: addresses, the product, the people, and the clock.
+//! The system under test: its addresses, the product on sale, and the requests of a run.
 
 use std::{
     sync::Arc,
@@ -10,53 +10,46 @@ use chrono::{DateTime, Utc};
 use serde::Deserialize;
 use url::Url;
 
-use super::{recorder::Recorder, told};
-use crate::audit::{Answer, Attempt, Counts, Evidence, Kind, Operation};
+use super::{
+    recorder::Recorder,
+    response::{ResponseClass, classify_attempt},
+};
+use crate::audit::{Answer, Attempt, AttemptKind, Counts, Evidence, Operation};
 use crate::domain::ProductId;
+use crate::runtime::Runtime;
 
-/// How long anybody waits for an answer.
-pub(super) const PATIENCE: Duration = Duration::from_secs(30);
+pub(super) const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// How long the stores' contents may take to arrive.
-const EVIDENCE_PATIENCE: Duration = Duration::from_mins(5);
+/// The audit route answers with every purchase of the product.
+const EVIDENCE_TIMEOUT: Duration = Duration::from_mins(5);
 
-/// Whom a run is aimed at; clones share everything.
 #[derive(Clone, Debug)]
 pub(super) struct Target {
-    /// The API.
     pub(super) api: Url,
-    /// The pages, for those who look.
+    /// The shop's pages, for viewers.
     pub(super) web: Url,
-    /// What is bought.
     pub(super) product: ProductId,
-    /// What every user's id begins with.
-    pub(super) users_prefix: Arc<str>,
-    /// The instant, and the time of day, at which this was made: history needs the one, schedules the other.
+    pub(super) runtime: Runtime,
+    users_prefix: Arc<str>,
+    /// One instant on both clocks: histories need wall time, schedules monotonic time.
     origin: (Instant, DateTime<Utc>),
     client: reqwest::Client,
 }
 
-/// The parts of `GET /products/{id}` that a run needs.
+/// The members of `GET /products/{id}` that a run needs.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Sale {
-    /// The phase.
+pub(super) struct TargetSale {
     pub(super) status: String,
-    /// When it opens.
     pub(super) start_at: Option<DateTime<Utc>>,
-    /// The product.
-    pub(super) product: Product,
+    pub(super) product: TargetProduct,
 }
 
-/// The parts of its product.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Product {
-    /// Its id.
+pub(super) struct TargetProduct {
     pub(super) id: String,
-    /// Its name.
     pub(super) name: String,
-    /// Units in the sale.
     pub(super) total_stock: u32,
 }
 
@@ -66,47 +59,62 @@ struct Stock {
 }
 
 impl Target {
-    /// Asks the API about the product (the first one, if none is named).
+    /// Reads the sale of the product; of the first one of the catalogue, if none is named.
     pub(super) async fn find(
         api: Url,
         web: Url,
         product: Option<&str>,
         users_prefix: String,
-        now: DateTime<Utc>,
-    ) -> anyhow::Result<(Self, Sale)> {
+        runtime: &Runtime,
+    ) -> anyhow::Result<(Self, TargetSale)> {
         let client = client()?;
         let path = product.map_or("sale/status".to_owned(), |id| format!("products/{id}"));
         let url = at(&api, &path);
-        let answer = client.get(url.clone()).send().await;
-        let answer =
-            answer.with_context(|| format!("{url} can't be reached: is `flashsale serve` running?"))?;
-        let status = answer.status();
-        let body = answer.text().await?;
+        let response = client.get(url.clone()).send().await;
+        let response =
+            response.with_context(|| format!("{url} can't be reached: is `flashsale serve` running?"))?;
+        let status = response.status();
+        let body = response.text().await?;
         anyhow::ensure!(status == 200, "{url} answered {status}: {body}");
-        let sale: Sale = serde_json::from_str(&body).with_context(|| format!("{url} answered {body}"))?;
+        let sale: TargetSale =
+            serde_json::from_str(&body).with_context(|| format!("{url} answered {body}"))?;
         let product = ProductId::parse(&sale.product.id)?;
         let users_prefix = users_prefix.into();
-        let origin = (Instant::now(), now);
-        Ok((Self { api, web, product, users_prefix, origin, client }, sale))
+        let origin = (runtime.instant(), runtime.clock.now());
+        let runtime = runtime.clone();
+        Ok((Self { api, web, product, runtime, users_prefix, origin, client }, sale))
     }
 
-    /// The address of a route of the API.
-    pub(super) fn route(&self, path: &str) -> Url {
+    fn route(&self, path: &str) -> Url {
         at(&self.api, path)
     }
 
-    /// Where this product is bought.
-    pub(super) fn buy_route(&self) -> Url {
-        self.route(&format!("products/{}/buy", self.product))
+    /// A route of the product, below `/products/{id}`.
+    pub(super) fn product_route(&self, rest: &str) -> Url {
+        self.route(&format!("products/{}{rest}", self.product))
     }
 
-    /// The user of this number.
+    pub(super) fn buy_route(&self) -> Url {
+        self.product_route("/buy")
+    }
+
+    pub(super) fn purchase_route(&self, user: &str) -> Url {
+        let mut url = self.product_route("/purchase");
+        url.query_pairs_mut().append_pair("userId", user);
+        url
+    }
+
+    /// A page of the product.
+    pub(super) fn page(&self, rest: &str) -> Url {
+        at(&self.web, &format!("products/{}{rest}", self.product))
+    }
+
     pub(super) fn user(&self, number: u64) -> String {
         format!("{}{number}", self.users_prefix)
     }
 
-    /// An instant as a history has it: milliseconds since 1970.
-    pub(super) fn millis(&self, instant: Instant) -> i64 {
+    /// Milliseconds since 1970, as in a history.
+    fn millis(&self, instant: Instant) -> i64 {
         let since = instant.saturating_duration_since(self.origin.0);
         (self.origin.1 + since).timestamp_millis()
     }
@@ -117,7 +125,7 @@ impl Target {
         operation: Operation,
         user: &str,
         from_to: (Instant, Instant),
-        kind: Kind,
+        kind: AttemptKind,
         answer: Option<Answer>,
     ) -> Attempt {
         Attempt {
@@ -131,86 +139,82 @@ impl Target {
         }
     }
 
-    /// Units left.
     pub(super) async fn stock(&self) -> anyhow::Result<i64> {
-        let url = self.route(&format!("products/{}/stock", self.product));
-        Ok(serde_json::from_str::<Stock>(&self.text(url).await?)?.stock)
+        let text = read(self.client.get(self.product_route("/stock"))).await?;
+        Ok(serde_json::from_str::<Stock>(&text)?.stock)
     }
 
-    /// How far the sale is. `None`: the API has no audit route for us.
+    /// `None`: the API has no audit route, or not for this machine.
     pub(super) async fn counts(&self) -> anyhow::Result<Option<Counts>> {
         let url = self.route(&format!("audit/{}/counts", self.product));
-        let answer = self.client.get(url).send().await?;
-        match answer.status().as_u16() {
-            200 => Ok(Some(serde_json::from_str(&answer.text().await?)?)),
+        let response = self.client.get(url).send().await?;
+        match response.status().as_u16() {
+            200 => Ok(Some(serde_json::from_str(&response.text().await?)?)),
             404 => Ok(None),
             status => anyhow::bail!("the audit route answered {status}"),
         }
     }
 
-    /// What the stores hold: every purchase, which may take its time.
+    /// Everything that the stores hold of the product.
     pub(super) async fn evidence(&self) -> anyhow::Result<Evidence> {
         let url = self.route(&format!("audit/{}", self.product));
-        let text = read(self.client.get(url).timeout(EVIDENCE_PATIENCE)).await?;
+        let text = read(self.client.get(url).timeout(EVIDENCE_TIMEOUT)).await?;
         Evidence::read(text.as_bytes(), &self.product)
     }
 
-    /// Asks about a user's purchase, for the history.
-    pub(super) async fn ask(&self, recorder: &Recorder, user: &str) -> anyhow::Result<()> {
-        let route = format!("products/{}/purchase", self.product);
-        let mut url = self.route(&route);
-        url.query_pairs_mut().append_pair("userId", user);
-        let began = Instant::now();
-        let answer: Answer = serde_json::from_str(&self.text(url).await?)?;
-        let from_to = (began, Instant::now());
-        recorder.note_question(self.attempt(Operation::Status, user, from_to, Kind::Ok, Some(answer)));
+    /// Reads a user's purchase and adds the answer to the history.
+    pub(super) async fn query_purchase(&self, recorder: &Recorder, user: &str) -> anyhow::Result<()> {
+        let began = self.runtime.instant();
+        let text = read(self.client.get(self.purchase_route(user))).await?;
+        let answer: Answer = serde_json::from_str(&text)?;
+        let from_to = (began, self.runtime.instant());
+        let attempt = self.attempt(Operation::Status, user, from_to, AttemptKind::Ok, Some(answer));
+        recorder.record_history(attempt);
         Ok(())
     }
 
-    async fn text(&self, url: Url) -> anyhow::Result<String> {
-        read(self.client.get(url)).await
-    }
-
-    /// Something that is looked at. Its body is still to come.
-    pub(super) async fn look(&self, url: Url) -> reqwest::Result<reqwest::Response> {
+    /// Returns when the head of the response has arrived; the caller reads the body.
+    pub(super) async fn get(&self, url: Url) -> reqwest::Result<reqwest::Response> {
         self.client.get(url).send().await
     }
 
-    /// One purchase attempt: what its sender was told, and the line for the history.
-    pub(super) async fn buy(&self, user: &str, patience: Duration) -> (told::Told, Attempt) {
-        let began = Instant::now();
+    /// Sends one purchase attempt. A `timeout` below [`REQUEST_TIMEOUT`] is a buyer who abandons
+    /// the request.
+    pub(super) async fn buy(&self, user: &str, timeout: Duration) -> (ResponseClass, Attempt) {
+        let began = self.runtime.instant();
         let request = self
             .client
             .post(self.buy_route())
             .header(reqwest::header::CONTENT_TYPE, "application/json")
             .body(format!("{{\"userId\":\"{user}\"}}"));
-        let answering = async {
-            let answer = request.send().await?;
-            let status = answer.status().as_u16();
-            Ok::<_, reqwest::Error>((status, answer.bytes().await?))
+        let exchange = async {
+            let response = request.send().await?;
+            let status = response.status().as_u16();
+            Ok::<_, reqwest::Error>((status, response.bytes().await?))
         };
-        let (told, kind, answer) = match tokio::time::timeout(patience, answering).await {
-            Ok(Ok((status, body))) => told::of_attempt(status, &body),
-            Ok(Err(error)) if error.is_connect() => (told::Told::NoAnswer, Kind::Refused, None),
-            Err(_) if patience < PATIENCE => (told::Told::GivenUp, Kind::Unknown, None),
-            Ok(Err(_)) | Err(_) => (told::Told::NoAnswer, Kind::Unknown, None),
+        let (class, kind, answer) = match tokio::time::timeout(timeout, exchange).await {
+            Ok(Ok((status, body))) => classify_attempt(status, &body),
+            Ok(Err(error)) if error.is_connect() => (ResponseClass::NoResponse, AttemptKind::Refused, None),
+            Err(_) if timeout < REQUEST_TIMEOUT => (ResponseClass::Abandoned, AttemptKind::Unknown, None),
+            Ok(Err(_)) | Err(_) => (ResponseClass::NoResponse, AttemptKind::Unknown, None),
         };
-        let attempt = self.attempt(Operation::Buy, user, (began, Instant::now()), kind, answer);
-        (told, attempt)
+        let attempt = self.attempt(Operation::Buy, user, (began, self.runtime.instant()), kind, answer);
+        (class, attempt)
     }
 }
 
 async fn read(request: reqwest::RequestBuilder) -> anyhow::Result<String> {
-    let answer = request.send().await?;
-    let (status, url) = (answer.status(), answer.url().clone());
-    let text = answer.text().await?;
+    let response = request.send().await?;
+    let (status, url) = (response.status(), response.url().clone());
+    let text = response.text().await?;
     anyhow::ensure!(status == 200, "{url} answered {status}: {text}");
     Ok(text)
 }
 
-/// The client of a run: of everything it asks, so that no proxy of the environment stands between some of it.
+/// Without a proxy: goose's client and the stampede's connections would not use the one of the
+/// environment.
 fn client() -> anyhow::Result<reqwest::Client> {
-    Ok(reqwest::Client::builder().timeout(PATIENCE).no_proxy().build()?)
+    Ok(reqwest::Client::builder().timeout(REQUEST_TIMEOUT).no_proxy().build()?)
 }
 
 fn at(base: &Url, path: &str) -> Url {

@@ -1,4 +1,5 @@
-//! `flashsale stress` against real systems: every scenario passes on a good one, and says why when something is wrong.
+//! `flashsale stress` against real systems: every scenario passes on a good one, and says why when
+//! something is wrong.
 
 use rustix::process::Signal;
 use serde_json::Value;
@@ -34,8 +35,8 @@ async fn stress(scenario: &str, api: &str, web: &str, more: &[&str]) -> (Option<
 
 const SCENARIOS: [&str; 6] = ["buy", "flashsale", "big-flashsale", "stampede", "mixed", "hostile"];
 
-/// A product for each scenario, named like it: with fewer units than people who come, but for the one in which most only
-/// look and the one in which honest people must get something.
+/// A product for each scenario, with fewer units than buyers; but enough for the scenarios with
+/// viewers and with hostile requests.
 fn products() -> tempfile::NamedTempFile {
     let product = |scenario: &&str| {
         let stock = if ["mixed", "hostile"].contains(scenario) { 10_000 } else { 150 };
@@ -48,8 +49,8 @@ fn products() -> tempfile::NamedTempFile {
     file
 }
 
-fn told(result: &Value, outcome: &str) -> u64 {
-    result["told"][outcome].as_u64().unwrap_or(0)
+fn responses(result: &Value, outcome: &str) -> u64 {
+    result["responses"][outcome].as_u64().unwrap_or(0)
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -64,17 +65,18 @@ async fn every_scenario_passes_embedded_and_leaves_a_report() {
     let (report, json, history) = (path("report.html"), path("result.json"), path("history.jsonl"));
     for scenario in SCENARIOS {
         let files = ["--product", scenario, "--report", &report, "--json", &json, "--history", &history];
-        let (code, said) = stress(scenario, &api, &web, &files).await;
-        assert_eq!(code, Some(0), "{scenario}: {said}");
+        let (code, output) = stress(scenario, &api, &web, &files).await;
+        assert_eq!(code, Some(0), "{scenario}: {output}");
         let result: Value = serde_json::from_slice(&std::fs::read(&json).expect("JSON")).expect("JSON");
         assert_eq!(result["verdict"]["result"], "PASS");
-        assert!(told(&result, "SUCCESS") > 0, "{scenario} has sold nothing: {said}");
-        // Thresholds allow for a few failures; these would be our own, on some route that few ask for.
-        for wrong in ["4xx", "malformed answer"] {
-            assert_eq!(told(&result, wrong), 0, "{scenario}: {said}");
+        assert!(responses(&result, "SUCCESS") > 0, "{scenario} has sold nothing: {output}");
+        // Thresholds allow for a few failures; these would be our own, on some route that few ask
+        // for.
+        for wrong in ["4xx", "malformed response"] {
+            assert_eq!(responses(&result, wrong), 0, "{scenario}: {output}");
         }
         let sold_out = !["mixed", "hostile"].contains(&scenario);
-        assert_eq!(told(&result, "SOLD_OUT") > 0, sold_out, "{scenario}: {said}");
+        assert_eq!(responses(&result, "SOLD_OUT") > 0, sold_out, "{scenario}: {output}");
         assert!(result["seconds"].as_array().is_some_and(|seconds| !seconds.is_empty()), "{result}");
         let page = std::fs::read_to_string(&report).expect("report");
         let verdict = format!("<title>{scenario}: PASS</title>");
@@ -103,12 +105,12 @@ async fn every_scenario_passes_with_two_of_each_process() {
     for (number, scenario) in SCENARIOS.iter().enumerate() {
         let api = serves[number % 2].api().await;
         ready(&api).await;
-        let (code, said) = stress(scenario, &api, &web, &["--product", scenario]).await;
-        assert_eq!(code, Some(0), "{scenario}: {said}");
+        let (code, output) = stress(scenario, &api, &web, &["--product", scenario]).await;
+        assert_eq!(code, Some(0), "{scenario}: {output}");
     }
 }
 
-/// Everybody waits for an opening some seconds ahead, and nobody comes too early or too late.
+/// No attempt of a stampede is sent before the opening.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stampede_waits_for_the_opening() {
     let (embedded, file) = (Embedded::new(), tempfile::NamedTempFile::new().expect("file"));
@@ -122,12 +124,11 @@ async fn a_stampede_waits_for_the_opening() {
     let serve = embedded.spawn(&["serve", "--audit-route"], &variables);
     let api = serve.api().await;
     ready(&api).await;
-    let (code, said) = stress("stampede", &api, &api, &[]).await;
-    assert_eq!(code, Some(0), "{said}");
-    assert!(said.contains("for the opening") && said.contains("1500 of 1500"), "{said}");
+    let (code, output) = stress("stampede", &api, &api, &[]).await;
+    assert_eq!(code, Some(0), "{output}");
+    assert!(output.contains("for the opening") && output.contains("1500 of 1500"), "{output}");
 }
 
-/// Nothing can be shown on a sale that is not open.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_sale_that_is_not_open_is_refused() {
     let embedded = Embedded::new();
@@ -142,12 +143,11 @@ async fn a_sale_that_is_not_open_is_refused() {
     .await;
     // Each thread of the server may show what it saw a moment ago.
     crate::support::stage::lasts(std::time::Duration::from_millis(300)).await;
-    let (code, said) = stress("flashsale", &api, &api, &[]).await;
-    assert_eq!(code, Some(2), "{said}");
-    assert!(said.contains("the sale is PAUSED"), "{said}");
+    let (code, output) = stress("flashsale", &api, &api, &[]).await;
+    assert_eq!(code, Some(2), "{output}");
+    assert!(output.contains("the sale is PAUSED"), "{output}");
 }
 
-/// It ends soon, buys nothing more, and says that it can't tell.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_run_that_is_interrupted_can_not_tell() {
     let embedded = Embedded::new();
@@ -165,7 +165,7 @@ async fn a_run_that_is_interrupted_can_not_tell() {
         .await;
         process.signal(signal);
         assert_eq!(process.ended(SOON).await.code(), Some(2), "{}", process.log());
-        assert!(process.printed().contains("it was stopped before its end"), "{}", process.printed());
+        assert!(process.printed().contains("the run was stopped before its end"), "{}", process.printed());
     }
 }
 
@@ -179,13 +179,13 @@ async fn a_system_without_a_worker_fails() {
     let api = serve.api().await;
     ready(&api).await;
     work.signal(Signal::STOP);
-    let (code, said) = stress("flashsale", &api, &api, &[]).await;
-    assert_eq!(code, Some(1), "{said}");
-    let line = said.lines().find(|line| line.contains("CONFIRMED within 60 s")).expect("a line");
-    assert!(line.contains('✗') && line.contains("50 still on their way"), "{line}");
+    let (code, output) = stress("flashsale", &api, &api, &[]).await;
+    assert_eq!(code, Some(1), "{output}");
+    let line = output.lines().find(|line| line.contains("CONFIRMED within 60 s")).expect("a line");
+    assert!(line.contains('✗') && line.contains("50 still in flight"), "{line}");
 }
 
-/// A build that looks first and decrements then: units are sold twice.
+/// A build that reads the stock and then decrements it sells units twice.
 #[cfg(feature = "failpoints")]
 #[tokio::test(flavor = "multi_thread")]
 async fn a_system_that_oversells_fails() {
@@ -198,9 +198,9 @@ async fn a_system_that_oversells_fails() {
     let serve = services.spawn(&["serve", "--audit-route"], &variables);
     let api = serve.api().await;
     ready(&api).await;
-    let (code, said) = stress("stampede", &api, &api, &[]).await;
-    assert_eq!(code, Some(1), "{said}");
-    assert!(said.contains("✗ SUCCESS answers = rows"), "{said}");
+    let (code, output) = stress("stampede", &api, &api, &[]).await;
+    assert_eq!(code, Some(1), "{output}");
+    assert!(output.contains("✗ SUCCESS responses = rows"), "{output}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -209,21 +209,21 @@ async fn without_the_audit_route_it_can_not_tell() {
     let serve = embedded.spawn(&["serve"], &[]);
     let api = serve.api().await;
     ready(&api).await;
-    let (code, said) = stress("buy", &api, &api, &[]).await;
-    assert_eq!(code, Some(2), "{said}");
-    assert!(said.contains("--audit-route") && said.contains("UNKNOWN"), "{said}");
+    let (code, output) = stress("buy", &api, &api, &[]).await;
+    assert_eq!(code, Some(2), "{output}");
+    assert!(output.contains("--audit-route") && output.contains("UNKNOWN"), "{output}");
     let route = crate::support::http::get(&format!("{api}/audit/limited-001")).await;
     assert_eq!(route.status, 404, "buyers are not shown to anybody");
 }
 
 #[tokio::test]
 async fn bad_arguments_are_named() {
-    for (arguments, said) in [
+    for (arguments, output) in [
         (vec!["--scenario", "nope"], "possible values"),
         (vec!["--scenario", "buy", "--scale", "0"], "--scale must be from 0.001 to 1000"),
         (vec!["--scenario", "buy", "--users-prefix", "a b"], "--users-prefix must be"),
         (vec!["--scenario", "buy", "--attempts", "5"], "--attempts is for the stampede alone"),
-        (vec!["--scenario", "buy", "--api", "https://x"], "only http:// can be put under load"),
+        (vec!["--scenario", "buy", "--api", "https://x"], "only http:// is supported"),
         (
             vec!["--scenario", "buy", "--api", "http://127.0.0.1:1"],
             "can't be reached: is `flashsale serve` running?",
@@ -231,6 +231,6 @@ async fn bad_arguments_are_named() {
     ] {
         let mut process = Flashsale::spawn(&[&["stress"], &arguments[..]].concat(), &[]);
         assert_eq!(process.ended(SOON).await.code(), Some(2), "{arguments:?}");
-        process.logs(said).await;
+        process.logs(output).await;
     }
 }

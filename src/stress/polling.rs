@@ -1,4 +1,4 @@
-//! Looks at stock and rows while a run goes on.
+//! Polls stock and row count while a run goes on.
 
 use std::time::Duration;
 
@@ -10,23 +10,23 @@ const STOCK_INTERVAL: Duration = Duration::from_millis(250);
 /// Counting rows costs the database something.
 const ROWS_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Notes stock and rows until `stop`. A look that fails is left out: the load itself shows an outage.
-pub(super) async fn watch(target: Target, recorder: Recorder, stop: CancellationToken) {
+/// Records stock and rows until `stop`. A failed poll is ignored: the load itself shows an outage.
+pub(super) async fn poll(target: Target, recorder: Recorder, stop: CancellationToken) {
     let stock = async {
-        let mut turns = tokio::time::interval(STOCK_INTERVAL);
+        let mut interval = tokio::time::interval(STOCK_INTERVAL);
         loop {
-            turns.tick().await;
+            interval.tick().await;
             if let Ok(stock) = target.stock().await {
-                recorder.note_stock(stock);
+                recorder.record_stock(stock);
             }
         }
     };
     let rows = async {
-        let mut turns = tokio::time::interval(ROWS_INTERVAL);
+        let mut interval = tokio::time::interval(ROWS_INTERVAL);
         loop {
-            turns.tick().await;
+            interval.tick().await;
             if let Ok(Some(counts)) = target.counts().await {
-                recorder.note_rows(counts.rows);
+                recorder.record_rows(counts.rows);
             }
         }
     };
