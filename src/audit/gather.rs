@@ -1,4 +1,4 @@
-//! Reads what the stores hold of one product, once nothing is on its way any more.
+//! Waits until all purchases are recorded, and reads what the stores hold of one product.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -8,81 +8,82 @@ use std::{
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
-use tokio::time::{Instant, sleep};
 
 use super::{AdmissionState, Evidence};
 use crate::admission::{Admission, AdmissionError};
 use crate::broker::{Broker, BrokerError};
 use crate::domain::{Entry, EntryId, ProductId, Purchase, PurchaseId, Terms};
 use crate::ledger::{Ledger, LedgerError};
+use crate::runtime::Runtime;
+use crate::stores::Stores;
 
-/// Rows and outbox entries read at a time.
+/// Rows and outbox entries per read.
 const PAGE: u32 = 5_000;
-/// How often the stores are asked whether everything has arrived.
-const PATIENCE: Duration = Duration::from_millis(250);
+const POLL_INTERVAL: Duration = Duration::from_millis(250);
 
-/// Why the evidence is not complete.
 #[derive(Debug, thiserror::Error)]
 pub enum GatherError {
-    /// The ledger can't be read.
     #[error(transparent)]
     Ledger(#[from] LedgerError),
-    /// Admission can't be read.
     #[error(transparent)]
     Admission(#[from] AdmissionError),
-    /// The queues can't be read.
     #[error(transparent)]
     Broker(#[from] BrokerError),
-    /// The ledger has no such product.
     #[error("there is no product {0} in the ledger")]
     UnknownProduct(ProductId),
-    /// Purchases were still on their way when the time was up.
-    #[error("{in_flight} purchases are still on their way, {queued} messages in the queue")]
-    Unsettled {
-        /// In the outbox.
-        in_flight: u64,
-        /// Ready in the queue.
-        queued: u32,
-    },
+    #[error("{in_flight} purchases are still in flight, {queued} messages in the queue")]
+    Unsettled { in_flight: u64, queued: u32 },
 }
 
-/// How far a sale is.
+/// The progress of a sale, at little cost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Counts {
-    /// Units that nobody has.
     pub remaining: Option<u32>,
-    /// Purchases in the outbox.
     pub in_flight: Option<u64>,
     /// Purchases in the ledger.
     pub rows: u64,
 }
 
-/// The stores of a system; `None` where one can't be read from here (the embedded mode's, from another process).
+/// The stores of a system. `None`: the store belongs to another process (in embedded mode).
 #[derive(Clone, Debug)]
 pub struct Sources {
-    /// Who bought which unit.
     pub ledger: Arc<dyn Ledger>,
-    /// Admission.
     pub admission: Option<Arc<dyn Admission>>,
-    /// The queues.
     pub broker: Option<Arc<dyn Broker>>,
 }
 
+impl From<Stores> for Sources {
+    fn from(Stores { admission, broker, ledger }: Stores) -> Self {
+        Self { ledger, admission: Some(admission), broker: Some(broker) }
+    }
+}
+
 impl Sources {
-    /// Waits until outbox and queue are empty, at most until `patience` has passed.
-    pub async fn settle(&self, product: &ProductId, patience: Duration) -> Result<(), GatherError> {
+    /// `None`: not all stores can be read from here.
+    pub fn stores(&self) -> Option<Stores> {
+        let (admission, broker) = (self.admission.clone()?, self.broker.clone()?);
+        Some(Stores { admission, broker, ledger: self.ledger.clone() })
+    }
+
+    /// Waits until outbox and queue are empty.
+    pub async fn settle(
+        &self,
+        product: &ProductId,
+        timeout: Duration,
+        runtime: &Runtime,
+    ) -> Result<(), GatherError> {
         self.terms(product).await?;
-        let deadline = Instant::now() + patience;
+        let deadline = runtime.instant() + timeout;
         loop {
-            let looked = self.on_their_way(product).await;
-            match looked {
+            let is_over = runtime.instant() > deadline;
+            match self.in_flight(product).await {
                 Ok((0, 0)) => return Ok(()),
-                Ok((in_flight, queued)) if Instant::now() > deadline => {
+                Ok((in_flight, queued)) if is_over => {
                     return Err(GatherError::Unsettled { in_flight, queued });
                 }
-                Err(error) if Instant::now() > deadline => return Err(error),
-                _ => sleep(PATIENCE).await,
+                Err(error) if is_over => return Err(error),
+                _ => runtime.sleep(POLL_INTERVAL).await,
             }
         }
     }
@@ -93,9 +94,9 @@ impl Sources {
         Ok(sale.ok_or_else(|| GatherError::UnknownProduct(product.clone()))?.terms)
     }
 
-    async fn on_their_way(&self, product: &ProductId) -> Result<(u64, u32), GatherError> {
+    async fn in_flight(&self, product: &ProductId) -> Result<(u64, u32), GatherError> {
         let in_flight = match &self.admission {
-            Some(gate) => gate.sale(product).await?.in_flight,
+            Some(admission) => admission.sale(product).await?.in_flight,
             None => 0,
         };
         Ok((in_flight, self.queued().await?.unwrap_or(0)))
@@ -109,10 +110,12 @@ impl Sources {
         Ok(Some(state?.ready))
     }
 
-    /// Reads everything. In this order nothing that moves on meanwhile is missed: winners, outbox, queues, rows.
+    /// Reads all stores in the order in which purchases move (winners, outbox, queues, rows), so
+    /// that a purchase that moves during the read is seen at least once. `confirmed_at` stays
+    /// empty.
     pub async fn gather(&self, product: &ProductId) -> Result<Evidence, GatherError> {
         let admission = match &self.admission {
-            Some(gate) => Some(admission(&**gate, product).await?),
+            Some(admission) => Some(read_admission(&**admission, product).await?),
             None => None,
         };
         let queued = self.queued().await?;
@@ -134,7 +137,7 @@ impl Sources {
         Ok(Evidence { terms, rows, confirmed_at, before, revocations, admission, queued, dead })
     }
 
-    /// When each row's transaction began, which [`Sources::gather`] leaves out: nothing but a load test asks.
+    /// When each row's transaction began.
     pub async fn confirmed_at(
         &self,
         product: &ProductId,
@@ -148,10 +151,9 @@ impl Sources {
         }
     }
 
-    /// How far a sale is, at little cost: a look that can be repeated while it runs.
     pub async fn counts(&self, product: &ProductId) -> Result<Counts, GatherError> {
         let sale = match &self.admission {
-            Some(gate) => Some(gate.sale(product).await?),
+            Some(admission) => Some(admission.sale(product).await?),
             None => None,
         };
         Ok(Counts {
@@ -163,14 +165,11 @@ impl Sources {
 
     async fn dead(&self, product: &ProductId) -> Result<Vec<Purchase>, BrokerError> {
         let Some(broker) = &self.broker else { return Ok(Vec::new()) };
-        let Some(letters) = broker.dead_letters().await? else { return Ok(Vec::new()) };
-        let mut dead: Vec<_> = letters
-            .letters()
-            .iter()
-            .flat_map(|letter| &letter.entries)
-            .map(|entry| entry.purchase.clone())
-            .collect();
-        letters.close().await;
+        let Some(held) = broker.dead_letters().await? else { return Ok(Vec::new()) };
+        let letters = held.letters();
+        let entries = letters.iter().flat_map(|letter| &letter.entries);
+        let mut dead: Vec<_> = entries.map(|entry| entry.purchase.clone()).collect();
+        held.close().await;
         dead.retain(|purchase| purchase.product == *product);
         dead.sort_by_key(|purchase| purchase.id);
         dead.dedup_by_key(|purchase| purchase.id);
@@ -178,19 +177,22 @@ impl Sources {
     }
 }
 
-async fn admission(gate: &dyn Admission, product: &ProductId) -> Result<AdmissionState, AdmissionError> {
-    let before = gate.sale(product).await?;
-    let contents = gate.contents(product).await?;
+async fn read_admission(
+    admission: &dyn Admission,
+    product: &ProductId,
+) -> Result<AdmissionState, AdmissionError> {
+    let before = admission.sale(product).await?;
+    let contents = admission.contents(product).await?;
     let mut outbox = Vec::new();
     loop {
         let after = outbox.last().map_or(EntryId::FIRST, |entry: &Entry| entry.id);
-        let page = gate.outbox(product, after, EntryId::LAST, PAGE as usize).await?;
+        let page = admission.outbox(product, after, EntryId::LAST, PAGE as usize).await?;
         if page.is_empty() {
             break;
         }
         outbox.extend(page);
     }
-    let sale = gate.sale(product).await?;
+    let sale = admission.sale(product).await?;
     let at_rest = (before.next, before.remaining) == (sale.next, sale.remaining);
     Ok(AdmissionState { sale, winners: contents.winners, free: contents.free, outbox, at_rest })
 }

@@ -1,8 +1,8 @@
-//! Evidence on the wire: one JSON object a line, in any order, tagged by `type`.
+//! The wire format of evidence: one JSON object per line, in any order, tagged by `type`.
 //!
-//! `sale` comes once; `row`, `winner`, `entry` and `dead` are purchases in the ledger, in admission, in the outbox and in
-//! the dead-letter queue; `free` is a returned unit, `revocation` a purchase that was taken back. Times are in
-//! milliseconds since 1970.
+//! `sale` comes once; `row`, `winner`, `entry` and `dead` are purchases in the ledger, in
+//! admission, in the outbox and in the dead-letter queue; `free` is a returned unit, `revocation` a
+//! revoked purchase. Times are in milliseconds since 1970.
 
 use std::{collections::HashMap, io::BufRead};
 
@@ -91,7 +91,6 @@ fn instant(millis: i64) -> anyhow::Result<DateTime<Utc>> {
 }
 
 impl Evidence {
-    /// Everything, a line each.
     pub fn lines(&self) -> impl Iterator<Item = String> {
         let terms = &self.terms;
         let millis = |at: Option<DateTime<Utc>>| at.map(|at| at.timestamp_millis());
@@ -129,7 +128,7 @@ impl Evidence {
         let revocations =
             revocations.map(|(id, user)| Line::Revocation { id: id.clone(), user: user.clone() });
         let lines = std::iter::once(sale).chain(rows).chain(admissions).chain(dead).chain(revocations);
-        lines.map(|line| serde_json::to_string(&line).unwrap_or_default() + "\n") // text and numbers serialise
+        lines.map(|line| serde_json::to_string(&line).unwrap_or_default() + "\n") // strings and numbers always serialise
     }
 
     /// Reads what [`Evidence::lines`] wrote.

@@ -1,4 +1,4 @@
-//! What the scheduled comparison found, for the readiness answer and the log.
+//! The result of the scheduled comparison, for readiness and the log.
 
 use std::{
     collections::BTreeMap,
@@ -11,26 +11,25 @@ use crate::domain::ProductId;
 use crate::runtime::Runtime;
 use crate::stores::Stores;
 
-/// The differences that the last comparison found, by product; clones share them.
+/// The differences of the last comparison, by product; clones share them.
 #[derive(Clone, Debug, Default)]
 pub struct Drift(Arc<Mutex<BTreeMap<ProductId, Kinds>>>);
 
-/// How many differences of each kind.
 type Kinds = BTreeMap<DifferenceKind, usize>;
 
 impl Drift {
-    /// Products whose stores differ, and in how many places.
+    /// Products whose stores differ, and the number of differences.
     pub fn products(&self) -> Vec<(ProductId, usize)> {
         let found = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         found.iter().map(|(product, kinds)| (product.clone(), kinds.values().sum())).collect()
     }
 
-    /// Forgets everything: another process leads, and compares, from now on.
+    /// For a process that has lost the leadership: another one compares from now on.
     pub(super) fn clear(&self) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 
-    /// Compares every product. Each change is logged once.
+    /// Compares every product, and logs each change once.
     pub(super) async fn compare(self, stores: Stores, runtime: Runtime) {
         let sales = match stores.ledger.sales().await {
             Ok(sales) => sales,
@@ -38,16 +37,16 @@ impl Drift {
         };
         for sale in sales {
             match compare(&stores, &sale.product, &runtime).await {
-                Ok(comparison) => self.note(&sale.product, &comparison.differences),
+                Ok(comparison) => self.set(&sale.product, &comparison.differences),
                 Err(error) => tracing::debug!(%error, product = %sale.product, "not compared"),
             }
         }
     }
 
-    fn note(&self, product: &ProductId, differences: &[Difference]) {
+    fn set(&self, product: &ProductId, differences: &[Difference]) {
         let mut kinds = Kinds::new();
         for difference in differences {
-            *kinds.entry(difference.kind).or_default() += 1;
+            *kinds.entry(difference.kind()).or_default() += 1;
         }
         let mut found = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if found.get(product).unwrap_or(&Kinds::new()) == &kinds {

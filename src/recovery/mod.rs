@@ -25,7 +25,7 @@ use crate::runtime::{Runtime, error_chain};
 use crate::stores::Stores;
 use crate::worker::StepError;
 pub use drift::Drift;
-pub use reconcile::{Comparison, Repairs, compare, repair};
+pub use reconcile::{Comparison, Repair, Repairs, compare, repair};
 
 /// How often the leader compares the sales of admission with those of the ledger.
 const ROUND_INTERVAL: Duration = Duration::from_millis(500);

@@ -1,65 +1,114 @@
-//! Compares admission with the ledger, purchase by purchase, and mends what can be mended without guessing.
+//! Compares admission with the ledger, purchase by purchase, and repairs what can be repaired
+//! without guessing.
 
 use std::time::Duration;
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use super::RecoveryError;
-use crate::audit::{Difference, GatherError, Law, Repair, Sources, differences, law};
-use crate::domain::ProductId;
+use crate::audit::{Difference, DifferenceKind, GatherError, Sources, conservation, differences};
+use crate::domain::{Conservation, ProductId};
 use crate::runtime::Runtime;
 use crate::stores::Stores;
 
-/// Purchases move on while they are compared. What differs twice, this far apart, differs.
-const BETWEEN_LOOKS: Duration = Duration::from_secs(2);
+/// Purchases move on while the stores are read. A difference counts if it is there twice, this far
+/// apart.
+const BETWEEN_READS: Duration = Duration::from_secs(2);
 
-/// What the stores say of a product, and where they differ.
 #[derive(Debug, Serialize)]
 pub struct Comparison {
-    /// The conservation law. While the sale runs, its numbers are of slightly different instants.
-    pub law: Law,
-    /// Messages in the queue of purchases, of all products, that no worker holds.
+    /// `None`: admission can't be read. While the sale runs, the counts are of slightly different
+    /// instants.
+    pub law: Option<Conservation>,
+    /// Messages in the queue, of all products, that no worker holds.
     pub queued: Option<u32>,
-    /// The differences that last.
+    #[serde(serialize_with = "with_repairs")]
     pub differences: Vec<Difference>,
 }
 
-/// Compares the stores of a product: winners, outbox, queue depth and ledger, both ways.
+/// Compares winners, outbox and ledger of a product, in both directions.
 pub async fn compare(
     stores: &Stores,
     product: &ProductId,
     runtime: &Runtime,
 ) -> Result<Comparison, GatherError> {
-    let sources = Sources {
-        ledger: stores.ledger.clone(),
-        admission: Some(stores.admission.clone()),
-        broker: Some(stores.broker.clone()),
-    };
-    let look = async || {
+    let sources = Sources::from(stores.clone());
+    let read = async || {
         let evidence = sources.gather(product).await?;
-        let (law, queued, differences) = (law(&evidence), evidence.queued, differences(&evidence));
-        Ok::<_, GatherError>(Comparison { law, queued, differences })
+        let (law, queued) = (conservation(&evidence), evidence.queued);
+        Ok::<_, GatherError>(Comparison { law, queued, differences: differences(&evidence) })
     };
-    let first = look().await?;
+    let first = read().await?;
     if first.differences.is_empty() {
         return Ok(first);
     }
-    runtime.sleep(BETWEEN_LOOKS).await;
-    let mut second = look().await?;
+    runtime.sleep(BETWEEN_READS).await;
+    let mut second = read().await?;
     second.differences.retain(|found| first.differences.iter().any(|before| before.is_same(found)));
     Ok(second)
 }
 
-/// What was mended.
+/// What ends a difference.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Repair {
+    SettleEntry,
+    /// Recording a purchase is idempotent.
+    Republish,
+    /// The sweeper publishes the entry again until a worker takes it.
+    Wait,
+    /// The ledger is the source of truth.
+    Rebuild,
+}
+
+impl Repair {
+    pub fn of(difference: &Difference) -> Self {
+        match difference.kind() {
+            DifferenceKind::StaleEntry => Self::SettleEntry,
+            DifferenceKind::LostOnTheWay => Self::Republish,
+            DifferenceKind::Undelivered => Self::Wait,
+            DifferenceKind::UnknownToAdmission | DifferenceKind::OtherPurchase | DifferenceKind::Units => {
+                Self::Rebuild
+            }
+        }
+    }
+
+    /// For an operator.
+    pub fn describe(self) -> &'static str {
+        match self {
+            Self::SettleEntry => "delete the outbox entry",
+            Self::Republish => "put the purchase into the outbox again",
+            Self::Wait => "none is needed: the sweeper publishes the entry again",
+            Self::Rebuild => "rebuild admission from the ledger",
+        }
+    }
+}
+
+fn with_repairs<S: Serializer>(differences: &[Difference], serializer: S) -> Result<S::Ok, S::Error> {
+    #[derive(Serialize)]
+    struct WithRepair<'difference> {
+        kind: DifferenceKind,
+        user: Option<&'difference str>,
+        detail: String,
+        cause: &'static str,
+        repair: &'static str,
+    }
+    serializer.collect_seq(differences.iter().map(|difference| WithRepair {
+        kind: difference.kind(),
+        user: difference.user().map(crate::domain::UserId::as_str),
+        detail: difference.detail(),
+        cause: difference.kind().cause(),
+        repair: Repair::of(difference).describe(),
+    }))
+}
+
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Repairs {
-    /// Entries deleted or sent again, and at most one rebuild, which mends everything that only a rebuild can.
+    /// Entries that were deleted or published again, and at most one rebuild.
     pub made: usize,
-    /// Differences that end by themselves, once what is away is back.
+    /// Differences that end by themselves after an outage.
     pub left: usize,
 }
 
-/// Mends differences.
 pub async fn repair(
     stores: &Stores,
     product: &ProductId,
@@ -67,20 +116,20 @@ pub async fn repair(
 ) -> Result<Repairs, RecoveryError> {
     let mut repairs = Repairs::default();
     for difference in differences {
-        match &difference.repair {
-            Repair::Settle(entry) => {
+        match difference {
+            Difference::StaleEntry(entry) => {
                 stores.admission.settle(std::slice::from_ref(entry)).await?;
                 repairs.made += 1;
             }
-            Repair::SendAgain(purchase) => {
+            Difference::LostOnTheWay(purchase) => {
                 repairs.made += usize::from(stores.admission.send_again(purchase).await?);
             }
-            Repair::Wait => repairs.left += 1,
-            Repair::Rebuild => {}
+            Difference::Undelivered(_) => repairs.left += 1,
+            Difference::UnknownToAdmission(_) | Difference::OtherPurchase { .. } | Difference::Units(_) => {}
         }
     }
-    if differences.iter().any(|difference| difference.repair == Repair::Rebuild) {
-        // No state of an earlier epoch may sell: the leader sees that it is one, and rebuilds.
+    if differences.iter().any(|difference| Repair::of(difference) == Repair::Rebuild) {
+        // No state of an earlier epoch may sell: the leader finds one, and rebuilds.
         stores.ledger.raise_epoch(product, 0).await?;
         repairs.made += 1;
     }

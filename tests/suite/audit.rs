@@ -1,10 +1,13 @@
-//! The audit: that it finds each kind of wrong, says when a run proves nothing, and holds on the real system.
+//! The audit: that it finds each kind of wrong, says when a run proves nothing, and holds on the
+//! real system.
 
 use std::{collections::HashMap, io::Write};
 
 use chrono::{DateTime, TimeDelta};
 use flashsale::{
-    audit::{AdmissionState, Answer, Attempt, Evidence, Fault, History, Kind, Operation, Verdict, audit},
+    audit::{
+        AdmissionState, Answer, Attempt, AttemptKind, AuditResult, Evidence, Fault, History, Operation, audit,
+    },
     domain::{ProductId, Purchase, PurchaseId, SaleState, Terms, UserId},
 };
 use serde_json::{Value, json};
@@ -19,7 +22,8 @@ use crate::{
     },
 };
 
-/// A sale of three units in which everything went well: a, b and c have one each, and d was told `SOLD_OUT`.
+/// A sale of three units in which everything went well: a, b and c have one each, and d got
+/// `SOLD_OUT`.
 struct Run {
     evidence: Evidence,
     history: History,
@@ -41,10 +45,10 @@ fn purchase(user: &str, unit: u32) -> Purchase {
 
 fn attempt(operation: Operation, user: &str, start: i64, answer: Answer) -> Attempt {
     let (user, product) = (user.to_owned(), "p".to_owned());
-    Attempt { operation, user, product, start, end: start + 5, kind: Kind::Ok, answer: Some(answer) }
+    Attempt { operation, user, product, start, end: start + 5, kind: AttemptKind::Ok, answer: Some(answer) }
 }
 
-fn told(status: &str, purchase: &Purchase, state: &str) -> Answer {
+fn answer(status: &str, purchase: &Purchase, state: &str) -> Answer {
     Answer {
         status: Some(status.to_owned()),
         purchase_id: Some(purchase.id.to_string()),
@@ -85,8 +89,13 @@ impl Run {
         for row in &rows {
             let user = row.user.as_str();
             let start = 1_000 + i64::from(row.unit) * 10;
-            attempts.push(attempt(Operation::Buy, user, start, told("SUCCESS", row, "PENDING")));
-            attempts.push(attempt(Operation::Buy, user, start + 2_000, told("PURCHASED", row, "CONFIRMED")));
+            attempts.push(attempt(Operation::Buy, user, start, answer("SUCCESS", row, "PENDING")));
+            attempts.push(attempt(
+                Operation::Buy,
+                user,
+                start + 2_000,
+                answer("PURCHASED", row, "CONFIRMED"),
+            ));
         }
         attempts.push(attempt(Operation::Buy, "d", 1_100, sold_out()));
         let evidence = Evidence {
@@ -111,7 +120,7 @@ impl Run {
         self.history.attempts[0].answer.as_mut().expect("answer")
     }
 
-    fn ask(&mut self, user: &str, start: i64, answer: Answer) {
+    fn query(&mut self, user: &str, start: i64, answer: Answer) {
         self.history.attempts.push(attempt(Operation::Status, user, start, answer));
     }
 
@@ -125,22 +134,22 @@ impl Run {
                 check.number
             })
             .collect();
-        assert_eq!(report.verdict == Verdict::Violated, !numbers.is_empty(), "{report}");
+        assert_eq!(report.verdict == AuditResult::Violated, !numbers.is_empty(), "{report}");
         numbers
     }
 }
 
 #[test]
-fn a_good_run_holds_and_every_check_has_looked_at_something() {
+fn a_good_run_holds_and_every_check_has_checked_something() {
     let run = Run::good();
     let report = audit(&run.evidence, Some(&run.history));
-    assert_eq!(report.verdict, Verdict::Holds, "{report}");
-    assert_eq!(report.law.to_string(), "3 = 0 remaining + 0 in flight + 3 in the ledger + 0 dead-lettered");
+    assert_eq!(report.verdict, AuditResult::Holds, "{report}");
+    assert_eq!(report.show_law(), "3 = 0 remaining + 0 in flight + 3 in the ledger + 0 dead-lettered");
     let idle: Vec<_> =
-        report.checks.iter().filter(|check| check.looked_at == 0).map(|check| check.number).collect();
+        report.checks.iter().filter(|check| check.checked == 0).map(|check| check.number).collect();
     assert_eq!(idle, [6], "there is no unknown attempt in it");
     let alone = audit(&run.evidence, None);
-    assert_eq!((alone.verdict, alone.checks.len()), (Verdict::Holds, 3));
+    assert_eq!((alone.verdict, alone.checks.len()), (AuditResult::Holds, 3));
 }
 
 #[test]
@@ -155,32 +164,32 @@ fn each_wrong_is_found_by_its_check() {
             run.evidence.revocations.insert(id, "a".to_owned());
         }),
         ("a unit that is nowhere", &[3], |run| run.admission().sale.remaining += 1),
-        ("a winner that was lost on the way", &[3, 4], |run| drop(run.evidence.rows.remove(0))),
+        ("a winner that was lost", &[3, 4], |run| drop(run.evidence.rows.remove(0))),
         ("a row that admission does not know", &[3], |run| drop(run.admission().winners.remove(0))),
         ("a returned unit that is sold", &[3], |run| run.admission().free.push(1)),
         ("a SUCCESS of another unit", &[4], |run| run.success().unit = Some(9)),
-        ("a SUCCESS of nobody's purchase", &[4, 10], |run| {
+        ("a SUCCESS of a purchase that is in no store", &[4, 10], |run| {
             run.success().purchase_id = Some(PurchaseId::new(at(1), [99, 0]).to_string());
         }),
-        ("a row that nobody asked for", &[5, 7], |run| {
+        ("a row without an attempt", &[5, 7], |run| {
             run.history.attempts.retain(|attempt| attempt.user != "c");
         }),
         ("an unknown that was never resolved", &[6], |run| {
-            run.history.attempts[0].kind = Kind::Unknown;
+            run.history.attempts[0].kind = AttemptKind::Unknown;
             run.history.attempts[0].answer = None;
         }),
-        ("an unknown that is there, and not told", &[6], |run| {
-            run.history.attempts[0].kind = Kind::Unknown;
-            run.ask("a", 5_000, Answer { has_purchased: Some(false), ..Answer::default() });
+        ("an unknown that is recorded, and not answered", &[6], |run| {
+            run.history.attempts[0].kind = AttemptKind::Unknown;
+            run.query("a", 5_000, Answer { has_purchased: Some(false), ..Answer::default() });
         }),
         ("an unknown of which half is there", &[6], |run| {
             run.history.attempts.push(Attempt {
-                kind: Kind::Unknown,
+                kind: AttemptKind::Unknown,
                 answer: None,
                 ..attempt(Operation::Buy, "d", 1_200, sold_out())
             });
-            let half = told("", &purchase("d", 3), "PENDING");
-            run.ask("d", 5_000, Answer { has_purchased: Some(true), ..half });
+            let half = answer("", &purchase("d", 3), "PENDING");
+            run.query("d", 5_000, Answer { has_purchased: Some(true), ..half });
         }),
         ("SOLD_OUT before the stock was taken", &[7], |run| {
             run.history.attempts.push(attempt(Operation::Buy, "e", 1_012, sold_out()));
@@ -189,15 +198,15 @@ fn each_wrong_is_found_by_its_check() {
         ("admitted at the close", &[8], |run| run.evidence.rows[0].admitted_at = at(9_000)),
         ("SUCCESS long after the close", &[8], |run| run.evidence.terms.closes_at = Some(at(5))),
         ("CONFIRMED and then PENDING", &[9], |run| {
-            let pending = told("PURCHASED", &run.evidence.rows[0], "PENDING");
+            let pending = answer("PURCHASED", &run.evidence.rows[0], "PENDING");
             run.history.attempts.push(attempt(Operation::Buy, "a", 4_000, pending));
         }),
         ("CONFIRMED and then REVOKED", &[9], |run| {
-            let revoked = told("", &run.evidence.rows[0], "REVOKED");
-            run.ask("a", 4_000, revoked);
+            let revoked = answer("", &run.evidence.rows[0], "REVOKED");
+            run.query("a", 4_000, revoked);
         }),
         ("PURCHASED of another purchase", &[10], |run| {
-            let other = told("PURCHASED", &purchase("a", 1), "CONFIRMED");
+            let other = answer("PURCHASED", &purchase("a", 1), "CONFIRMED");
             run.history.attempts.push(attempt(Operation::Buy, "a", 4_000, other));
         }),
     ];
@@ -219,13 +228,13 @@ fn after_a_loss_of_redis_a_redis_success_must_be_kept_or_revoked() {
     run.success().unit = Some(2);
     assert_eq!(run.violated(), [0_u8; 0], "it may have got another unit");
     let gone = purchase("d", 1);
-    let success = Answer { durability: Some("redis".to_owned()), ..told("SUCCESS", &gone, "PENDING") };
+    let success = Answer { durability: Some("redis".to_owned()), ..answer("SUCCESS", &gone, "PENDING") };
     run.history.attempts.push(attempt(Operation::Buy, "d", 1_001, success));
     assert_eq!(run.violated(), [4], "silently gone");
     run.evidence.revocations.insert(gone.id.to_string(), "d".to_owned());
-    assert_eq!(run.violated(), [4], "its buyer was not told");
-    let told_why = Answer { reason: Some("why".to_owned()), ..told("", &gone, "REVOKED") };
-    run.ask("d", 5_000, told_why);
+    assert_eq!(run.violated(), [4], "its buyer does not see the reason");
+    let revoked = Answer { reason: Some("why".to_owned()), ..answer("", &gone, "REVOKED") };
+    run.query("d", 5_000, revoked);
     assert_eq!(run.violated(), [0_u8; 0]);
     run.history.faults[0].end = 900;
     assert_eq!(run.violated(), [4], "Redis was lost before it had answered that");
@@ -259,8 +268,12 @@ fn evidence_comes_back_as_it_was_sent() {
 fn a_run_that_exercised_nothing_proves_nothing() {
     type Less = fn(&mut Run);
     let cases: &[(&str, Less)] = &[
-        ("nobody was told SOLD_OUT", |run| run.history.attempts.retain(|attempt| attempt.user != "d")),
-        ("nobody tried twice", |run| run.history.attempts.retain(|attempt| attempt.outcome() != "PURCHASED")),
+        ("no attempt was answered SOLD_OUT", |run| {
+            run.history.attempts.retain(|attempt| attempt.user != "d")
+        }),
+        ("no user made two attempts", |run| {
+            run.history.attempts.retain(|attempt| attempt.outcome() != "PURCHASED")
+        }),
         ("the stock was not exhausted", |run| {
             run.evidence.rows.pop();
             run.history.attempts.retain(|attempt| attempt.user != "c" && attempt.user != "d");
@@ -277,7 +290,7 @@ fn a_run_that_exercised_nothing_proves_nothing() {
         let mut run = Run::good();
         less(&mut run);
         let report = audit(&run.evidence, Some(&run.history));
-        assert_eq!(report.verdict, Verdict::Unknown, "{report}");
+        assert_eq!(report.verdict, AuditResult::Unknown, "{report}");
         assert!(report.doubts.iter().any(|said| said.starts_with(doubt)), "{report}");
     }
 }
@@ -328,13 +341,13 @@ async fn the_command_holds_on_a_good_sale_and_finds_what_was_done_to_it() {
     assert_eq!(audited(&mut process).await, Some(1), "{}", process.printed());
     let printed = process.printed();
     assert!(printed.contains("20 ≠ 0 remaining + 0 in flight + 19 in the ledger"), "{printed}");
-    assert!(printed.contains("which is neither recorded nor on its way"), "{printed}");
-    assert!(printed.contains("it is nowhere"), "{printed}");
+    assert!(printed.contains("it is neither recorded nor in flight"), "{printed}");
+    assert!(printed.contains("it is in no store"), "{printed}");
 
     // What can't be read is not a verdict.
     for (arguments, said) in [
-        (vec!["audit", "--product", "none"], "could not tell"),
-        (vec!["audit", "--history", "/nowhere/at-all"], "could not tell: can't open /nowhere/at-all"),
+        (vec!["audit", "--product", "none"], "no result"),
+        (vec!["audit", "--history", "/nowhere/at-all"], "no result: can't open /nowhere/at-all"),
     ] {
         let mut process = services.spawn(&arguments, &[]);
         assert_eq!(audited(&mut process).await, Some(2), "{arguments:?}");

@@ -1,4 +1,4 @@
-//! Differences between Redis and the ledger: each is found, named with its cause, and mended without guessing.
+//! Differences between Redis and the ledger: each is found, reported with its cause, and repaired.
 
 use serde_json::{Value, json};
 
@@ -24,7 +24,7 @@ async fn reconcile(services: &Services, more: &[&str], products: &str) -> (Optio
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_kind_of_difference_is_found_and_mended() {
+async fn every_kind_of_difference_is_found_and_repaired() {
     let (services, file) = (Services::new().await, catalogue(20));
     let products = file.path().to_str().expect("path");
     let variables = [("FLASHSALE_PRODUCTS", products), ("FLASHSALE_RECOVERY_RECONCILE_INTERVAL_S", "1")];
@@ -39,7 +39,8 @@ async fn every_kind_of_difference_is_found_and_mended() {
     drained(&services, 6).await;
     assert_eq!(reconcile(&services, &[], products).await, (Some(0), Vec::new()));
 
-    // A winner without a row or an entry; a row without a winner; a row of another purchase; an entry with a row.
+    // A winner without a row or an entry; a row without a winner; a row of another purchase; an
+    // entry with a row.
     let (sql, mut redis) = (services.sql().await, services.redis().await);
     sql.batch_execute(
         "DELETE FROM purchases WHERE user_id = 'buyer-1';
@@ -91,9 +92,9 @@ async fn every_kind_of_difference_is_found_and_mended() {
     }
 }
 
-/// What nobody takes is named once it is a minute old, and left to the sweeper; a unit that two have is mended by a rebuild.
+/// An entry that no worker takes is reported once it is a minute old, and left to the sweeper.
 #[tokio::test(flavor = "multi_thread")]
-async fn what_waits_and_what_is_given_twice_is_found() {
+async fn an_undelivered_purchase_and_a_unit_with_two_owners_are_found() {
     let (services, file) = (Services::new().await, catalogue(20));
     let products = file.path().to_str().expect("path");
     let variables = [("FLASHSALE_PRODUCTS", products)];

@@ -8,7 +8,7 @@ use std::{
 };
 
 use flashsale::{
-    audit::{Answer, Attempt, Fault, Kind, Line, Operation},
+    audit::{Answer, Attempt, AttemptKind, Fault, HistoryLine, Operation},
     runtime::{Clock, SystemClock},
 };
 use serde_json::Value;
@@ -60,7 +60,7 @@ pub(crate) struct Tally {
 #[derive(Clone)]
 pub(crate) struct Sale {
     apis: Arc<Mutex<Vec<String>>>,
-    lines: Arc<Mutex<Vec<Line>>>,
+    lines: Arc<Mutex<Vec<HistoryLine>>>,
     client: reqwest::Client,
     released: watch::Sender<bool>,
 }
@@ -80,7 +80,7 @@ impl Sale {
     /// Notes that something was done to the system.
     pub(crate) fn fault(&self, name: &str, start: i64, took_hold: bool, loses_redis: bool) {
         let fault = Fault { name: name.to_owned(), start, end: now(), took_hold, loses_redis };
-        self.lines.lock().expect("lines").push(Line::Fault(fault));
+        self.lines.lock().expect("lines").push(HistoryLine::Fault(fault));
     }
 
     /// Lets `buyers` buy, each until they have a unit or are told `SOLD_OUT`, and once more. Half of them hold back until
@@ -132,14 +132,14 @@ impl Sale {
         while answered < 2 {
             pace.tick().await;
             let kind = self.attempt(Operation::Buy, user).await;
-            if kind == Kind::Ok {
+            if kind == AttemptKind::Ok {
                 answered += 1;
             }
         }
     }
 
     /// One request to one of the API processes.
-    async fn attempt(&self, operation: Operation, user: &str) -> Kind {
+    async fn attempt(&self, operation: Operation, user: &str) -> AttemptKind {
         let api = {
             let apis = self.apis.lock().expect("apis");
             apis[fastrand::usize(..apis.len())].clone()
@@ -166,17 +166,17 @@ impl Sale {
         let request = format!("{head}Content-Length: {}\r\n\r\n{body}", body.len());
         stream.write_all(request.as_bytes()).await.expect("write");
         drop(stream);
-        self.note(Operation::Buy, user, start, Kind::Unknown, None);
+        self.note(Operation::Buy, user, start, AttemptKind::Unknown, None);
     }
 
-    fn note(&self, operation: Operation, user: &str, start: i64, kind: Kind, answer: Option<Answer>) {
+    fn note(&self, operation: Operation, user: &str, start: i64, kind: AttemptKind, answer: Option<Answer>) {
         let (user, product) = (user.to_owned(), PRODUCT.to_owned());
         let attempt = Attempt { operation, user, product, start, end: now(), kind, answer };
-        self.lines.lock().expect("lines").push(Line::Attempt(attempt));
+        self.lines.lock().expect("lines").push(HistoryLine::Attempt(attempt));
     }
 
     /// One attempt beside the others: how much is known of it.
-    pub(crate) async fn attempt_by(&self, user: &str) -> Kind {
+    pub(crate) async fn attempt_by(&self, user: &str) -> AttemptKind {
         self.attempt(Operation::Buy, user).await
     }
 
@@ -185,7 +185,7 @@ impl Sale {
         self.attempt(Operation::Buy, user).await;
         let lines = self.lines.lock().expect("lines");
         lines.iter().rev().find_map(|line| match line {
-            Line::Attempt(attempt) if attempt.user == user => Some(attempt.answer.clone()),
+            HistoryLine::Attempt(attempt) if attempt.user == user => Some(attempt.answer.clone()),
             _ => None,
         })?
     }
@@ -209,14 +209,17 @@ impl Sale {
         let _ = tokio::time::timeout(Duration::from_secs(wait.into()), quiet).await;
         let mut users = std::collections::BTreeSet::new();
         for line in self.lines.lock().expect("lines").iter() {
-            if let Line::Attempt(Attempt { user, kind: Kind::Ok | Kind::Unknown, .. }) = line {
+            if let HistoryLine::Attempt(Attempt {
+                user, kind: AttemptKind::Ok | AttemptKind::Unknown, ..
+            }) = line
+            {
                 users.insert(user.clone());
             }
         }
         for user in users {
             // A system that is wrong may never answer; the audit says so then.
             for _ in 0..10 {
-                if self.attempt(Operation::Status, &user).await == Kind::Ok {
+                if self.attempt(Operation::Status, &user).await == AttemptKind::Ok {
                     break;
                 }
             }
@@ -242,7 +245,7 @@ impl Sale {
     pub(crate) fn faults(&self) -> Vec<String> {
         let lines = self.lines.lock().expect("lines");
         let faults = lines.iter().filter_map(|line| match line {
-            Line::Fault(fault) if fault.took_hold => Some(fault.name.clone()),
+            HistoryLine::Fault(fault) if fault.took_hold => Some(fault.name.clone()),
             _ => None,
         });
         faults.collect()
@@ -252,7 +255,7 @@ impl Sale {
     pub(crate) fn tally(&self) -> Tally {
         let mut tally = Tally::default();
         for line in self.lines.lock().expect("lines").iter() {
-            let Line::Attempt(attempt) = line else { continue };
+            let HistoryLine::Attempt(attempt) = line else { continue };
             tally.attempts += u32::from(attempt.operation == Operation::Buy);
             let durability = attempt.answer.as_ref().and_then(|answer| answer.durability.as_deref());
             tally.broker += u32::from(durability == Some("broker"));
@@ -274,18 +277,18 @@ impl Sale {
 }
 
 /// What a client knows after a request.
-async fn sent(request: reqwest::RequestBuilder) -> (Kind, Option<Answer>) {
+async fn sent(request: reqwest::RequestBuilder) -> (AttemptKind, Option<Answer>) {
     let response = match request.send().await {
         Ok(response) => response,
-        Err(error) if error.is_connect() => return (Kind::Refused, None),
-        Err(_) => return (Kind::Unknown, None),
+        Err(error) if error.is_connect() => return (AttemptKind::Refused, None),
+        Err(_) => return (AttemptKind::Unknown, None),
     };
     let status = response.status().as_u16();
-    let Ok(body) = response.json::<Value>().await else { return (Kind::Unknown, None) };
+    let Ok(body) = response.json::<Value>().await else { return (AttemptKind::Unknown, None) };
     match status {
-        200 => (Kind::Ok, serde_json::from_value(body).ok()),
-        503 if body["type"] == "urn:flashsale:problem:not-ready" => (Kind::Refused, None),
-        400..500 => (Kind::Refused, None),
-        _ => (Kind::Unknown, None),
+        200 => (AttemptKind::Ok, serde_json::from_value(body).ok()),
+        503 if body["type"] == "urn:flashsale:problem:not-ready" => (AttemptKind::Refused, None),
+        400..500 => (AttemptKind::Refused, None),
+        _ => (AttemptKind::Unknown, None),
     }
 }

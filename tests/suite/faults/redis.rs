@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use flashsale::audit::Kind;
+use flashsale::audit::AttemptKind;
 use redis::aio::MultiplexedConnection;
 use rustix::process::Signal;
 
@@ -288,7 +288,7 @@ async fn is_rebuilt(stage: &Stage, epoch: i64) {
 /// Waits until an attempt is refused without effect.
 async fn is_refused(stage: &Stage) {
     eventually("an attempt is refused", SOON, async || {
-        (stage.sale.attempt_by("persistent").await == Kind::Refused).then_some(())
+        (stage.sale.attempt_by("persistent").await == AttemptKind::Refused).then_some(())
     })
     .await;
 }

@@ -1,0 +1,172 @@
+//! The comparison of the stores: where admission, outbox and ledger differ about the same
+//! purchases.
+
+use std::collections::{HashMap, HashSet};
+
+use chrono::TimeDelta;
+use serde::Serialize;
+
+use super::{AdmissionState, Evidence};
+use crate::domain::{Entry, Purchase, UserId};
+
+/// The sweeper publishes an entry again after seconds; an entry of this age is one that no worker
+/// takes.
+const IN_FLIGHT_MAX: TimeDelta = TimeDelta::minutes(1);
+
+/// A purchase, or a sale as a whole, about which the stores differ.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Difference {
+    /// The purchase of the entry is recorded.
+    StaleEntry(Entry),
+    /// Admitted, and neither recorded nor in flight nor dead-lettered.
+    LostOnTheWay(Purchase),
+    /// In the outbox for more than a minute, and not recorded.
+    Undelivered(Entry),
+    /// Recorded, and unknown to admission.
+    UnknownToAdmission(Purchase),
+    OtherPurchase {
+        admitted: Purchase,
+        recorded: Purchase,
+    },
+    /// The units of winners and the free units are not exactly those that were taken.
+    Units(String),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum DifferenceKind {
+    StaleEntry,
+    LostOnTheWay,
+    Undelivered,
+    UnknownToAdmission,
+    OtherPurchase,
+    Units,
+}
+
+impl DifferenceKind {
+    /// The usual causes, for an operator.
+    pub fn cause(self) -> &'static str {
+        match self {
+            Self::StaleEntry => {
+                "a worker ended between its commit and the deletion of the outbox entry; harmless"
+            }
+            Self::LostOnTheWay => {
+                "the outbox entry was deleted without a commit, by hand or by a rollback of Redis"
+            }
+            Self::Undelivered => {
+                "no worker is running, the queue does not deliver, or a conflict can't be settled"
+            }
+            Self::UnknownToAdmission => "Redis lost the purchase, or the row was inserted by hand",
+            Self::OtherPurchase => "Redis was rolled back, or the row was changed by hand",
+            Self::Units => "Redis was changed by hand",
+        }
+    }
+
+    /// A purchase that is only late, and one that is counted twice, are in the conservation law
+    /// already.
+    pub(super) fn breaks_agreement(self) -> bool {
+        !matches!(self, Self::StaleEntry | Self::Undelivered)
+    }
+}
+
+impl Difference {
+    pub fn kind(&self) -> DifferenceKind {
+        match self {
+            Self::StaleEntry(_) => DifferenceKind::StaleEntry,
+            Self::LostOnTheWay(_) => DifferenceKind::LostOnTheWay,
+            Self::Undelivered(_) => DifferenceKind::Undelivered,
+            Self::UnknownToAdmission(_) => DifferenceKind::UnknownToAdmission,
+            Self::OtherPurchase { .. } => DifferenceKind::OtherPurchase,
+            Self::Units(_) => DifferenceKind::Units,
+        }
+    }
+
+    /// `None`: the difference is about the sale as a whole.
+    pub fn user(&self) -> Option<&UserId> {
+        match self {
+            Self::StaleEntry(entry) | Self::Undelivered(entry) => Some(&entry.purchase.user),
+            Self::LostOnTheWay(purchase) | Self::UnknownToAdmission(purchase) => Some(&purchase.user),
+            Self::OtherPurchase { admitted, .. } => Some(&admitted.user),
+            Self::Units(_) => None,
+        }
+    }
+
+    /// What each store has, for an operator.
+    pub fn detail(&self) -> String {
+        let shown = |purchase: &Purchase| format!("unit {} (purchase {})", purchase.unit, purchase.id);
+        match self {
+            Self::StaleEntry(entry) => {
+                format!("{} is recorded, and in the outbox as {}", shown(&entry.purchase), entry.id)
+            }
+            Self::LostOnTheWay(purchase) => {
+                format!("admission has {}; it is neither recorded nor in flight", shown(purchase))
+            }
+            Self::Undelivered(entry) => {
+                format!("{} is in the outbox as {}", shown(&entry.purchase), entry.id)
+            }
+            Self::UnknownToAdmission(purchase) => {
+                format!("the ledger has {}; admission does not have it", shown(purchase))
+            }
+            Self::OtherPurchase { admitted, recorded } => {
+                format!("admission has {}, the ledger {}", shown(admitted), shown(recorded))
+            }
+            Self::Units(detail) => detail.clone(),
+        }
+    }
+
+    /// Whether both are about the same purchase or sale, at two points in time.
+    pub fn is_same(&self, other: &Self) -> bool {
+        (self.kind(), self.user()) == (other.kind(), other.user())
+    }
+}
+
+/// Every difference, in both directions.
+pub fn differences(evidence: &Evidence) -> Vec<Difference> {
+    let Some(admission) = &evidence.admission else { return Vec::new() };
+    let mut found = Vec::new();
+    let rows: HashMap<_, _> = evidence.rows.iter().map(|row| (&row.user, row)).collect();
+    let in_flight: HashSet<_> = admission.outbox.iter().map(|entry| entry.purchase.id).collect();
+    let dead: HashSet<_> = evidence.dead.iter().map(|purchase| purchase.id).collect();
+    for winner in &admission.winners {
+        let unrecorded = in_flight.contains(&winner.id) || dead.contains(&winner.id);
+        match rows.get(&winner.user) {
+            Some(row) if row.id == winner.id && row.unit == winner.unit => {}
+            Some(row) if !unrecorded => {
+                let (admitted, recorded) = (winner.clone(), (*row).clone());
+                found.push(Difference::OtherPurchase { admitted, recorded });
+            }
+            None if !unrecorded => found.push(Difference::LostOnTheWay(winner.clone())),
+            _ => {}
+        }
+    }
+    let winners: HashSet<_> = admission.winners.iter().map(|winner| &winner.user).collect();
+    let unknown = evidence.rows.iter().filter(|row| !winners.contains(&row.user));
+    found.extend(unknown.map(|row| Difference::UnknownToAdmission(row.clone())));
+    for entry in &admission.outbox {
+        if rows.get(&entry.purchase.user).is_some_and(|row| row.id == entry.purchase.id) {
+            found.push(Difference::StaleEntry(entry.clone()));
+        } else if admission.sale.now - entry.purchase.admitted_at > IN_FLIGHT_MAX {
+            found.push(Difference::Undelivered(entry.clone()));
+        }
+    }
+    found.extend(units(admission).map(Difference::Units));
+    found
+}
+
+/// While units are taken, only a unit with two owners is wrong for certain.
+fn units(admission: &AdmissionState) -> Option<String> {
+    let mut units: Vec<_> = admission.winners.iter().map(|winner| winner.unit).collect();
+    units.extend(&admission.free);
+    units.sort_unstable();
+    let twice =
+        units.windows(2).find_map(|pair| (pair.first() == pair.last()).then(|| pair.first().copied())?);
+    let next = admission.sale.next;
+    match twice {
+        Some(unit) => Some(format!("unit {unit} is given out twice")),
+        None if admission.at_rest && !units.iter().copied().eq(1..=next) => {
+            let (winners, free) = (admission.winners.len(), admission.free.len());
+            Some(format!("{winners} winners and {free} free units are not exactly 1..={next}"))
+        }
+        None => None,
+    }
+}
