@@ -21,6 +21,7 @@ pub mod worker;
 
 pub mod ledger;
 
+pub mod operations;
 pub mod recovery;
 
 pub mod audit;

@@ -5,65 +5,71 @@ use std::{fs::File, io::BufReader, path::PathBuf, process::ExitCode, time::Durat
 use anyhow::Context;
 use clap::Args;
 
-use super::{Overrides, Which, stores};
-use crate::audit::{History, Verdict, audit};
+use super::{Overrides, ProductFlag, actor, stores};
+use crate::audit::{AuditResult, History};
+use crate::domain::ProductId;
+use crate::operations;
+use crate::runtime::Runtime;
 
 /// Check that what the stores hold is what was promised
 ///
-/// Waits until nothing is on its way, then reads ledger, Redis and queues, and compares them with each other, and with
-/// what clients saw if a history is given. Shows the conservation law with its numbers, each check, and the first
-/// counter-examples. Ends with 0 (holds), 1 (violated) or 2 (could not tell: something can't be read, purchases are
-/// still on their way, or the history exercised too little). In the embedded mode, while `serve` runs, only the
-/// ledger can be read.
+/// Waits until no purchase is in flight, then reads ledger, Redis and queues, and compares them
+/// with each other, and with the history of a run if one is given. Shows the conservation law with
+/// its numbers, each check, and the first counter-examples. Exits with 0 (holds), 1 (violated) or 2
+/// (no result: a store can't be read, purchases are still in flight, or the history exercised too
+/// little). In the embedded mode, while `serve` runs, only the ledger can be read.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   flashsale audit
   flashsale audit --product limited-001 --history run.jsonl --json")]
 pub(super) struct Audit {
     #[command(flatten)]
-    which: Which,
-    /// What clients saw, a JSON object a line (flashsale stress --history writes it)
+    product: ProductFlag,
+    /// The history of a run, one JSON object per line (flashsale stress --history writes it)
     #[arg(long, value_name = "FILE")]
     history: Option<PathBuf>,
     /// Print JSON
     #[arg(long)]
     json: bool,
-    /// How many seconds to wait until nothing is on its way
+    /// How many seconds to wait until no purchase is in flight
     #[arg(long, value_name = "SECONDS", default_value_t = 60)]
     wait: u64,
 }
 
 impl Audit {
-    /// What can't be read is "could not tell", whatever the reason.
     pub(super) async fn run(self, overrides: &Overrides) -> ExitCode {
-        match self.verdict(overrides).await {
-            Ok(Verdict::Holds) => ExitCode::SUCCESS,
-            Ok(Verdict::Violated) => ExitCode::from(1),
-            Ok(Verdict::Unknown) => ExitCode::from(2),
+        match self.audit(overrides).await {
+            Ok(AuditResult::Holds) => ExitCode::SUCCESS,
+            Ok(AuditResult::Violated) => ExitCode::from(1),
+            Ok(AuditResult::Unknown) => ExitCode::from(2),
             Err(error) => {
-                eprintln!("flashsale: could not tell: {error:#}");
+                eprintln!("flashsale: no result: {error:#}");
                 ExitCode::from(2)
             }
         }
     }
 
-    async fn verdict(self, overrides: &Overrides) -> anyhow::Result<Verdict> {
+    async fn audit(self, overrides: &Overrides) -> anyhow::Result<AuditResult> {
         let settings = overrides.settings(&[])?;
-        let product = self.which.product(&settings)?;
-        let history = self.history.as_ref().map(|path| {
-            let shown = path.display();
-            let file = File::open(path).with_context(|| format!("can't open {shown}"))?;
-            History::read(BufReader::new(file), product.as_str()).with_context(|| shown.to_string())
-        });
-        let history = history.transpose()?;
+        let product = self.product.product(&settings)?;
+        let history = self.read_history(&product)?;
         let sources = stores::sources(&settings, "audit").await?;
-        sources.settle(&product, Duration::from_secs(self.wait)).await?;
-        let report = audit(&sources.gather(&product).await?, history.as_ref());
+        let timeout = Duration::from_secs(self.wait);
+        let (actor, runtime, history) = (actor(), Runtime::system(), history.as_ref());
+        let report = operations::audit(&actor, &sources, &product, history, timeout, &runtime).await?;
         if self.json {
             println!("{}", serde_json::to_string_pretty(&report)?);
         } else {
             print!("{product}: {report}");
         }
         Ok(report.verdict)
+    }
+
+    fn read_history(&self, product: &ProductId) -> anyhow::Result<Option<History>> {
+        let Some(path) = &self.history else { return Ok(None) };
+        let shown = path.display();
+        let file = File::open(path).with_context(|| format!("can't open {shown}"))?;
+        let history = History::read(BufReader::new(file), product.as_str());
+        Ok(Some(history.with_context(|| shown.to_string())?))
     }
 }

@@ -1,4 +1,4 @@
-//! The embedded mode's directory: one process at a time.
+//! The embedded mode's data directory, which one process at a time may use.
 
 use std::{
     fs::{File, TryLockError},
@@ -8,7 +8,7 @@ use std::{
 
 use anyhow::{Context, bail};
 
-/// Holds the directory's lock until it is dropped or the process ends, however it ends.
+/// Holds the lock of the directory; the operating system releases it with the process.
 #[derive(Debug)]
 pub(super) struct DataDir {
     path: PathBuf,
@@ -16,7 +16,8 @@ pub(super) struct DataDir {
 }
 
 impl DataDir {
-    /// Creates the directory if need be, and locks it. Another process that has it is named.
+    /// Creates the directory if it is missing, and locks it. The error names the process that holds
+    /// the lock.
     pub(super) fn lock(path: &Path) -> anyhow::Result<Self> {
         let shown = path.display();
         std::fs::create_dir_all(path).with_context(|| format!("can't create the data directory {shown}"))?;
@@ -43,12 +44,10 @@ impl DataDir {
         Ok(Self { path: path.to_owned(), _lock: lock })
     }
 
-    /// The database in it.
     pub(super) fn database(path: &Path) -> PathBuf {
         path.join("flashsale.sqlite3")
     }
 
-    /// Where it is.
     pub(super) fn path(&self) -> &Path {
         &self.path
     }

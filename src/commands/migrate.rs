@@ -12,11 +12,11 @@ use crate::ledger::{Ledger, PostgresLedger, SqliteLedger};
 use crate::observability::Dependency;
 use crate::runtime::Runtime;
 
-/// Apply pending migrations, write the catalogue, and end
+/// Apply pending migrations, write the catalogue, and exit
 ///
-/// Needs DATABASE_URL (and the other two, to tell the modes apart); without services it prepares the embedded
-/// database. `serve` and `work` do the same when they start, so this is for deployments that want it to be a step
-/// of its own. Waits for the database.
+/// Needs DATABASE_URL (and the other two, to tell the modes apart); without services it prepares
+/// the embedded database. `serve` and `work` do the same when they start; this command is for
+/// deployments that migrate in a separate step. Waits for the database.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:
   flashsale --products drop.toml migrate")]
@@ -39,7 +39,7 @@ impl Migrate {
     }
 }
 
-/// The ledger alone, for commands that need nothing else.
+/// Opens the ledger without the other stores.
 pub(super) async fn open_ledger(settings: &Settings, role: &str) -> anyhow::Result<Arc<dyn Ledger>> {
     Ok(match &settings.mode {
         Mode::Embedded { data_dir } => {

@@ -25,6 +25,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::config::{Layers, Settings};
 use crate::domain::ProductId;
+use crate::operations::Actor;
 use crate::runtime::shutdown;
 
 const ABOUT: &str =
@@ -89,21 +90,26 @@ enum Command {
     Healthcheck(healthcheck::Healthcheck),
 }
 
-/// Of which product a command speaks.
 #[derive(Debug, Args)]
-struct Which {
+struct ProductFlag {
     /// The product; without it, the first of the catalogue
     #[arg(long, value_name = "ID")]
     product: Option<String>,
 }
 
-impl Which {
+impl ProductFlag {
     fn product(&self, settings: &Settings) -> anyhow::Result<ProductId> {
         match &self.product {
             Some(id) => Ok(ProductId::parse(id)?),
             None => settings.catalogue.first().map(|product| product.id.clone()).context("no product"),
         }
     }
+}
+
+/// The operating-system user.
+fn actor() -> Actor {
+    let name = std::env::var("USER").ok().filter(|name| !name.is_empty());
+    Actor::named(name.unwrap_or_else(|| format!("user {}", rustix::process::getuid().as_raw())))
 }
 
 fn key_and_value(text: &str) -> Result<(String, String), String> {

@@ -2,30 +2,30 @@
 
 use std::process::ExitCode;
 
-use anyhow::bail;
+use anyhow::Context;
 use clap::Args;
 
-use super::{Overrides, Which, stores};
-use crate::audit::Difference;
-use crate::recovery::{Comparison, compare, repair};
+use super::{Overrides, ProductFlag, actor, stores};
+use crate::operations::{Reconciliation, fix_differences, report_differences};
+use crate::recovery::{Comparison, Repair, Repairs};
 use crate::runtime::Runtime;
-use crate::stores::Stores;
 
-/// Compare Redis, outbox and queue with the ledger, purchase by purchase, and mend what differs
+/// Compare Redis, outbox and queue with the ledger, purchase by purchase, and repair what differs
 ///
-/// Shows every difference with its cause and what would mend it. With --fix it does that: entries of recorded
-/// purchases are deleted, purchases that were lost on the way are sent again, and everything else is mended by a
-/// rebuild from the ledger (attempts are answered 503 for about two seconds). Ends with 0 (no difference, or all
-/// mended), 1 (differences) or 2 (could not tell). `work` compares by itself every few minutes and says at /readyz
-/// and in its log what it found. Needs DATABASE_URL, REDIS_URL and AMQP_URL.
+/// Shows every difference with its cause and its repair. With --fix it repairs: outbox entries of
+/// recorded purchases are deleted, purchases that were lost are put into the outbox again, and
+/// everything else is repaired by a rebuild from the ledger (attempts are answered 503 for about
+/// two seconds). Exits with 0 (no difference, or all repaired), 1 (differences) or 2 (no result).
+/// `work` compares every few minutes and reports differences at /readyz and in its log. Needs
+/// DATABASE_URL, REDIS_URL and AMQP_URL.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   flashsale reconcile
   flashsale reconcile --product limited-001 --fix")]
 pub(super) struct Reconcile {
     #[command(flatten)]
-    which: Which,
-    /// Mend what differs
+    product: ProductFlag,
+    /// Repair what differs
     #[arg(long)]
     fix: bool,
     /// Print JSON
@@ -39,54 +39,57 @@ impl Reconcile {
             Ok(true) => ExitCode::SUCCESS,
             Ok(false) => ExitCode::from(1),
             Err(error) => {
-                eprintln!("flashsale: could not tell: {error:#}");
+                eprintln!("flashsale: no result: {error:#}");
                 ExitCode::from(2)
             }
         }
     }
 
-    /// Whether there is nothing left that differs.
+    /// Returns whether no difference is left.
     async fn reconcile(self, overrides: &Overrides) -> anyhow::Result<bool> {
         let settings = overrides.settings(&[])?;
-        let product = self.which.product(&settings)?;
+        let product = self.product.product(&settings)?;
         let sources = stores::sources(&settings, "reconcile").await?;
-        let (Some(admission), Some(broker)) = (sources.admission, sources.broker) else {
-            bail!(
-                "the embedded mode has nothing to reconcile: its admission is made from its ledger at every start"
-            );
-        };
-        let stores = Stores { admission, broker, ledger: sources.ledger };
-        let comparison = compare(&stores, &product, &Runtime::system()).await?;
-        if self.json {
-            println!("{}", serde_json::to_string_pretty(&comparison)?);
-        } else {
-            print(&comparison);
+        let stores = sources.stores().context(
+            "the embedded mode has nothing to reconcile: its admission is made from its ledger at every start",
+        )?;
+        let (runtime, actor) = (Runtime::system(), actor());
+        if self.fix {
+            let done = fix_differences(&actor, &stores, &product, &runtime).await?;
+            let Reconciliation { comparison, repairs: Repairs { made, left } } = done;
+            self.print(&comparison)?;
+            if !self.json && !comparison.differences.is_empty() {
+                println!("repairs: {made}");
+            }
+            return Ok(left == 0);
         }
-        let differences = comparison.differences;
-        if !self.fix || differences.is_empty() {
-            return Ok(differences.is_empty());
-        }
-        let repairs = repair(&stores, &product, &differences).await?;
-        if !self.json {
-            println!("repairs: {}", repairs.made);
-        }
-        Ok(repairs.left == 0)
+        let comparison = report_differences(&actor, &stores, &product, &runtime).await?;
+        self.print(&comparison)?;
+        Ok(comparison.differences.is_empty())
     }
-}
 
-fn print(comparison: &Comparison) {
-    let Comparison { law, queued, differences } = comparison;
-    println!("{law}");
-    if let Some(queued) = queued {
-        println!("messages in the queue, of all products: {queued}");
-    }
-    for Difference { kind, user, detail, repair } in differences {
-        println!("{}: {detail}", user.as_deref().unwrap_or("the sale"));
-        println!("    cause:  {}", kind.cause());
-        println!("    repair: {}", repair.describe());
-    }
-    match differences.len() {
-        0 => println!("no difference"),
-        number => println!("differences: {number}"),
+    fn print(&self, comparison: &Comparison) -> anyhow::Result<()> {
+        if self.json {
+            println!("{}", serde_json::to_string_pretty(comparison)?);
+            return Ok(());
+        }
+        let Comparison { law, queued, differences } = comparison;
+        if let Some(law) = law {
+            println!("{law}");
+        }
+        if let Some(queued) = queued {
+            println!("messages in the queue, of all products: {queued}");
+        }
+        for difference in differences {
+            let user = difference.user().map_or("the sale", |user| user.as_str());
+            println!("{user}: {}", difference.detail());
+            println!("    cause:  {}", difference.kind().cause());
+            println!("    repair: {}", Repair::of(difference).describe());
+        }
+        match differences.len() {
+            0 => println!("no difference"),
+            number => println!("differences: {number}"),
+        }
+        Ok(())
     }
 }

@@ -1,4 +1,4 @@
-//! Settings: their sources, their order, and what an operator is told about a wrong one.
+//! Settings: their layers, the order of the layers, and the errors of wrong values.
 
 use std::io::Write;
 
@@ -39,7 +39,7 @@ fn the_defaults_are_whole_and_the_documented_ones() {
     assert_eq!(settings.api.addr.to_string(), "127.0.0.1:3001");
     assert_eq!(settings.web_addr.to_string(), "127.0.0.1:3000");
     let control = settings.control_addr.expect("a control room");
-    assert_eq!(control.to_string(), "127.0.0.1:3003", "nobody else can reach it");
+    assert_eq!(control.to_string(), "127.0.0.1:3003", "only this machine can reach it");
     assert!(matches!(settings.mode, Mode::Embedded { .. }));
     let demo = settings.catalogue.first().expect("the demo product");
     assert_eq!((demo.total_stock, demo.sale_start, demo.sale_end), (10_000, None, None));
@@ -56,7 +56,7 @@ fn later_sources_win() {
     assert_eq!(confirm(Some(text), &[], &[]), 200);
     assert_eq!(confirm(Some(text), &[VARIABLE], &[]), 300);
     assert_eq!(confirm(Some(text), &[VARIABLE], &[("broker.confirm_timeout_ms", "400")]), 400);
-    // A text is read as the type of the default, whatever a file before it said.
+    // A text is read as the type of the default, whatever the file has.
     assert_eq!(confirm(Some("[broker]\nconfirm_timeout_ms = \"x\""), &[VARIABLE], &[]), 300);
 }
 
@@ -72,7 +72,7 @@ fn every_key_has_its_variable() {
 }
 
 #[test]
-fn all_errors_are_told_at_once_with_key_value_origin_and_what_is_allowed() {
+fn all_errors_are_reported_at_once_with_key_value_origin_and_what_is_allowed() {
     let file = "prefix = 5\nsurprise = 1\n[ledger]\npool_size = 0\n[api]\naddr = \"nowhere\"\n[control]\nhost = \"https://x\"";
     let environment = [("FLASHSALE_LOG_FORMAT", "xml"), ("FLASHSALE_WORKER_LINGER_MS", "soon")];
     let flags = [("outbox.sweep_after_ms", "-1"), ("no.such", "x"), ("log.filter", "a=b=c")];
@@ -126,7 +126,7 @@ fn no_error_shows_a_password() {
 }
 
 #[test]
-fn every_error_of_a_catalogue_is_told_at_once() {
+fn every_error_of_a_catalogue_is_reported_at_once() {
     let text = r#"
         spare = 1
         [[products]]
@@ -173,12 +173,12 @@ fn every_error_of_a_catalogue_is_told_at_once() {
     for line in expected {
         assert!(says(&error, &format!("{prefix}{line}"), ""), "{line} is not in {error}");
     }
-    assert!(says(&error, "prefix = ", ""), "an error of the settings is told as well: {error}");
+    assert!(says(&error, "prefix = ", ""), "an error of the settings is reported as well: {error}");
     assert_eq!(error.0.len(), expected.len() + 1, "{error}");
     assert!(load(None, &[("FLASHSALE_PRODUCTS", "/nowhere/at-all.toml")], &[]).is_err());
 }
 
-/// The program's own words, and its exit code.
+/// Runs a command that must fail, and returns its log.
 async fn refused(arguments: &[&str], variables: &[(&str, &str)]) -> String {
     let mut process = Flashsale::spawn(arguments, variables);
     let code = process.ended(SOON).await.code();
@@ -221,7 +221,7 @@ async fn pausing_does_not_make_a_database() {
 }
 
 #[tokio::test]
-async fn healthcheck_asks_and_says_what_it_heard() {
+async fn healthcheck_reports_the_answer() {
     let embedded = Embedded::new();
     let serve = embedded.spawn(&["serve"], &[("FLASHSALE_API_ADDR", "[::1]:0")]);
     let api = serve.api().await;

@@ -1,4 +1,4 @@
-//! Dead letters as a workflow: looking at them, sending them again, and giving them up, with nothing silently gone.
+//! Dead letters as a workflow: list, show, replay, discard.
 
 use serde_json::{Value, json};
 
@@ -35,7 +35,7 @@ async fn letters_are(services: &Services, number: u32) -> Vec<Value> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_letter_is_looked_at_sent_again_and_recorded_once_its_cause_is_mended() {
+async fn a_letter_is_read_replayed_and_recorded_once_its_cause_is_repaired() {
     let (services, five) = (Services::new().await, catalogue(5));
     let variables = [("FLASHSALE_PRODUCTS", five.path().to_str().expect("path"))];
     let work = services.spawn(&["work"], &variables);
@@ -50,14 +50,14 @@ async fn a_letter_is_looked_at_sent_again_and_recorded_once_its_cause_is_mended(
     for words in ["unit-out-of-range", "malformed", "limited-001", "early", "2 dead letters"] {
         assert!(listed.contains(words), "{words} is not in\n{listed}");
     }
-    // Looking takes nothing away, and however often one looks, a letter stays.
+    // Reading leaves a letter in the queue.
     let id = ours["id"].as_str().expect("id");
     let (code, shown) = operate(&services, &["dead-letters", "show", &id[..6]]).await;
     assert_eq!(code, Some(0));
     assert_eq!(serde_json::from_str::<Value>(&shown).expect("JSON"), *ours);
     assert_eq!(letters_are(&services, 2).await.len(), 2);
 
-    // Not mended yet: it comes back, and remembers.
+    // The cause is still there: the letter comes back with its history.
     assert_eq!(
         operate(&services, &["dead-letters", "replay", id]).await,
         (Some(0), "sent again: 1".to_owned())
@@ -89,15 +89,15 @@ async fn a_letter_is_looked_at_sent_again_and_recorded_once_its_cause_is_mended(
         process.logs(said).await;
     }
     let garbage = left[0]["id"].as_str().expect("id");
-    let discard = ["dead-letters", "discard", garbage, "--reason", "a probe of somebody's", "--by", "grace"];
+    let discard = ["dead-letters", "discard", garbage, "--reason", "an operator's probe", "--by", "grace"];
     assert_eq!(operate(&services, &discard).await.0, Some(0));
     letters_are(&services, 0).await;
     let record = "SELECT count(*) FROM discards WHERE discarded_by = 'grace' AND body = 'not ours'::bytea
-                  AND letter_reason = 'malformed' AND reason = 'a probe of somebody''s'";
+                  AND letter_reason = 'malformed' AND reason = 'an operator''s probe'";
     assert_eq!(services.count(record).await, 1);
 }
 
-/// One that was admitted by an earlier state meets the table's refusal only after it was given a unit again.
+/// A purchase of an earlier epoch gets a unit again, and only then the table refuses it.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_refused_only_after_a_new_unit_was_found_is_a_dead_letter_too() {
     let services = Services::new().await;
@@ -117,10 +117,10 @@ async fn what_is_refused_only_after_a_new_unit_was_found_is_a_dead_letter_too() 
     eventually("the neighbour", SOON, async || (services.count(row).await == 1).then_some(())).await;
 }
 
-/// A purchase that was answered SUCCESS, and that its table then refuses: it stays pending while it is a dead letter,
-/// and when it is given up its unit is sold again, once, and the buyer is told why.
+/// A purchase that was answered SUCCESS, and that the table refuses, is pending while it is a dead
+/// letter.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_purchase_that_is_given_up_returns_its_unit_once_and_tells_its_buyer() {
+async fn a_discarded_purchase_returns_its_unit_once_and_its_buyer_sees_the_reason() {
     let (services, products) = (Services::new().await, catalogue(2));
     let variables = [("FLASHSALE_PRODUCTS", products.path().to_str().expect("path"))];
     let work = services.spawn(&["work"], &variables);
@@ -155,7 +155,7 @@ async fn a_purchase_that_is_given_up_returns_its_unit_once_and_tells_its_buyer()
     for _ in 0..2 {
         let discard = ["dead-letters", "discard", &id, "--reason", "Your order could not be kept."];
         operate(&services, &discard).await;
-        // Cut off before the letter was removed, it would be given up once more.
+        // As after a discard that was interrupted before the letter was removed.
         let entry = found[0]["body"].as_str().expect("body");
         let channel = services.channel().await;
         let dead = format!("{}.purchases.dead", services.prefix);
