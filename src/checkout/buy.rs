@@ -11,6 +11,7 @@ use tokio::sync::Semaphore;
 
 use super::{CheckoutError, SaleReader};
 use crate::admission::{Admission, Decision};
+use crate::config::Reader;
 use crate::domain::{Durability, Entry, Outcome, ProductId, Purchase, PurchaseId, PurchaseState, UserId};
 use crate::observability::{Attempt, Meter};
 use crate::outbox::Publisher;
@@ -49,6 +50,18 @@ pub struct CheckoutOptions {
     /// Attempts that are with admission at a time. More wait for a permit, in order: a stampede must not become a
     /// queue in front of Redis that is longer than the timeout of its answers.
     pub in_flight_max: usize,
+}
+
+impl CheckoutOptions {
+    /// `redis.in_flight_max` and `broker.confirm_timeout_ms`. `admission_timeout`: longest wait for admission's answer.
+    pub fn read(reader: &mut Reader, admission_timeout: Duration) -> Self {
+        let confirm_timeout = reader.millis("broker.confirm_timeout_ms", 1..=60_000);
+        Self {
+            confirm_timeout,
+            confirm_counts_for: admission_timeout + confirm_timeout,
+            in_flight_max: reader.integer("redis.in_flight_max", 1..=1_000_000),
+        }
+    }
 }
 
 /// Sells. Clones share everything.

@@ -6,8 +6,8 @@ use anyhow::Context;
 use clap::Args;
 use tokio_util::sync::CancellationToken;
 
+use super::settings::{Mode, Settings};
 use super::{Overrides, data_dir::DataDir, stores};
-use crate::config::{Mode, Settings};
 use crate::ledger::{Ledger, PostgresLedger, SqliteLedger};
 use crate::observability::Dependency;
 use crate::runtime::Runtime;
@@ -47,8 +47,6 @@ pub(super) async fn open_ledger(settings: &Settings, role: &str) -> anyhow::Resu
             let opened = SqliteLedger::open(&path).await;
             Arc::new(opened.with_context(|| format!("can't open {}", path.display()))?)
         }
-        Mode::Distributed(services) => {
-            Arc::new(PostgresLedger::new(stores::postgres_options(settings, services, role))?)
-        }
+        Mode::Distributed(services) => Arc::new(PostgresLedger::new(services.postgres.of_command(role))?),
     })
 }

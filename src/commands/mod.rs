@@ -13,6 +13,7 @@ mod migrate;
 mod pause;
 mod reconcile;
 mod serve;
+pub mod settings;
 mod stores;
 mod stress;
 mod web;
@@ -23,10 +24,11 @@ use std::{path::PathBuf, process::ExitCode};
 use anyhow::Context;
 use clap::{Args, Parser, Subcommand};
 
-use crate::config::{Layers, Settings};
+use crate::config::{FILE_VARIABLE, Layers};
 use crate::domain::ProductId;
 use crate::operations::Actor;
 use crate::runtime::shutdown;
+use settings::Settings;
 
 const ABOUT: &str =
     "Limited-stock drops: nobody buys twice, nothing is oversold, and every SUCCESS is in the \
@@ -128,12 +130,12 @@ impl Overrides {
         let flags = named.iter().chain(own);
         let flags = flags.filter_map(|(key, value)| Some(((*key).to_owned(), (*value)?.clone())));
         let flags: Vec<_> = self.set.iter().cloned().chain(flags).collect();
-        let file = self.config.clone().or_else(|| std::env::var_os("FLASHSALE_CONFIG").map(PathBuf::from));
+        let file = self.config.clone().or_else(|| std::env::var_os(FILE_VARIABLE).map(PathBuf::from));
         let file = file.filter(|path| !path.as_os_str().is_empty());
         let variables = std::env::vars_os()
             .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok())));
         let settings = Layers::read(file.as_deref(), variables, &flags).and_then(Settings::load)?;
-        crate::observability::start(&settings.log)?;
+        crate::observability::start_log(&settings.log)?;
         for name in &settings.unknown_variables {
             tracing::warn!("the environment variable {name} has no meaning here; is it misspelt?");
         }

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use anyhow::ensure;
 use clap::Args;
 
+use super::settings::Mode;
 use super::{Overrides, ProductFlag, actor, data_dir::DataDir, migrate::open_ledger};
-use crate::config::Mode;
 use crate::domain::ProductId;
 use crate::ledger::Ledger;
 use crate::operations;

@@ -6,13 +6,13 @@ use futures_util::future::{join, join_all};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use super::settings::{Mode, Settings};
 use super::{
     Overrides,
     stores::{self, Connected},
 };
 use crate::api::{self, Api};
 use crate::checkout::Checkout;
-use crate::config::{Mode, Settings};
 use crate::http::server::{Listening, ServerOptions, listen};
 use crate::observability::Dependency;
 use crate::observability::registry::Role;
@@ -126,9 +126,9 @@ fn start_embedded(
 ) -> Vec<JoinHandle<()>> {
     debug_assert!(matches!(settings.mode, Mode::Embedded { .. }));
     let Connected { stores, telemetry, runtime, .. } = connected;
-    let options = stores::worker_options(settings);
+    let options = settings.worker.clone();
     let worker = Worker::new(stores.clone(), telemetry.clone(), options, ledger_state.clone(), runtime);
-    let options = stores::recovery_options(settings);
+    let options = settings.recovery.clone();
     let recovery = Recovery::new(stores.clone(), telemetry.clone(), options, runtime);
     vec![tokio::spawn(worker.run(background.clone())), tokio::spawn(recovery.run(background.clone()))]
 }

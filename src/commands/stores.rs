@@ -6,23 +6,23 @@ use anyhow::{Context, bail, ensure};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use super::data_dir::DataDir;
+use super::{
+    data_dir::DataDir,
+    settings::{Mode, Services, Settings},
+};
 use crate::admission::{MemoryAdmission, RedisAdmission, RedisOptions};
 use crate::audit::Sources;
-use crate::broker::{MemoryBroker, RabbitMq, RabbitOptions, Topology};
-use crate::checkout::{Checkout, CheckoutOptions, SaleReader};
-use crate::config::{Mode, Services, Settings};
+use crate::broker::{MemoryBroker, RabbitMq};
+use crate::checkout::{Checkout, SaleReader};
 use crate::domain::Catalogue;
-use crate::ledger::{Ledger, PostgresLedger, PostgresOptions, SqliteLedger};
+use crate::ledger::{Ledger, PostgresLedger, SqliteLedger};
 use crate::observability::Dependency;
 use crate::observability::Telemetry;
 use crate::observability::readiness::Readiness;
 use crate::observability::registry::{Noticeboard, Reporter, Role};
 use crate::outbox::Publisher;
-use crate::recovery::RecoveryOptions;
 use crate::runtime::{Backoff, Runtime, error_chain};
 use crate::stores::Stores;
-use crate::worker::WorkerOptions;
 
 /// The stores, with the state of the connections beneath them.
 pub(super) struct Connected {
@@ -37,10 +37,8 @@ pub(super) struct Connected {
 }
 
 impl Connected {
-    /// The same stores, as an audit reads them.
     pub(super) fn sources(&self) -> Sources {
-        let Stores { admission, broker, ledger } = self.stores.clone();
-        Sources { ledger, admission: Some(admission), broker: Some(broker) }
+        self.stores.clone().into()
     }
 
     /// Begins to post this process's report; the task ends after `stop`.
@@ -88,41 +86,36 @@ pub(super) async fn connect(settings: &Settings, role: &str) -> anyhow::Result<C
                 runtime,
             })
         }
-        Mode::Distributed(services) => connect_services(settings, services, role, runtime),
+        Mode::Distributed(services) => connect_services(services, role, runtime),
     }
 }
 
-fn connect_services(
-    settings: &Settings,
-    services: &Services,
-    role: &str,
-    runtime: Runtime,
-) -> anyhow::Result<Connected> {
+fn connect_services(services: &Services, role: &str, runtime: Runtime) -> anyhow::Result<Connected> {
+    let Services { postgres, redis: redis_options, rabbit } = services;
     let telemetry = Telemetry::new(runtime.clock.clone());
     let dependency = |name| Dependency::new(name, &runtime.clock).noted_in(&telemetry.events);
     let redis = dependency("redis");
     let publishing = dependency("rabbitmq");
     let consuming = dependency("rabbitmq-consumer");
-    let admission =
-        RedisAdmission::start(&redis_options(settings, services), &redis, &runtime).context("REDIS_URL")?;
-    let options = rabbit_options(settings, services);
-    let broker = RabbitMq::start(options, &publishing, consuming.clone(), &runtime).context("AMQP_URL")?;
-    let ledger = PostgresLedger::new(postgres_options(settings, services, role))?;
+    let admission = RedisAdmission::start(redis_options, &redis, &runtime).context("REDIS_URL")?;
+    let broker =
+        RabbitMq::start(rabbit.clone(), &publishing, consuming.clone(), &runtime).context("AMQP_URL")?;
+    let ledger = PostgresLedger::new(postgres.of_command(role))?;
     let mut dependencies = vec![redis, publishing];
     if role == "work" {
         dependencies.push(consuming);
     }
     let stores =
         Stores { admission: Arc::new(admission), broker: Arc::new(broker), ledger: Arc::new(ledger) };
-    let timeout = settings.redis.connect_timeout;
-    let noticeboard = Noticeboard::redis(&services.redis, &settings.prefix, timeout).context("REDIS_URL")?;
+    let RedisOptions { url, prefix, connect_timeout, .. } = redis_options;
+    let noticeboard = Noticeboard::redis(url, prefix, *connect_timeout).context("REDIS_URL")?;
     Ok(Connected { stores, telemetry, dependencies, noticeboard, data_dir: None, runtime })
 }
 
-/// The stores as an operator's command reads them. Waits a little for the services, and fails if they are away.
+/// The stores for an operator's command. Waits up to 10 s for the services.
 pub(super) async fn sources(settings: &Settings, role: &str) -> anyhow::Result<Sources> {
-    /// A connection takes milliseconds, where there is something to connect to.
-    const PATIENCE: Duration = Duration::from_secs(10);
+    /// A connection to a running service takes milliseconds.
+    const TIMEOUT: Duration = Duration::from_secs(10);
     if let Mode::Embedded { data_dir } = &settings.mode {
         let database = DataDir::database(data_dir);
         ensure!(database.exists(), "there is no {}: has `flashsale serve` run here?", database.display());
@@ -136,54 +129,20 @@ pub(super) async fn sources(settings: &Settings, role: &str) -> anyhow::Result<S
         }
         stores.ledger.ping().await
     };
-    match tokio::time::timeout(PATIENCE, connecting).await {
+    match tokio::time::timeout(TIMEOUT, connecting).await {
         Ok(reached) => reached?,
         Err(_elapsed) => {
-            let away: Vec<_> = dependencies
+            let unreachable: Vec<_> = dependencies
                 .iter()
                 .filter_map(|dependency| Some(format!("{}: {}", dependency.name(), dependency.outage()?)))
                 .collect();
-            bail!("not reachable: {}", away.join("; "));
+            bail!("not reachable: {}", unreachable.join("; "));
         }
     }
-    let Stores { admission, broker, ledger } = stores;
-    Ok(Sources { ledger, admission: Some(admission), broker: Some(broker) })
+    Ok(stores.into())
 }
 
-fn redis_options(settings: &Settings, services: &Services) -> RedisOptions {
-    RedisOptions {
-        url: services.redis.clone(),
-        prefix: settings.prefix.clone(),
-        connections: settings.redis.connections,
-        pool_size: settings.redis.pool_size,
-        connect_timeout: settings.redis.connect_timeout,
-        response_timeout: settings.redis.response_timeout,
-    }
-}
-
-fn rabbit_options(settings: &Settings, services: &Services) -> RabbitOptions {
-    RabbitOptions {
-        url: services.amqp.clone(),
-        topology: Topology::new(&settings.prefix),
-        heartbeat_s: settings.broker.heartbeat_s,
-        connect_timeout: settings.broker.connect_timeout,
-        publish_timeout: settings.broker.publish_timeout,
-        prefetch_messages: settings.broker.prefetch_messages,
-    }
-}
-
-pub(super) fn postgres_options(settings: &Settings, services: &Services, role: &str) -> PostgresOptions {
-    PostgresOptions {
-        url: services.database.clone(),
-        application_name: format!("flashsale {role}"),
-        pool_size: settings.ledger.pool_size,
-        connect_timeout: settings.ledger.connect_timeout,
-        statement_timeout: settings.ledger.statement_timeout,
-        lock_timeout: settings.ledger.lock_timeout,
-    }
-}
-
-/// Migrates the ledger and writes the catalogue into it. Waits while the database is away; fails if the
+/// Migrates the ledger and writes the catalogue into it. Waits during an outage of the database; fails if the
 /// catalogue contradicts what is sold, or a migration fails.
 pub(super) async fn prepare_ledger(
     ledger: &dyn Ledger,
@@ -221,31 +180,7 @@ pub(super) async fn prepare_ledger(
     }
 }
 
-pub(super) fn worker_options(settings: &Settings) -> WorkerOptions {
-    WorkerOptions { batch_items_max: settings.worker.batch_items_max, linger: settings.worker.linger }
-}
-
 pub(super) fn checkout(settings: &Settings, connected: &Connected, publisher: Publisher) -> Checkout {
     let Connected { stores, runtime, telemetry, .. } = connected;
-    let options = CheckoutOptions {
-        confirm_timeout: settings.broker.confirm_timeout,
-        confirm_counts_for: confirm_counts_for(settings),
-        in_flight_max: settings.redis.in_flight_max,
-    };
-    Checkout::new(SaleReader::new(stores, runtime), publisher, options, runtime, &telemetry.meter)
-}
-
-/// One attempt: the answer of Redis, and then the confirm.
-fn confirm_counts_for(settings: &Settings) -> Duration {
-    settings.redis.response_timeout + settings.broker.confirm_timeout
-}
-
-pub(super) fn recovery_options(settings: &Settings) -> RecoveryOptions {
-    /// For what is under way when the time is up.
-    const MARGIN: Duration = Duration::from_millis(250);
-    RecoveryOptions {
-        sweep_after: settings.sweep_after,
-        settle_time: confirm_counts_for(settings) + MARGIN,
-        reconcile_interval: settings.reconcile_interval,
-    }
+    Checkout::new(SaleReader::new(stores, runtime), publisher, settings.checkout, runtime, &telemetry.meter)
 }

@@ -8,6 +8,7 @@ use clap::Args;
 use futures_util::future::join;
 use tokio_util::sync::CancellationToken;
 
+use super::settings::{Mode, Settings};
 use super::{
     Overrides,
     serve::run_servers,
@@ -15,7 +16,6 @@ use super::{
 };
 use crate::api;
 use crate::checkout::Checkout;
-use crate::config::{Mode, Settings};
 use crate::console::ControlRoom;
 use crate::http::server::{Listening, ServerOptions, listen};
 use crate::observability::registry::Role;

@@ -6,13 +6,13 @@ use clap::Args;
 use futures_util::future::{join_all, join3};
 use tokio_util::sync::CancellationToken;
 
+use super::settings::{Mode, Settings};
 use super::{
     Overrides,
     serve::run_servers,
     stores::{self, Connected},
 };
 use crate::api;
-use crate::config::{Mode, Settings};
 use crate::http::server::{Listening, ServerOptions, listen};
 use crate::observability::Dependency;
 use crate::observability::readiness::Readiness;
@@ -45,7 +45,7 @@ impl Work {
         }
         let connected = stores::connect(&settings, "work").await?;
         let Connected { stores, telemetry, runtime, .. } = &connected;
-        let options = stores::recovery_options(&settings);
+        let options = settings.recovery.clone();
         let recovery = Recovery::new(stores.clone(), telemetry.clone(), options, runtime);
         let mut readiness = connected.readiness(&settings.catalogue, true);
         readiness.drift = Some(recovery.drift());
@@ -58,7 +58,7 @@ impl Work {
             let background = CancellationToken::new();
             let leading = tokio::spawn(recovery.run(background.clone()));
             let lane = |_| {
-                let options = stores::worker_options(&settings);
+                let options = settings.worker.clone();
                 let (stores, telemetry) = (stores.clone(), telemetry.clone());
                 let worker = Worker::new(stores, telemetry, options, state.clone(), runtime);
                 tokio::spawn(worker.run(background.clone()))

@@ -4,19 +4,19 @@ use std::fmt::Display;
 
 use chrono::{DateTime, TimeZone, Utc};
 
-use super::{ConfigError, checks::Checks, layers::without_text};
+use super::{Reader, layers::without_text};
 use crate::domain::{Catalogue, Money, Product, ProductId, TOTAL_STOCK_MAX};
 
 const DEMO: &str = include_str!("../../config/products.toml");
-/// Longest texts, in characters, so that pages and answers stay small.
+/// In characters. Pages and answers stay small.
 const NAME_MAX: usize = 200;
 const DESCRIPTION_MAX: usize = 4_000;
 const IMAGE_MAX: usize = 2_000;
 
-/// The catalogue of the key `products`, or the demo. An error here also carries what was wrong before, because
-/// nothing can go on without products.
-pub(super) fn load(checks: &mut Checks) -> Result<Catalogue, ConfigError> {
-    let path = checks.text("products");
+/// Reads the catalogue of the key `products`; the demo catalogue if the key is empty. `None`: the
+/// errors are in the reader.
+pub fn read_catalogue(reader: &mut Reader) -> Option<Catalogue> {
+    let path = reader.text("products");
     let read = if path.is_empty() {
         Ok(DEMO.to_owned())
     } else {
@@ -25,14 +25,13 @@ pub(super) fn load(checks: &mut Checks) -> Result<Catalogue, ConfigError> {
     let source = if path.is_empty() { "the demo catalogue" } else { &path };
     let table =
         read.and_then(|text| text.parse::<toml::Table>().map_err(|error| without_text(&text, &error)));
-    let parsed = table.map_err(|error| vec![error]).and_then(products);
-    match parsed {
-        Ok(catalogue) => Ok(catalogue),
+    match table.map_err(|error| vec![error]).and_then(products) {
+        Ok(catalogue) => Some(catalogue),
         Err(errors) => {
             for error in errors {
-                checks.error(format!("catalogue {source}: {error}"));
+                reader.error(format!("catalogue {source}: {error}"));
             }
-            Err(checks.give_up())
+            None
         }
     }
 }
@@ -59,7 +58,7 @@ fn products(mut file: toml::Table) -> Result<Catalogue, Vec<String>> {
     Catalogue::new(products).map_err(|error| vec![error.to_string()])
 }
 
-/// One `[[products]]`, whose keys are taken out one by one while what is wrong with them is noted.
+/// One `[[products]]`. Each key is removed when it is read; what is left is unknown.
 struct Entry {
     keys: toml::Table,
     errors: Vec<String>,
@@ -118,7 +117,6 @@ impl Entry {
         }
     }
 
-    /// Notes an error with the key and its value.
     fn read<T, E: Display>(&mut self, key: &str, value: &str, parsed: Result<T, E>) -> Option<T> {
         parsed.map_err(|error| self.errors.push(format!("{key} = {value:?}: {error}"))).ok()
     }
@@ -160,7 +158,7 @@ impl Entry {
         allowed
     }
 
-    /// To the millisecond, which is what admission works with.
+    /// Rounded to milliseconds, the resolution of admission.
     fn instant(&mut self, key: &str) -> Option<DateTime<Utc>> {
         let text = self.text(key)?;
         let parsed = DateTime::parse_from_rfc3339(&text).ok();

@@ -1,23 +1,22 @@
-//! The sources of settings, one over the other. Each value remembers where it came from.
+//! The layers of settings, each over the one before: defaults, file, environment, flags. Each value
+//! keeps its origin.
 
 use std::{collections::BTreeMap, fmt, path::Path};
 
 use super::ConfigError;
 
-/// The variable that names the configuration file.
-pub(super) const FILE_VARIABLE: &str = "FLASHSALE_CONFIG";
+/// Names the configuration file.
+pub const FILE_VARIABLE: &str = "FLASHSALE_CONFIG";
 const DEFAULTS: &str = include_str!("../../config/default.toml");
 
-/// Where a value was set.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Origin {
-    /// In `config/default.toml`.
+    /// `config/default.toml`
     Default,
-    /// In the file of `--config`.
+    /// The path of the configuration file.
     File(String),
-    /// In an environment variable.
+    /// The name of the environment variable.
     Variable(String),
-    /// On the command line.
     Flag,
 }
 
@@ -32,7 +31,7 @@ impl fmt::Display for Origin {
     }
 }
 
-/// All settings by their dotted key (`broker.confirm_timeout_ms`), unchecked.
+/// All settings by dotted key (`broker.confirm_timeout_ms`), unchecked.
 #[derive(Debug)]
 pub struct Layers {
     pub(super) settings: BTreeMap<String, Setting>,
@@ -44,13 +43,13 @@ pub struct Layers {
 pub(super) struct Setting {
     value: toml::Value,
     pub(super) origin: Origin,
-    /// Whether its default is an integer, so that texts are read as one.
+    /// The default is an integer; texts from variables and flags are read as one.
     is_integer: bool,
 }
 
 impl Layers {
-    /// The defaults, then the file, then the environment's variables (name, value), then the flags (dotted key,
-    /// value). A variable that is not UTF-8 has no value.
+    /// `environment`: name and value, which is `None` if it is not UTF-8. `flags`: dotted key and
+    /// value.
     pub fn read(
         file: Option<&Path>,
         environment: impl IntoIterator<Item = (String, Option<String>)>,
@@ -94,7 +93,7 @@ impl Layers {
             match (keys.get(&name), value) {
                 (Some(key), Some(text)) => self.add_text(key, &text, Origin::Variable(name)),
                 (Some(_), None) => self.errors.push(format!("the environment variable {name} is not UTF-8")),
-                // Not an error: orchestrators add variables of their own after the name of a service.
+                // No error: orchestrators add variables of their own after the name of a service.
                 (None, _) if name.starts_with("FLASHSALE_") && name != FILE_VARIABLE => {
                     self.unknown_variables.push(name);
                 }
@@ -121,7 +120,7 @@ impl Layers {
     }
 }
 
-/// What is wrong and where, without the line itself, which may hold a password.
+/// The error without the line that it quotes, which may hold a password.
 pub(super) fn without_text(text: &str, error: &toml::de::Error) -> String {
     let start = error.span().map_or(0, |span| span.start);
     let line = text.get(..start).unwrap_or(text).matches('\n').count() + 1;
@@ -138,7 +137,6 @@ fn flatten(prefix: &str, table: toml::Table, each: &mut impl FnMut(String, toml:
     }
 }
 
-/// The environment variable of a key.
 pub fn variable_of(key: &str) -> String {
     match key {
         "database_url" | "redis_url" | "amqp_url" => key.to_ascii_uppercase(),

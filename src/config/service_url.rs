@@ -1,13 +1,13 @@
-//! A service's URL, whose password never reaches a log.
+//! The URL of a service, whose password never reaches a log.
 
 use std::fmt;
 
-/// Prints without user and password; [`ServiceUrl::expose`] gives all of it to the driver.
+/// Printed without user and password; [`ServiceUrl::expose`] returns the whole URL.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct ServiceUrl(String);
 
 impl ServiceUrl {
-    /// Reads a URL of one of the schemes; the error says what is allowed.
+    /// The error says what is allowed.
     pub fn parse(text: &str, schemes: &[&str]) -> Result<Self, String> {
         let allowed = || format!("a URL such as {}://user:password@host/…", schemes.join(":// or "));
         let url = url::Url::parse(text).map_err(|_unreadable| allowed())?;
@@ -15,7 +15,7 @@ impl ServiceUrl {
         if complete { Ok(Self(text.to_owned())) } else { Err(allowed()) }
     }
 
-    /// All of it, with the password: for the driver only.
+    /// With the password: for the driver only.
     pub fn expose(&self) -> &str {
         &self.0
     }

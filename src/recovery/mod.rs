@@ -3,6 +3,7 @@
 
 mod drain;
 mod drift;
+mod options;
 mod rebuild;
 mod reconcile;
 
@@ -25,22 +26,11 @@ use crate::runtime::{Runtime, error_chain};
 use crate::stores::Stores;
 use crate::worker::StepError;
 pub use drift::Drift;
+pub use options::RecoveryOptions;
 pub use reconcile::{Comparison, Repair, Repairs, compare, repair};
 
 /// How often the leader compares the sales of admission with those of the ledger.
 const ROUND_INTERVAL: Duration = Duration::from_millis(500);
-
-/// How the leader works.
-#[derive(Clone, Debug)]
-pub struct RecoveryOptions {
-    /// Age from which outbox entries are sent again.
-    pub sweep_after: Duration,
-    /// Longest time from an admission to the answer that its publish was confirmed. A rebuild waits it out, so
-    /// that no such answer is given after the queue was drained.
-    pub settle_time: Duration,
-    /// How often admission is compared with the ledger, purchase by purchase.
-    pub reconcile_interval: Duration,
-}
 
 /// Why a round did not finish. The next one tries again.
 #[derive(Debug, thiserror::Error)]

@@ -6,6 +6,7 @@
 mod batch;
 mod conflict;
 mod mode;
+mod options;
 mod recorder;
 
 use std::time::{Duration, Instant};
@@ -19,6 +20,7 @@ use crate::runtime::{Backoff, Runtime, error_chain};
 use crate::stores::Stores;
 pub use batch::{Batch, StepError};
 pub use mode::{Mode, RebuildEpochs};
+pub use options::WorkerOptions;
 pub use recorder::Recorder;
 
 /// How long a worker keeps its messages while the ledger can't be reached. Then it leaves the queue, so that a
@@ -26,15 +28,6 @@ pub use recorder::Recorder;
 const LEDGER_OUTAGE_MAX: Duration = Duration::from_secs(10);
 /// How often a worker asks the ledger whether it may run.
 const MAY_RUN_INTERVAL: Duration = Duration::from_millis(250);
-
-/// How a worker batches.
-#[derive(Clone, Debug)]
-pub struct WorkerOptions {
-    /// Purchases after which a batch is full. A message is never split, so a batch may hold a message more.
-    pub batch_items_max: usize,
-    /// How long a batch waits to fill.
-    pub linger: Duration,
-}
 
 /// Takes messages and records them.
 #[derive(Debug)]

@@ -2,7 +2,10 @@
 
 use std::io::Write;
 
-use flashsale::config::{ConfigError, Layers, Mode, Settings, variable_of};
+use flashsale::{
+    commands::settings::{Mode, Settings},
+    config::{ConfigError, Layers, variable_of},
+};
 
 use crate::{
     embedded::Embedded,
@@ -50,7 +53,7 @@ fn later_sources_win() {
     const VARIABLE: (&str, &str) = ("FLASHSALE_BROKER_CONFIRM_TIMEOUT_MS", "300");
     let text = "[broker]\nconfirm_timeout_ms = 200";
     let confirm = |file, environment: &[_], flags: &[_]| {
-        load(file, environment, flags).expect("settings").broker.confirm_timeout.as_millis()
+        load(file, environment, flags).expect("settings").checkout.confirm_timeout.as_millis()
     };
     assert_eq!(confirm(None, &[], &[]), 1000);
     assert_eq!(confirm(Some(text), &[], &[]), 200);

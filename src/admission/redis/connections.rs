@@ -1,13 +1,10 @@
 //! Where [`super::RedisAdmission`] gets its connections. The trait is the seam at which a test puts a simulated Redis.
 
-use std::time::Duration;
-
 use deadpool_redis::Pool;
 use redis::{AsyncConnectionConfig, Client, RedisError, aio::ConnectionLike};
 
-use super::link::Link;
+use super::{RedisOptions, link::Link};
 use crate::admission::AdmissionError;
-use crate::config::ServiceUrl;
 use crate::observability::Dependency;
 use crate::runtime::Runtime;
 
@@ -40,20 +37,6 @@ pub trait HotConnection: Send {
     /// Turns the error of a command on this connection into ours, and has the connection replaced if the connection
     /// is to blame.
     fn failed(&self, error: RedisError) -> AdmissionError;
-}
-
-#[derive(Clone, Debug)]
-pub struct RedisOptions {
-    /// `redis://[user:password@]host:port[/db]`
-    pub url: ServiceUrl,
-    /// First part of every key.
-    pub prefix: String,
-    /// Shared connections, beside the one that each thread of a server has of its own.
-    pub connections: usize,
-    /// Most connections for everything else.
-    pub pool_size: usize,
-    pub connect_timeout: Duration,
-    pub response_timeout: Duration,
 }
 
 /// Connections to a Redis server: supervised ones for the hot path, and a pool.

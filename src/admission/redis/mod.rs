@@ -9,11 +9,13 @@ mod connections;
 mod error;
 mod keys;
 mod link;
+mod options;
 mod replies;
 mod scripts;
 
-pub use connections::{Connections, HotConnection, RedisOptions, ServerConnections};
+pub use connections::{Connections, HotConnection, ServerConnections};
 pub use keys::Keys;
+pub use options::RedisOptions;
 use replies::Reply;
 pub use scripts::{Scripts, scripts};
 

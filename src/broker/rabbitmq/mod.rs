@@ -5,38 +5,22 @@ mod consumer;
 mod dead_letters;
 mod headers;
 mod message;
+mod options;
 mod publisher;
 mod topology;
-
-use std::time::Duration;
 
 use async_trait::async_trait;
 
 use super::{Broker, BrokerError, Consumer, DeadLetters, DeadReason, DeliveryHistory, Depths, Unrecordable};
-use crate::config::ServiceUrl;
 use crate::domain::{Durability, Entry};
 use crate::observability::Dependency;
 use crate::runtime::Runtime;
 use consumer::RabbitConsumer;
 use dead_letters::RabbitDeadLetters;
 pub use message::{decode, encode};
+pub use options::RabbitOptions;
 use publisher::Publisher;
 pub use topology::Topology;
-
-/// How to reach RabbitMQ.
-#[derive(Clone, Debug)]
-pub struct RabbitOptions {
-    /// `amqp://user:password@host:port/vhost`
-    pub url: ServiceUrl,
-    pub topology: Topology,
-    /// Seconds between heartbeats; a dead peer is noticed after two.
-    pub heartbeat_s: u16,
-    pub connect_timeout: Duration,
-    /// Longest wait for a confirm, after which the connection is replaced.
-    pub publish_timeout: Duration,
-    /// Messages that a consumer may hold unacknowledged.
-    pub prefetch_messages: u16,
-}
 
 /// RabbitMQ. Publisher and consumers have connections of their own: a blocked publisher must not stop consumers.
 #[derive(Debug)]

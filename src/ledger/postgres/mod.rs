@@ -3,10 +3,9 @@
 mod catalogue;
 mod connect;
 mod leader;
+mod options;
 mod record;
 mod rows;
-
-use std::time::Duration;
 
 use async_trait::async_trait;
 use diesel::{OptionalExtension, sql_query, sql_types as ty};
@@ -18,9 +17,9 @@ use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 use futures_util::{FutureExt, future::BoxFuture};
 
 use super::{Confirmation, Discard, Leadership, Ledger, LedgerError, LedgerSale, Writer, column};
-use crate::config::ServiceUrl;
 use crate::domain::{Entry, LedgerVerdict, Product, ProductId, Purchase, PurchaseId, Revocation, UserId};
 use leader::PostgresLeader;
+pub use options::PostgresOptions;
 use rows::{ConfirmationRow, CountRow, EpochRow, PurchaseRow, RevocationRow, SaleRow};
 
 const MIGRATIONS: EmbeddedMigrations = embed_migrations!("migrations/postgres");
@@ -31,23 +30,6 @@ mod lock {
     pub(super) const LEADER: i64 = 0x666c_6173_6802;
     /// Shared by every transaction that persists; exclusive while a rebuild takes its snapshot.
     pub(super) const WORKERS: i64 = 0x666c_6173_6803;
-}
-
-/// How to reach PostgreSQL.
-#[derive(Clone, Debug)]
-pub struct PostgresOptions {
-    /// `postgres://user:password@host:port/database`
-    pub url: ServiceUrl,
-    /// What shows in `pg_stat_activity`.
-    pub application_name: String,
-    /// Most connections.
-    pub pool_size: usize,
-    /// How long to wait for a connection.
-    pub connect_timeout: Duration,
-    /// Longest statement.
-    pub statement_timeout: Duration,
-    /// Longest wait for a lock.
-    pub lock_timeout: Duration,
 }
 
 /// The ledger in PostgreSQL; clones share the pool.

@@ -1,0 +1,32 @@
+//! `[redis]`
+
+use std::time::Duration;
+
+use crate::config::{Reader, ServiceUrl};
+
+#[derive(Clone, Debug)]
+pub struct RedisOptions {
+    /// `redis://[user:password@]host:port[/db]`
+    pub url: ServiceUrl,
+    /// First part of every key.
+    pub prefix: String,
+    /// Shared connections, besides the one that each thread of a server has of its own.
+    pub connections: usize,
+    /// Most connections for everything but purchase attempts.
+    pub pool_size: usize,
+    pub connect_timeout: Duration,
+    pub response_timeout: Duration,
+}
+
+impl RedisOptions {
+    pub fn read(reader: &mut Reader, url: ServiceUrl, prefix: &str) -> Self {
+        Self {
+            url,
+            prefix: prefix.to_owned(),
+            connections: reader.integer("redis.connections", 1..=64),
+            pool_size: reader.integer("redis.pool_size", 1..=1_000),
+            connect_timeout: reader.millis("redis.connect_timeout_ms", 10..=60_000),
+            response_timeout: reader.millis("redis.response_timeout_ms", 10..=60_000),
+        }
+    }
+}

@@ -1,0 +1,33 @@
+//! `[broker]`, except for how long an attempt waits for a confirm.
+
+use std::time::Duration;
+
+use super::Topology;
+use crate::config::{Reader, ServiceUrl};
+
+#[derive(Clone, Debug)]
+pub struct RabbitOptions {
+    /// `amqp://user:password@host:port/vhost`
+    pub url: ServiceUrl,
+    pub topology: Topology,
+    /// Seconds between heartbeats; a dead peer is noticed after two.
+    pub heartbeat_s: u16,
+    pub connect_timeout: Duration,
+    /// Longest wait for a confirm, after which the connection is replaced.
+    pub publish_timeout: Duration,
+    /// Messages that a consumer may hold unacknowledged.
+    pub prefetch_messages: u16,
+}
+
+impl RabbitOptions {
+    pub fn read(reader: &mut Reader, url: ServiceUrl, prefix: &str) -> Self {
+        Self {
+            url,
+            topology: Topology::new(prefix),
+            heartbeat_s: reader.integer("broker.heartbeat_s", 1..=600),
+            connect_timeout: reader.millis("broker.connect_timeout_ms", 10..=60_000),
+            publish_timeout: reader.millis("broker.publish_timeout_ms", 10..=600_000),
+            prefetch_messages: reader.integer("broker.prefetch_messages", 1..=65_535),
+        }
+    }
+}

@@ -1,0 +1,142 @@
+//! Everything that an operator can set: the sections of all parts, read and checked together.
+//!
+//! `config/default.toml` explains every key and the order of the layers.
+
+use std::{net::SocketAddr, path::PathBuf};
+
+use crate::admission::RedisOptions;
+use crate::broker::RabbitOptions;
+use crate::checkout::CheckoutOptions;
+use crate::config::{ConfigError, Layers, Reader, ServiceUrl, read_catalogue, variable_of};
+use crate::domain::Catalogue;
+use crate::http::ApiOptions;
+use crate::ledger::PostgresOptions;
+use crate::observability::LogOptions;
+use crate::recovery::RecoveryOptions;
+use crate::worker::WorkerOptions;
+
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// First part of Redis keys and queue names.
+    pub prefix: String,
+    pub catalogue: Catalogue,
+    pub mode: Mode,
+    pub log: LogOptions,
+    pub api: ApiOptions,
+    pub web_addr: SocketAddr,
+    /// `None`: the console is not served.
+    pub control_addr: Option<SocketAddr>,
+    /// The host name of the console, besides addresses and `localhost`; may be empty.
+    pub control_host: String,
+    pub work_health_addr: Option<SocketAddr>,
+    pub checkout: CheckoutOptions,
+    pub recovery: RecoveryOptions,
+    pub worker: WorkerOptions,
+    /// Environment variables that begin with `FLASHSALE_` and belong to no key: perhaps misspelt.
+    pub unknown_variables: Vec<String>,
+}
+
+#[derive(Clone, Debug)]
+pub enum Mode {
+    /// Everything in one process, with its database in this directory.
+    Embedded {
+        data_dir: PathBuf,
+    },
+    Distributed(Box<Services>),
+}
+
+#[derive(Clone, Debug)]
+pub struct Services {
+    pub postgres: PostgresOptions,
+    pub redis: RedisOptions,
+    pub rabbit: RabbitOptions,
+}
+
+impl Settings {
+    /// The error lists everything that is wrong.
+    pub fn load(layers: Layers) -> Result<Self, ConfigError> {
+        let mut reader = Reader::new(layers);
+        let prefix = reader.checked_text("prefix", check_prefix);
+        let urls = ServiceUrls::read(&mut reader);
+        // In embedded mode as well, so that a wrong value is found before the services are set.
+        let services = Services {
+            postgres: PostgresOptions::read(&mut reader, urls.database.clone().unwrap_or_default()),
+            redis: RedisOptions::read(&mut reader, urls.redis.clone().unwrap_or_default(), &prefix),
+            rabbit: RabbitOptions::read(&mut reader, urls.amqp.clone().unwrap_or_default(), &prefix),
+        };
+        let checkout = CheckoutOptions::read(&mut reader, services.redis.response_timeout);
+        let recovery = RecoveryOptions::read(&mut reader, checkout.confirm_counts_for);
+        let data_dir = reader.text("data_dir").into();
+        let mode = if urls.are_all_set(&mut reader) {
+            Mode::Distributed(Box::new(services))
+        } else {
+            Mode::Embedded { data_dir }
+        };
+        let log = LogOptions::read(&mut reader);
+        let api = ApiOptions::read(&mut reader);
+        let web_addr = reader.addr("web.addr");
+        let control_addr = reader.optional_addr("control.addr");
+        let control_host = reader.checked_text("control.host", check_host);
+        let work_health_addr = reader.optional_addr("work.health_addr");
+        let worker = WorkerOptions::read(&mut reader);
+        let Some(catalogue) = read_catalogue(&mut reader) else { return Err(reader.into_error()) };
+        let unknown_variables = reader.finish()?;
+        Ok(Self {
+            prefix,
+            catalogue,
+            mode,
+            log,
+            api,
+            web_addr,
+            control_addr,
+            control_host,
+            work_health_addr,
+            checkout,
+            recovery,
+            worker,
+            unknown_variables,
+        })
+    }
+}
+
+fn check_prefix(text: &str) -> Result<(), &'static str> {
+    let allowed = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.');
+    let fits = (1..=32).contains(&text.len()) && text.bytes().all(allowed);
+    if fits { Ok(()) } else { Err("1 to 32 of a-z 0-9 - _ .") }
+}
+
+fn check_host(text: &str) -> Result<(), &'static str> {
+    let is_name = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'.');
+    if is_name { Ok(()) } else { Err("a host name such as control.example.com, without scheme and port") }
+}
+
+/// `None`: not set.
+struct ServiceUrls {
+    database: Option<ServiceUrl>,
+    redis: Option<ServiceUrl>,
+    amqp: Option<ServiceUrl>,
+}
+
+impl ServiceUrls {
+    fn read(reader: &mut Reader) -> Self {
+        Self {
+            database: reader.url("database_url", &["postgres", "postgresql"]),
+            redis: reader.url("redis_url", &["redis"]),
+            amqp: reader.url("amqp_url", &["amqp"]),
+        }
+    }
+
+    /// Setting only some of them is an error.
+    fn are_all_set(&self, reader: &mut Reader) -> bool {
+        let urls = [("database_url", &self.database), ("redis_url", &self.redis), ("amqp_url", &self.amqp)];
+        let missing: Vec<_> =
+            urls.iter().filter(|(_, url)| url.is_none()).map(|(key, _)| variable_of(key)).collect();
+        if (1..urls.len()).contains(&missing.len()) {
+            reader.error(format!(
+                "{} not set: set all of DATABASE_URL, REDIS_URL and AMQP_URL, or none to run embedded",
+                missing.join(" and ")
+            ));
+        }
+        missing.is_empty()
+    }
+}

@@ -1,0 +1,28 @@
+//! `[api]`, whose limits hold for the shop as well.
+
+use std::{net::SocketAddr, time::Duration};
+
+use crate::config::Reader;
+
+#[derive(Clone, Debug)]
+pub struct ApiOptions {
+    pub addr: SocketAddr,
+    /// Connections at a time.
+    pub connections_max: usize,
+    pub head_timeout: Duration,
+    pub body_timeout: Duration,
+    /// Clients on this machine may read the evidence of an audit.
+    pub audit_route: bool,
+}
+
+impl ApiOptions {
+    pub fn read(reader: &mut Reader) -> Self {
+        Self {
+            addr: reader.addr("api.addr"),
+            connections_max: reader.integer("api.connections_max", 1..=1_000_000),
+            head_timeout: reader.millis("api.head_timeout_ms", 100..=600_000),
+            body_timeout: reader.millis("api.body_timeout_ms", 100..=600_000),
+            audit_route: reader.one_of("api.audit_route", &["off", "on"]) == "on",
+        }
+    }
+}

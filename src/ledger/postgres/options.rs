@@ -1,0 +1,36 @@
+//! `[ledger]`
+
+use std::time::Duration;
+
+use crate::config::{Reader, ServiceUrl};
+
+#[derive(Clone, Debug)]
+pub struct PostgresOptions {
+    /// `postgres://user:password@host:port/database`
+    pub url: ServiceUrl,
+    /// Shown in `pg_stat_activity`.
+    pub application_name: String,
+    /// Most connections.
+    pub pool_size: usize,
+    pub connect_timeout: Duration,
+    pub statement_timeout: Duration,
+    pub lock_timeout: Duration,
+}
+
+impl PostgresOptions {
+    pub fn read(reader: &mut Reader, url: ServiceUrl) -> Self {
+        Self {
+            url,
+            application_name: "flashsale".to_owned(),
+            pool_size: reader.integer("ledger.pool_size", 1..=1_000),
+            connect_timeout: reader.millis("ledger.connect_timeout_ms", 10..=60_000),
+            statement_timeout: reader.millis("ledger.statement_timeout_ms", 100..=600_000),
+            lock_timeout: reader.millis("ledger.lock_timeout_ms", 100..=600_000),
+        }
+    }
+
+    /// The same for one command: its name shows in `pg_stat_activity`.
+    pub fn of_command(&self, command: &str) -> Self {
+        Self { application_name: format!("flashsale {command}"), ..self.clone() }
+    }
+}
