@@ -37,9 +37,9 @@ pub(super) struct Serve {
     /// Where the pages are served in the embedded mode (or FLASHSALE_WEB_ADDR) [default: 127.0.0.1:3000]
     #[arg(long, value_name = "ADDR")]
     web_addr: Option<String>,
-    /// Where the control room is served in the embedded mode (or FLASHSALE_CONTROL_ADDR) [default: 127.0.0.1:3003]
+    /// Where the operations console is served in the embedded mode (or FLASHSALE_CONSOLE_ADDR) [default: 127.0.0.1:3003]
     #[arg(long, value_name = "ADDR")]
-    control_addr: Option<String>,
+    console_addr: Option<String>,
     /// Let clients on this machine read what an audit needs, as `flashsale stress` does; not behind a public proxy
     #[arg(long)]
     audit_route: bool,
@@ -51,7 +51,7 @@ impl Serve {
         let own = [
             ("api.addr", self.api_addr.as_ref()),
             ("web.addr", self.web_addr.as_ref()),
-            ("control.addr", self.control_addr.as_ref()),
+            ("console.addr", self.console_addr.as_ref()),
             ("api.audit_route", audit_route.as_ref()),
         ];
         let settings = overrides.settings(&own)?;

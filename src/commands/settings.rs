@@ -25,9 +25,9 @@ pub struct Settings {
     pub api: ApiOptions,
     pub web_addr: SocketAddr,
     /// `None`: the console is not served.
-    pub control_addr: Option<SocketAddr>,
+    pub console_addr: Option<SocketAddr>,
     /// The host name of the console, besides addresses and `localhost`; may be empty.
-    pub control_host: String,
+    pub console_host: String,
     pub work_health_addr: Option<SocketAddr>,
     pub checkout: CheckoutOptions,
     pub recovery: RecoveryOptions,
@@ -75,8 +75,8 @@ impl Settings {
         let log = LogOptions::read(&mut reader);
         let api = ApiOptions::read(&mut reader);
         let web_addr = reader.addr("web.addr");
-        let control_addr = reader.optional_addr("control.addr");
-        let control_host = reader.checked_text("control.host", check_host);
+        let console_addr = reader.optional_addr("console.addr");
+        let console_host = reader.checked_text("console.host", check_host);
         let work_health_addr = reader.optional_addr("work.health_addr");
         let worker = WorkerOptions::read(&mut reader);
         let Some(catalogue) = read_catalogue(&mut reader) else { return Err(reader.into_error()) };
@@ -88,8 +88,8 @@ impl Settings {
             log,
             api,
             web_addr,
-            control_addr,
-            control_host,
+            console_addr,
+            console_host,
             work_health_addr,
             checkout,
             recovery,
@@ -107,7 +107,7 @@ fn check_prefix(text: &str) -> Result<(), &'static str> {
 
 fn check_host(text: &str) -> Result<(), &'static str> {
     let is_name = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'.');
-    if is_name { Ok(()) } else { Err("a host name such as control.example.com, without scheme and port") }
+    if is_name { Ok(()) } else { Err("a host name such as console.example.com, without scheme and port") }
 }
 
 /// `None`: not set.

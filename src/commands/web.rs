@@ -21,7 +21,7 @@ use crate::http::server::{Listening, ServerOptions, listen};
 use crate::observability::registry::Role;
 use crate::outbox::Publisher;
 use crate::runtime::shutdown;
-use crate::shop::{self, ControlHost, Live, Web as Pages};
+use crate::shop::{self, ConsoleHost, Live, Web as Pages};
 
 /// Serve the pages (distributed mode)
 ///
@@ -34,14 +34,14 @@ pub(super) struct Web {
     /// Where the pages are served (or FLASHSALE_WEB_ADDR) [default: 127.0.0.1:3000]
     #[arg(long, value_name = "ADDR")]
     web_addr: Option<String>,
-    /// Where the control room is served (or FLASHSALE_CONTROL_ADDR) [default: 127.0.0.1:3003]
+    /// Where the operations console is served (or FLASHSALE_CONSOLE_ADDR) [default: 127.0.0.1:3003]
     #[arg(long, value_name = "ADDR")]
-    control_addr: Option<String>,
+    console_addr: Option<String>,
 }
 
 impl Web {
     pub(super) async fn run(self, overrides: &Overrides, stop: CancellationToken) -> anyhow::Result<()> {
-        let own = [("web.addr", self.web_addr.as_ref()), ("control.addr", self.control_addr.as_ref())];
+        let own = [("web.addr", self.web_addr.as_ref()), ("console.addr", self.console_addr.as_ref())];
         let settings = overrides.settings(&own)?;
         if matches!(settings.mode, Mode::Embedded { .. }) {
             bail!(
@@ -65,7 +65,7 @@ impl Web {
     }
 }
 
-/// The shop, and the control room on an address of its own, so that nobody who buys can reach it.
+/// The shop, and the operations console on an address of its own, so that nobody who buys can reach it.
 pub(super) fn listen_pages(
     settings: &Settings,
     connected: &Connected,
@@ -73,20 +73,20 @@ pub(super) fn listen_pages(
     stop: &CancellationToken,
 ) -> anyhow::Result<Vec<Listening>> {
     // Selling does not depend on it.
-    let control = listen_control(settings, connected, stop).unwrap_or_else(|error| {
-        tracing::error!("there is no control room: {error:#} (FLASHSALE_CONTROL_ADDR)");
+    let console = listen_console(settings, connected, stop).unwrap_or_else(|error| {
+        tracing::error!("there is no operations console: {error:#} (FLASHSALE_CONSOLE_ADDR)");
         None
     });
-    let control_addr = control.as_ref().map(|listening| listening.addr);
-    let pages = listen_shop(settings, connected, checkout, control_addr, stop)?;
-    Ok(std::iter::once(pages).chain(control).collect())
+    let console_addr = console.as_ref().map(|listening| listening.addr);
+    let pages = listen_shop(settings, connected, checkout, console_addr, stop)?;
+    Ok(std::iter::once(pages).chain(console).collect())
 }
 
 fn listen_shop(
     settings: &Settings,
     connected: &Connected,
     checkout: &Checkout,
-    control_addr: Option<SocketAddr>,
+    console_addr: Option<SocketAddr>,
     stop: &CancellationToken,
 ) -> anyhow::Result<Listening> {
     let options = ServerOptions {
@@ -99,7 +99,7 @@ fn listen_shop(
         catalogue: settings.catalogue.clone(),
         body_timeout: settings.api.body_timeout,
         live: Live::default(),
-        control_addr,
+        console_addr,
         stop: stop.clone(),
     };
     let readiness = Data::new(connected.readiness(&settings.catalogue, false));
@@ -111,18 +111,18 @@ fn listen_shop(
     })
 }
 
-fn listen_control(
+fn listen_console(
     settings: &Settings,
     connected: &Connected,
     stop: &CancellationToken,
 ) -> anyhow::Result<Option<Listening>> {
-    let Some(addr) = settings.control_addr else { return Ok(None) };
+    let Some(addr) = settings.console_addr else { return Ok(None) };
     let head_timeout = settings.api.head_timeout;
     let options = ServerOptions { addr, connections_max: 256, head_timeout };
     let room = ControlRoom::new(connected.telemetry.clock().clone());
-    let (data, host) = (Data::new(room.clone()), Data::new(ControlHost(settings.control_host.clone())));
-    let listening = listen("control room", &options, move |config| {
-        config.app_data(data.clone()).app_data(host.clone()).configure(shop::control_routes);
+    let (data, host) = (Data::new(room.clone()), Data::new(ConsoleHost(settings.console_host.clone())));
+    let listening = listen("operations console", &options, move |config| {
+        config.app_data(data.clone()).app_data(host.clone()).configure(shop::console_routes);
     })?;
     let (catalogue, stores) = (settings.catalogue.clone(), connected.stores.clone());
     room.open(catalogue, stores, connected.telemetry.clone(), connected.noticeboard.clone(), stop.clone());

@@ -1,6 +1,6 @@
 //! The whole system at a glance, for the evening of a drop.
 //!
-//! Every process posts a [`Report`] of itself on a [`Noticeboard`], once a second ([`Reporter`]). Where the control room is
+//! Every process posts a [`Report`] of itself on a [`Noticeboard`], once a second ([`Reporter`]). Where the operations console is
 //! served, a [`ControlRoom`] reads all reports, looks at the stores, checks that the units of each sale add up
 //! ([`Conservation`]), and keeps the last minutes: that is the [`Snapshot`].
 

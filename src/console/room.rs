@@ -25,7 +25,7 @@ const INTERVAL: Duration = Duration::from_secs(1);
 /// So many looks in a row in which letters are missing: whoever holds them, holds them for a moment.
 const LETTERS_MISSING_LOOKS: u32 = 15;
 
-/// The control room: keeps the latest [`Snapshot`]. Clones share it.
+/// The operations console: keeps the latest [`Snapshot`]. Clones share it.
 #[derive(Clone, Debug)]
 pub struct ControlRoom {
     latest: Arc<RwLock<Latest>>,

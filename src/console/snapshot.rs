@@ -1,4 +1,4 @@
-//! `GET /control/snapshot`: the whole system, for people and scripts.
+//! `GET /console/snapshot`: the whole system, for people and scripts.
 
 use std::{collections::BTreeMap, time::Duration};
 

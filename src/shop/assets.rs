@@ -13,7 +13,7 @@ const FILES: &[(&str, &str, &[u8])] = &[
     ("style.css", "text/css; charset=utf-8", include_bytes!("../../assets/style.css")),
     ("shop.js", "text/javascript; charset=utf-8", include_bytes!("../../assets/shop.js")),
     ("receipt.js", "text/javascript; charset=utf-8", include_bytes!("../../assets/receipt.js")),
-    ("control.js", "text/javascript; charset=utf-8", include_bytes!("../../assets/control.js")),
+    ("console.js", "text/javascript; charset=utf-8", include_bytes!("../../assets/console.js")),
     ("uplot.js", "text/javascript; charset=utf-8", include_bytes!("../../assets/uplot.js")),
     ("uplot.css", "text/css; charset=utf-8", include_bytes!("../../assets/uplot.css")),
     ("icon.svg", "image/svg+xml", include_bytes!("../../assets/icon.svg")),

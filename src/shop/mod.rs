@@ -19,10 +19,10 @@ use actix_web::{
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::console::pages as control;
+use crate::console::pages as console;
 use crate::{checkout::Checkout, domain::Catalogue, http::server::read};
 pub use live::Live;
-pub use safety::ControlHost;
+pub use safety::ConsoleHost;
 
 /// What the pages use; one for each thread of the server.
 #[derive(Clone, Debug)]
@@ -35,21 +35,21 @@ pub struct Web {
     pub body_timeout: Duration,
     /// Shared by all threads: who looks at the stores for those who listen.
     pub live: Live,
-    /// Where the control room is served by this process, if it is.
-    pub control_addr: Option<SocketAddr>,
+    /// Where the operations console is served by this process, if it is.
+    pub console_addr: Option<SocketAddr>,
     /// Ends those who listen.
     pub stop: CancellationToken,
 }
 
-/// The control room, on a server of its own; it needs a [`crate::console::ControlRoom`] and a [`ControlHost`] as app data.
-pub fn control_routes(config: &mut ServiceConfig) {
+/// The operations console, on a server of its own; it needs a [`crate::console::ControlRoom`] and a [`ConsoleHost`] as app data.
+pub fn console_routes(config: &mut ServiceConfig) {
     let pages = web::scope("")
         .wrap(from_fn(safety::known_host))
         .wrap(from_fn(safety::headers))
         .app_data(query())
-        .route("/", read().to(|| async { pages::see_other("/control") }))
-        .route("/control", read().to(control::page))
-        .route("/control/snapshot", read().to(control::snapshot))
+        .route("/", read().to(|| async { pages::see_other("/console") }))
+        .route("/console", read().to(console::page))
+        .route("/console/snapshot", read().to(console::snapshot))
         .route("/assets/{name}", read().to(assets::asset))
         .route("/assets/{hash}/{name}", read().to(assets::asset))
         .default_service(web::to(pages::not_found));
@@ -75,8 +75,8 @@ pub fn routes(config: &mut ServiceConfig) {
         .route("/products/{product}/buy", web::post().to(forms::buy))
         .route("/products/{product}/purchase", read().to(forms::purchase))
         .route("/purchases/{purchase}", read().to(receipt::receipt))
-        .route("/control", read().to(control::elsewhere))
-        .route("/control/snapshot", read().to(control::elsewhere))
+        .route("/console", read().to(console::elsewhere))
+        .route("/console/snapshot", read().to(console::elsewhere))
         .route("/assets/{name}", read().to(assets::asset))
         .route("/assets/{hash}/{name}", read().to(assets::asset))
         .default_service(web::to(pages::not_found));

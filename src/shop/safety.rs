@@ -50,9 +50,9 @@ pub(crate) fn is_our_own(request: &HttpRequest) -> bool {
     host.is_some() && host == header(header::HOST)
 }
 
-/// The name under which the control room is reached where it is not by an address or `localhost`. Empty: none.
+/// The name under which the operations console is reached where it is not by an address or `localhost`. Empty: none.
 #[derive(Clone, Debug)]
-pub struct ControlHost(pub String);
+pub struct ConsoleHost(pub String);
 
 /// Refuses whoever comes by a name that is not ours. Otherwise a page from elsewhere, whose name suddenly means this
 /// machine, could read in an operator's browser what only this machine may.
@@ -60,7 +60,7 @@ pub(crate) async fn known_host(
     request: ServiceRequest,
     next: Next<BoxBody>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
-    let known = request.app_data::<Data<ControlHost>>();
+    let known = request.app_data::<Data<ConsoleHost>>();
     let known = known.map_or("", |known| known.0.as_str()).to_owned();
     let host = host(request.request()).map(str::to_owned);
     let is_known = |name: &str, known: &str| !known.is_empty() && name.eq_ignore_ascii_case(known);
@@ -70,7 +70,7 @@ pub(crate) async fn known_host(
     if host.as_ref().is_some_and(is_ours) {
         return next.call(request).await;
     }
-    let why = "This name is not known here: set FLASHSALE_CONTROL_HOST to it.";
+    let why = "This name is not known here: set FLASHSALE_CONSOLE_HOST to it.";
     let page = pages::refused(StatusCode::MISDIRECTED_REQUEST, &why);
     Ok(request.into_response(page))
 }

@@ -41,8 +41,8 @@ fn the_defaults_are_whole_and_the_documented_ones() {
     assert_eq!(settings.prefix, "flashsale");
     assert_eq!(settings.api.addr.to_string(), "127.0.0.1:3001");
     assert_eq!(settings.web_addr.to_string(), "127.0.0.1:3000");
-    let control = settings.control_addr.expect("a control room");
-    assert_eq!(control.to_string(), "127.0.0.1:3003", "only this machine can reach it");
+    let console = settings.console_addr.expect("an operations console");
+    assert_eq!(console.to_string(), "127.0.0.1:3003", "only this machine can reach it");
     assert!(matches!(settings.mode, Mode::Embedded { .. }));
     let demo = settings.catalogue.first().expect("the demo product");
     assert_eq!((demo.total_stock, demo.sale_start, demo.sale_end), (10_000, None, None));
@@ -76,7 +76,7 @@ fn every_key_has_its_variable() {
 
 #[test]
 fn all_errors_are_reported_at_once_with_key_value_origin_and_what_is_allowed() {
-    let file = "prefix = 5\nsurprise = 1\n[ledger]\npool_size = 0\n[api]\naddr = \"nowhere\"\n[control]\nhost = \"https://x\"";
+    let file = "prefix = 5\nsurprise = 1\n[ledger]\npool_size = 0\n[api]\naddr = \"nowhere\"\n[console]\nhost = \"https://x\"";
     let environment = [("FLASHSALE_LOG_FORMAT", "xml"), ("FLASHSALE_WORKER_LINGER_MS", "soon")];
     let flags = [("outbox.sweep_after_ms", "-1"), ("no.such", "x"), ("log.filter", "a=b=c")];
     let error = load(Some(file), &environment, &flags).expect_err("errors");
@@ -85,7 +85,7 @@ fn all_errors_are_reported_at_once_with_key_value_origin_and_what_is_allowed() {
         ("surprise (in /", "there is no such key"),
         ("ledger.pool_size = 0 (in /", "must be a whole number from 1 to 1000"),
         ("api.addr = \"nowhere\" (in /", "must be an address and a port, such as 127.0.0.1:3001"),
-        ("control.host = \"https://x\" (in /", "such as control.example.com, without scheme and port"),
+        ("console.host = \"https://x\" (in /", "such as console.example.com, without scheme and port"),
         ("log.format = \"xml\" (in the environment variable FLASHSALE_LOG_FORMAT)", "must be text or json"),
         ("worker.linger_ms = \"soon\" (in the environment", "must be a whole number from 0 to 10000"),
         ("outbox.sweep_after_ms = -1 (in the command line)", "from 100 to 3600000"),

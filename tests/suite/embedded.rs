@@ -30,7 +30,7 @@ impl Embedded {
             ("FLASHSALE_DATA_DIR", self.data_dir()),
             ("FLASHSALE_API_ADDR", "127.0.0.1:0"),
             ("FLASHSALE_WEB_ADDR", "127.0.0.1:0"),
-            ("FLASHSALE_CONTROL_ADDR", "127.0.0.1:0"),
+            ("FLASHSALE_CONSOLE_ADDR", "127.0.0.1:0"),
         ];
         variables.extend(more);
         Flashsale::spawn(arguments, &variables)

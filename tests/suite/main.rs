@@ -14,7 +14,7 @@ mod audit;
 mod browser;
 mod chaos;
 mod config;
-mod control;
+mod console;
 #[cfg(feature = "failpoints")]
 mod crashes;
 mod dead_letters;

@@ -80,9 +80,9 @@ impl Flashsale {
         self.logs("shop listening on ").await
     }
 
-    /// The base URL of the control room.
-    pub(crate) async fn control(&self) -> String {
-        self.logs("control room listening on ").await
+    /// The base URL of the operations console.
+    pub(crate) async fn console(&self) -> String {
+        self.logs("operations console listening on ").await
     }
 
     /// The base URL of a worker's health.

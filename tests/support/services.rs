@@ -76,7 +76,7 @@ impl Services {
             ("FLASHSALE_PREFIX", &self.prefix),
             ("FLASHSALE_API_ADDR", "127.0.0.1:0"),
             ("FLASHSALE_WEB_ADDR", "127.0.0.1:0"),
-            ("FLASHSALE_CONTROL_ADDR", "127.0.0.1:0"),
+            ("FLASHSALE_CONSOLE_ADDR", "127.0.0.1:0"),
             ("FLASHSALE_WORK_HEALTH_ADDR", "127.0.0.1:0"),
         ];
         variables.extend(more);

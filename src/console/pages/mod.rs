@@ -1,4 +1,4 @@
-//! The control room: the evening at a glance, for operators. It changes nothing.
+//! The operations console: the evening at a glance, for operators. It changes nothing.
 
 use std::net::{Ipv4Addr, SocketAddr};
 
@@ -23,8 +23,8 @@ use crate::shop::{
 };
 
 #[derive(Template)]
-#[template(path = "control.html")]
-struct ControlPage<'page> {
+#[template(path = "console.html")]
+struct ConsolePage<'page> {
     snapshot: &'page Snapshot,
     verdict: Verdict,
 }
@@ -208,16 +208,16 @@ fn shown_millis(millis: f64) -> String {
     }
 }
 
-/// `GET /control`
+/// `GET /console`
 pub(crate) async fn page(room: Data<ControlRoom>) -> HttpResponse {
     let snapshot = room.snapshot();
     let verdict = Verdict::of(&snapshot, room.clock().now().timestamp_millis());
-    pages::render(StatusCode::OK, &ControlPage { snapshot: &snapshot, verdict })
+    pages::render(StatusCode::OK, &ConsolePage { snapshot: &snapshot, verdict })
 }
 
-/// `/control` of the shop, which does not have it: leads whoever sits at this machine to where it is.
+/// `/console` of the shop, which does not have it: leads whoever sits at this machine to where it is.
 pub(crate) async fn elsewhere(web: Data<Web>, request: HttpRequest) -> HttpResponse {
-    match web.control_addr.filter(|_| safety::is_at_this_machine(&request)) {
+    match web.console_addr.filter(|_| safety::is_at_this_machine(&request)) {
         Some(addr) => {
             let host = if addr.ip().is_unspecified() { Ipv4Addr::LOCALHOST.into() } else { addr.ip() };
             let addr = SocketAddr::new(host, addr.port());
@@ -233,7 +233,7 @@ pub(crate) struct Since {
     since: Option<i64>,
 }
 
-/// The snapshot with its history, as it is documented in docs/CONTROL.md.
+/// The snapshot with its history, as it is documented in docs/CONSOLE.md.
 #[derive(Serialize)]
 struct Document<'look> {
     #[serde(flatten)]
@@ -241,7 +241,7 @@ struct Document<'look> {
     history: History,
 }
 
-/// `GET /control/snapshot`
+/// `GET /console/snapshot`
 pub(crate) async fn snapshot(room: Data<ControlRoom>, wanted: Query<Since>) -> HttpResponse {
     let (snapshot, history) = room.since(wanted.since.unwrap_or(i64::MIN));
     let document = Document { snapshot: &snapshot, history };

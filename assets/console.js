@@ -1,4 +1,4 @@
-// Keeps the control room live: the page is fetched again every second and what has changed is put in place; charts are
+// Keeps the operations console live: the page is fetched again every second and what has changed is put in place; charts are
 // drawn from the snapshot's history. Without this file the page refreshes itself.
 "use strict";
 
@@ -93,8 +93,8 @@ async function look() {
   try {
     const since = points.at(-1)?.at ?? 0;
     const [page, snapshot] = await Promise.all([
-      fetched("/control").then((answer) => answer.text()),
-      fetched(`/control/snapshot?since=${since}`).then((answer) => answer.json()),
+      fetched("/console").then((answer) => answer.text()),
+      fetched(`/console/snapshot?since=${since}`).then((answer) => answer.json()),
     ]);
     replace(new DOMParser().parseFromString(page, "text/html"));
     points = points.concat(snapshot.history).slice(-300);

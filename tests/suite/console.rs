@@ -1,4 +1,4 @@
-//! The control room: what operators see while a drop goes on, and while something is wrong.
+//! The operations console: what operators see while a drop goes on, and while something is wrong.
 
 use serde_json::{Value, json};
 
@@ -21,15 +21,15 @@ use crate::{
     },
 };
 
-async fn snapshot(control: &str) -> Value {
-    get(&format!("{control}/control/snapshot")).await.body
+async fn snapshot(console: &str) -> Value {
+    get(&format!("{console}/console/snapshot")).await.body
 }
 
 /// Waits until the snapshot is as wanted, and gives it.
-async fn shows(control: &str, what: &str, wanted: impl Fn(&Value) -> bool) -> Value {
+async fn shows(console: &str, what: &str, wanted: impl Fn(&Value) -> bool) -> Value {
     let seen = std::sync::Mutex::new(Value::Null);
     let looking = eventually(what, SOON * 2, async || {
-        let now = snapshot(control).await;
+        let now = snapshot(console).await;
         let found = wanted(&now).then(|| now.clone());
         *seen.lock().expect("seen") = now;
         found
@@ -49,8 +49,8 @@ fn mood(page: &str) -> &str {
     rest.split_once("data-mood=\"").and_then(|(_, rest)| rest.split('"').next()).expect("a mood")
 }
 
-async fn page(control: &str) -> String {
-    get(&format!("{control}/control")).await.body.as_str().expect("a page").to_owned()
+async fn page(console: &str) -> String {
+    get(&format!("{console}/console")).await.body.as_str().expect("a page").to_owned()
 }
 
 /// A drop from before its opening to its last unit, embedded.
@@ -67,14 +67,14 @@ async fn a_drop_is_seen_from_its_opening_to_its_last_unit() {
         [product("soon", 3, &format!("sale_start = \"{opens}\"")), product("other", 10, "")].concat();
     std::fs::write(file.path(), products).expect("write");
     let serve = embedded.spawn(&["serve"], &[("FLASHSALE_PRODUCTS", file.path().to_str().expect("path"))]);
-    let (api, control) = (serve.api().await, serve.control().await);
+    let (api, console) = (serve.api().await, serve.console().await);
     ready(&api).await;
     let buy = async |product: &str, user: &str| {
         buy_at(&client(), &format!("{api}/products/{product}/buy"), user).await.body["status"].clone()
     };
-    shows(&control, "it is not open", |seen| seen["products"][0]["phase"] == "UPCOMING").await;
+    shows(&console, "it is not open", |seen| seen["products"][0]["phase"] == "UPCOMING").await;
     assert_eq!(buy("soon", "early").await, json!("UPCOMING"));
-    shows(&control, "it opens", |seen| has_event(seen, "OPENED", "soon")).await;
+    shows(&console, "it opens", |seen| has_event(seen, "OPENED", "soon")).await;
     for (user, outcome) in [
         ("a", "SUCCESS"),
         ("a", "PURCHASED"),
@@ -86,7 +86,7 @@ async fn a_drop_is_seen_from_its_opening_to_its_last_unit() {
         assert_eq!(buy("soon", user).await, json!(outcome), "{user}");
     }
     assert_eq!(buy("other", "a").await, json!("SUCCESS"));
-    let seen = shows(&control, "all of it is counted", |seen| {
+    let seen = shows(&console, "all of it is counted", |seen| {
         has_event(seen, "SOLD_OUT", "soon")
             && seen["total"]["attempts"]["SUCCESS"] == 4
             && seen["products"][0]["conservation"]["inLedger"] == 3
@@ -110,7 +110,7 @@ async fn a_drop_is_seen_from_its_opening_to_its_last_unit() {
     assert_eq!((&soon["addsUp"], &soon["outboxAgeMs"]), (&json!(true), &json!(0)));
     for what in ["admission", "answer", "recording"] {
         assert_eq!(buy("other", &format!("{what}-fan")).await, json!("SUCCESS"));
-        shows(&control, what, |seen| {
+        shows(&console, what, |seen| {
             let of = &seen["products"][1][what];
             of["number"].as_u64() > Some(0) && of["p99Ms"].as_f64() > Some(0.0)
         })
@@ -122,13 +122,13 @@ async fn a_drop_is_seen_from_its_opening_to_its_last_unit() {
         (&process["role"], &process["isUp"], &process["isReady"]),
         (&json!("serve"), &json!(true), &json!(true))
     );
-    only_news(&control, seen["at"].as_i64().expect("a time")).await;
+    only_news(&console, seen["at"].as_i64().expect("a time")).await;
 }
 
 /// Only what is new, for those who ask again and again.
-async fn only_news(control: &str, at: i64) {
-    let later = shows(control, "a later look", |seen| seen["at"].as_i64() > Some(at)).await;
-    let news = get(&format!("{control}/control/snapshot?since={at}")).await.body;
+async fn only_news(console: &str, at: i64) {
+    let later = shows(console, "a later look", |seen| seen["at"].as_i64() > Some(at)).await;
+    let news = get(&format!("{console}/console/snapshot?since={at}")).await.body;
     assert!(later["history"].as_array().map(Vec::len) > news["history"].as_array().map(Vec::len), "{news}");
     assert!(news["history"].as_array().expect("history").iter().all(|point| point["at"].as_i64() > Some(at)));
 }
@@ -139,9 +139,9 @@ async fn the_page_needs_no_script_and_nobody_else_reaches_it() {
     let embedded = Embedded::new();
     let serve = embedded.spawn(&["serve"], &[]);
     ready(&serve.api().await).await;
-    let (control, shop) = (serve.control().await, serve.shop().await);
-    eventually("all is well", SOON, async || (mood(&page(&control).await) == "good").then_some(())).await;
-    let answer = get(&format!("{control}/control")).await;
+    let (console, shop) = (serve.console().await, serve.shop().await);
+    eventually("all is well", SOON, async || (mood(&page(&console).await) == "good").then_some(())).await;
+    let answer = get(&format!("{console}/console")).await;
     let text = answer.body.as_str().expect("a page");
     for wanted in [
         "All is well",
@@ -149,15 +149,15 @@ async fn the_page_needs_no_script_and_nobody_else_reaches_it() {
         "✓ adds up",
         "sqlite",
         "http-equiv=\"refresh\"",
-        "<title>Control room",
+        "<title>Operations console",
     ] {
         assert!(text.contains(wanted), "{wanted} is not in {text}");
     }
     assert!(answer.header("content-security-policy").contains("default-src 'none'"));
-    assert_eq!(answer.header("cache-control"), "no-store");
-    assert_eq!(get(&control).await.header("location"), "/control");
-    assert_eq!(get(&format!("{control}/products/limited-001")).await.status, 404, "the shop is elsewhere");
-    assert_eq!(get(&format!("{shop}/control")).await.header("location"), format!("{control}/control"));
+    assert_eq!(answer.header("cache-console"), "no-store");
+    assert_eq!(get(&console).await.header("location"), "/console");
+    assert_eq!(get(&format!("{console}/products/limited-001")).await.status, 404, "the shop is elsewhere");
+    assert_eq!(get(&format!("{shop}/console")).await.header("location"), format!("{console}/console"));
     let as_host = async |url: &str, name: &str, value: &str| {
         let request = client().get(url).header(name, value);
         crate::support::http::try_send(request).await.expect("an answer")
@@ -169,41 +169,41 @@ async fn the_page_needs_no_script_and_nobody_else_reaches_it() {
         ("evil.example:3003", 421),
         (":3003", 421),
     ] {
-        let answer = as_host(&format!("{control}/control/snapshot"), "host", host).await;
+        let answer = as_host(&format!("{console}/console/snapshot"), "host", host).await;
         assert_eq!(answer.status, status, "{host}");
     }
     for (name, value) in
         [("host", "evil.example"), ("x-forwarded-host", "evil.example"), ("x-forwarded-for", "127.0.0.1")]
     {
-        let answer = as_host(&format!("{shop}/control"), name, value).await;
+        let answer = as_host(&format!("{shop}/console"), name, value).await;
         assert_eq!(answer.status, 404, "{name}: whoever comes through a proxy is not told");
     }
-    let query = get(&format!("{control}/control/snapshot?since=yesterday")).await;
+    let query = get(&format!("{console}/console/snapshot?since=yesterday")).await;
     assert_eq!(query.status, 400);
 
     let nowhere = embedded_without_control().await;
-    assert_eq!(get(&format!("{}/control", nowhere.1)).await.status, 404);
+    assert_eq!(get(&format!("{}/console", nowhere.1)).await.status, 404);
 }
 
-/// Selling does not depend on the control room.
+/// Selling does not depend on the operations console.
 #[tokio::test]
 async fn a_port_that_is_taken_costs_the_control_room_alone() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
     let addr = taken.local_addr().expect("an address").to_string();
     let embedded = Embedded::new();
-    let serve = embedded.spawn(&["serve"], &[("FLASHSALE_CONTROL_ADDR", &addr)]);
+    let serve = embedded.spawn(&["serve"], &[("FLASHSALE_CONSOLE_ADDR", &addr)]);
     let api = serve.api().await;
     ready(&api).await;
-    serve.logs("there is no control room").await;
+    serve.logs("there is no operations console").await;
     assert_eq!(buy(&client(), &api, "ada").await.body["status"], json!("SUCCESS"));
-    assert_eq!(get(&format!("{}/control", serve.shop().await)).await.status, 404);
+    assert_eq!(get(&format!("{}/console", serve.shop().await)).await.status, 404);
 }
 
 async fn embedded_without_control() -> ((Embedded, Flashsale), String) {
     let embedded = Embedded::new();
-    let serve = embedded.spawn(&["serve"], &[("FLASHSALE_CONTROL_ADDR", "")]);
+    let serve = embedded.spawn(&["serve"], &[("FLASHSALE_CONSOLE_ADDR", "")]);
     let shop = serve.shop().await;
-    assert!(!serve.log().contains("control room"), "{}", serve.log());
+    assert!(!serve.log().contains("operations console"), "{}", serve.log());
     ((embedded, serve), shop)
 }
 
@@ -215,7 +215,7 @@ struct System {
     work: Flashsale,
     _web: Flashsale,
     apis: Vec<String>,
-    control: String,
+    console: String,
 }
 
 impl System {
@@ -229,12 +229,12 @@ impl System {
             apis.push(serve.api().await);
             ready(apis.last().expect("an API")).await;
         }
-        let control = web.control().await;
-        Self { services, _file: file, serves, work, _web: web, apis, control }
+        let console = web.console().await;
+        Self { services, _file: file, serves, work, _web: web, apis, console }
     }
 
     async fn shows(&self, what: &str, wanted: impl Fn(&Value) -> bool) -> Value {
-        shows(&self.control, what, wanted).await
+        shows(&self.console, what, wanted).await
     }
 }
 
@@ -288,7 +288,7 @@ async fn every_process_is_seen_and_missed() {
     let seen = system.shows("it is missed", |seen| seen["events"].to_string().contains("PROCESS_LOST")).await;
     assert!(seen["events"].to_string().contains(&name), "{seen}");
     assert_eq!(up(&seen), 2, "{seen}");
-    let text = page(&system.control).await;
+    let text = page(&system.console).await;
     assert!(text.contains("has been silent for") && mood(&text) == "bad", "{text}");
 }
 
@@ -312,7 +312,7 @@ async fn a_row_that_is_missing_turns_the_law_red() {
     let seen = system.shows("two are missing", adds_up(false)).await;
     assert_eq!(seen["products"][0]["conservation"]["missing"], json!(2));
     system.shows("it is noted", |seen| has_event(seen, "LAW_BROKEN", "limited-001")).await;
-    let text = page(&system.control).await;
+    let text = page(&system.console).await;
     assert_eq!(mood(&text), "bad");
     for wanted in
         ["✗ does not add up", "<b>2</b> missing", "2 admitted purchases are neither", "Something is wrong"]
@@ -329,7 +329,7 @@ async fn a_row_that_is_missing_turns_the_law_red() {
             seen["queue"]["dead"] == 1 && seen["events"].to_string().contains("DEAD_LETTER")
         })
         .await;
-    assert!(page(&system.control).await.contains("wait for a decision: 1"));
+    assert!(page(&system.console).await.contains("wait for a decision: 1"));
 
     // One row too many, which admission has not given.
     let extra = "INSERT INTO purchases (id, product_id, user_id, unit, admitted_at)
@@ -375,10 +375,10 @@ async fn a_dead_letter_is_accounted_for_and_missed_when_it_is_lost() {
     system.services.channel().await.queue_purge(queue, QueuePurgeOptions::default()).await.expect("purge");
     let seen = system.shows("the other is missed", |seen| seen["lettersMissing"] == 1).await;
     assert_eq!(seen["queue"]["dead"], json!(0));
-    assert!(page(&system.control).await.contains("not in their queue any more: 1"));
+    assert!(page(&system.console).await.contains("not in their queue any more: 1"));
 }
 
-/// While Redis is away, with it the noticeboard, the control room says so; afterwards it tells of outage and rebuild.
+/// While Redis is away, with it the noticeboard, the operations console says so; afterwards it tells of outage and rebuild.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_outage_of_redis_is_seen_to_its_end() {
     let redis = own(servers::redis).await;
@@ -393,7 +393,7 @@ async fn an_outage_of_redis_is_seen_to_its_end() {
     let seen =
         system.shows("it is away", |seen| away(seen) && !seen["products"][0]["trouble"].is_null()).await;
     assert!(has_event(&seen, "OUTAGE_BEGAN", "redis"), "{seen}");
-    assert!(page(&system.control).await.contains("redis is away for"));
+    assert!(page(&system.console).await.contains("redis is away for"));
     let _redis = restarted(redis).await;
     let seen = system
         .shows("it is back", |seen| {
@@ -434,11 +434,11 @@ async fn it_is_live_accessible_and_fits_a_phone() {
     let products = "[[products]]\nid = \"p\"\nname = '<script>window.hacked=1</script>'\nprice = \"1\"\ncurrency = \"USD\"\ntotal_stock = 500\n";
     std::fs::write(file.path(), products).expect("write");
     let serve = embedded.spawn(&["serve"], &[("FLASHSALE_PRODUCTS", file.path().to_str().expect("path"))]);
-    let (api, control) = (serve.api().await, serve.control().await);
+    let (api, console) = (serve.api().await, serve.console().await);
     ready(&api).await;
     for (name, look) in LOOKS {
         let browser = Browser::open(look).await;
-        browser.goto(&format!("{control}/control")).await;
+        browser.goto(&format!("{console}/console")).await;
         browser.shows(".link", "Live").await;
         browser.shows(".law", "adds up").await;
         // In one step: the element is replaced when it changes.
@@ -455,7 +455,7 @@ async fn it_is_live_accessible_and_fits_a_phone() {
         assert_eq!(browser.run("return document.querySelectorAll('.charts canvas').length").await, json!(3));
         browser.fits().await;
         browser.is_accessible().await;
-        browser.picture(&format!("control-{name}")).await;
+        browser.picture(&format!("console-{name}")).await;
         browser.close().await;
     }
 }
@@ -465,17 +465,17 @@ async fn it_is_live_accessible_and_fits_a_phone() {
 async fn it_works_without_scripts_and_says_when_it_is_cut_off() {
     let embedded = Embedded::new();
     let serve = embedded.spawn(&["serve"], &[]);
-    let (api, control) = (serve.api().await, serve.control().await);
+    let (api, console) = (serve.api().await, serve.console().await);
     ready(&api).await;
     let browser = Browser::open(Look { script: false, ..DESKTOP }).await;
-    browser.goto(&format!("{control}/control")).await;
+    browser.goto(&format!("{console}/console")).await;
     buy(&client(), &api, "ada").await;
     browser.shows(".law", "1 in the ledger").await;
     browser.close().await;
 
-    let proxy = Proxy::to(port_of(&control)).await;
+    let proxy = Proxy::to(port_of(&console)).await;
     let browser = Browser::open(PHONE).await;
-    browser.goto(&format!("http://127.0.0.1:{}/control", proxy.port)).await;
+    browser.goto(&format!("http://127.0.0.1:{}/console", proxy.port)).await;
     browser.shows(".link", "Live").await;
     proxy.set(Link::Refuse);
     browser.shows(".link", "Connection lost").await;
