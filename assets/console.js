@@ -1,5 +1,5 @@
-// Keeps the operations console live: the page is fetched again every second and what has changed is put in place; charts are
-// drawn from the snapshot's history. Without this file the page refreshes itself.
+// Live updates of the operations console: the page is fetched every second and its changed sections are replaced; charts
+// are drawn from the history of the snapshot. Without this file the page reloads itself.
 "use strict";
 
 const INTERVAL = 1000;
@@ -9,7 +9,7 @@ const style = getComputedStyle(document.documentElement);
 const colour = (name) => style.getPropertyValue(`--${name}`).trim();
 const sum = (point, ...names) => names.reduce((total, name) => total + (point.attemptsPerS[name] ?? 0), 0);
 
-// Each line: its name, its colour, and what it shows of a point of the history.
+// Each line: label, colour, and its value at a point of the history.
 const CHARTS = {
   attempts: [
     ["success", "good", (point) => sum(point, "SUCCESS")],
@@ -65,7 +65,7 @@ async function fetched(url) {
   return answer;
 }
 
-// A status is spoken when its text changes, so the element itself must stay.
+// Screen readers announce a status when its text changes, so the element itself must stay.
 function put(shown, now) {
   const [before, after] = [shown, now].map((section) => section.querySelector("[role=status]"));
   if (before && after) {
@@ -82,14 +82,14 @@ function replace(page) {
   const selected = !selection.isCollapsed;
   for (const now of page.querySelectorAll("[data-live]")) {
     const shown = document.getElementById(now.id);
-    // What somebody is about to copy stays as it is.
+    // A section with selected text stays, so that the text can be copied.
     if (selected && selection.containsNode(shown, true)) continue;
     if (shown.innerHTML !== now.innerHTML) put(shown, now);
     Object.assign(shown.dataset, now.dataset);
   }
 }
 
-async function look() {
+async function poll() {
   try {
     const since = points.at(-1)?.at ?? 0;
     const [page, snapshot] = await Promise.all([
@@ -105,11 +105,11 @@ async function look() {
   }
 }
 
-async function watch() {
-  if (!document.hidden) await look();
-  setTimeout(watch, INTERVAL);
+async function pollLoop() {
+  if (!document.hidden) await poll();
+  setTimeout(pollLoop, INTERVAL);
 }
 
 addEventListener("resize", redraw);
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redraw);
-watch();
+pollLoop();

@@ -1,11 +1,11 @@
-// Looks every second whether a pending purchase is confirmed. Without this file the page refreshes itself.
+// Polls the state of a pending purchase once a second. Without this file the page reloads itself.
 "use strict";
 
 const receipt = document.querySelector("[data-receipt]");
 const state = receipt.querySelector(".state");
 const note = receipt.querySelector(".note");
 
-async function look() {
+async function poll() {
   try {
     const answer = await fetch(location.href, { headers: { accept: "application/json" } });
     const now = await answer.json();
@@ -15,9 +15,9 @@ async function look() {
       note.textContent = now.note;
     }
   } catch {
-    // The next look may be luckier.
+    // Polled again below.
   }
-  if (state.dataset.state === "PENDING") setTimeout(look, 1000);
+  if (state.dataset.state === "PENDING") setTimeout(poll, 1000);
 }
 
-if (state.dataset.state === "PENDING") setTimeout(look, 500);
+if (state.dataset.state === "PENDING") setTimeout(poll, 500);

@@ -1,13 +1,13 @@
-// Makes a product page live: stock and phase as they change, a countdown by the server's clock, buying without a page
-// load. Without this file everything works by forms and page loads.
+// Live updates of a product page: stock and phase as they change, a countdown by the server's clock, buying without a
+// page load. Without this file everything works by forms and page loads.
 "use strict";
 
 const drop = document.querySelector("[data-product]");
 const find = (selector) => drop.querySelector(selector);
-const [badge, clock, stock, said, link] = [".badge", ".clock", ".stock", ".said", ".link"].map((selector) => document.querySelector(selector));
+const [badge, clock, stock, notice, link] = [".badge", ".clock", ".stock", ".notice", ".link"].map((selector) => document.querySelector(selector));
 const form = find("form.buy");
 const button = form.querySelector("button");
-const words = JSON.parse(find("[data-words]").dataset.words);
+const texts = JSON.parse(find("[data-texts]").dataset.texts);
 const number = new Intl.NumberFormat(document.documentElement.lang);
 
 let sale = { ...drop.dataset };
@@ -16,7 +16,7 @@ let buying = false;
 
 const until = (at) => Number(at) - (Date.now() + offset);
 
-function spell(millis) {
+function duration(millis) {
   const seconds = Math.max(0, Math.ceil(millis / 1000));
   const [days, hours, minutes] = [Math.floor(seconds / 86400), Math.floor(seconds / 3600) % 24, Math.floor(seconds / 60) % 60];
   const two = (value) => String(value).padStart(2, "0");
@@ -25,9 +25,9 @@ function spell(millis) {
 
 function show() {
   drop.dataset.phase = sale.phase;
-  badge.textContent = words[sale.phase];
+  badge.textContent = texts[sale.phase];
   button.disabled = buying || sale.phase !== "ACTIVE";
-  button.textContent = buying ? words.BUYING : words[`BUTTON_${sale.phase}`] ?? words.BUTTON_ACTIVE;
+  button.textContent = buying ? texts.BUYING : texts[`BUTTON_${sale.phase}`] ?? texts.BUTTON_ACTIVE;
   if (sale.stock !== undefined && sale.stock !== "") {
     const meter = stock.querySelector("meter");
     if (sale.total) {
@@ -43,18 +43,18 @@ function show() {
 function tick() {
   const opens = sale.phase === "UPCOMING" && sale.opensAt;
   const closes = ["ACTIVE", "PAUSED"].includes(sale.phase) && sale.closesAt;
-  const [text, at] = opens ? [words.OPENS_IN, opens] : closes ? [words.ENDS_IN, closes] : ["", 0];
+  const [text, at] = opens ? [texts.OPENS_IN, opens] : closes ? [texts.ENDS_IN, closes] : ["", 0];
   clock.firstElementChild.textContent = text;
-  clock.querySelector("b").textContent = at ? spell(until(at)) : "";
+  clock.querySelector("b").textContent = at ? duration(until(at)) : "";
 }
 
-function say(text, mood, href, label) {
-  said.dataset.mood = mood;
-  said.textContent = text;
+function showNotice(text, severity, href, label) {
+  notice.dataset.severity = severity;
+  notice.textContent = text;
   if (href) {
     const anchor = document.createElement("a");
     Object.assign(anchor, { href, textContent: label });
-    said.append(" ", anchor);
+    notice.append(" ", anchor);
   }
 }
 
@@ -69,10 +69,10 @@ form.addEventListener("submit", async (event) => {
       headers: { accept: "application/json" },
       body: new URLSearchParams(new FormData(form)),
     });
-    const { text, mood, receipt } = await answer.json();
-    say(text, mood, receipt, words.RECEIPT);
+    const { text, severity, receipt } = await answer.json();
+    showNotice(text, severity, receipt, texts.RECEIPT);
   } catch {
-    say(words.LOST, "bad");
+    showNotice(texts.LOST, "error");
   }
   buying = false;
   show();
@@ -84,9 +84,9 @@ events.addEventListener("sale", (event) => {
   offset = sale.now - Date.now();
   show();
 });
-events.addEventListener("open", () => (link.textContent = words.LIVE));
-events.addEventListener("error", () => (link.textContent = words.RECONNECTING));
-// A browser gives up for good after some errors.
+events.addEventListener("open", () => (link.textContent = texts.LIVE));
+events.addEventListener("error", () => (link.textContent = texts.RECONNECTING));
+// After some errors a browser closes the event stream and does not reconnect.
 setInterval(() => events.readyState === EventSource.CLOSED && location.reload(), 5000);
 setInterval(tick, 250);
 show();

@@ -1,56 +1,55 @@
-//! What a load test must see of the stores to audit its run. Only where it is switched on (`serve --audit-route`), and
-//! only for clients on this machine: it names every buyer.
+//! What `flashsale stress` reads to audit its run.
+
+use std::future::{Ready, ready};
 
 use actix_web::{
-    HttpRequest, HttpResponse,
-    web::{Bytes, Data, Json, ServiceConfig},
+    FromRequest, HttpRequest, HttpResponse,
+    dev::Payload,
+    web::{Bytes, Data, Json},
 };
 use futures_util::stream;
 
-use super::{Api, Problem, at, products::product, read};
-use crate::audit::{Counts, GatherError, Sources};
+use crate::{
+    audit::{Counts, GatherError, Sources},
+    http::{extract::ProductParam, problem::Problem, security::host::from_loopback},
+};
 
-/// The two routes; they need an [`Api`] and [`Sources`] as app data.
-pub fn audit_routes(config: &mut ServiceConfig) {
-    config.service(at("/audit/{product}", &["GET", "HEAD"], read().to(evidence))).service(at(
-        "/audit/{product}/counts",
-        &["GET", "HEAD"],
-        read().to(counts),
-    ));
+/// A client on this machine. To other clients the route does not exist.
+pub(super) struct LocalClient;
+
+impl FromRequest for LocalClient {
+    type Error = Problem;
+    type Future = Ready<Result<Self, Problem>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        ready(if from_loopback(request) { Ok(Self) } else { Err(Problem::NotFound) })
+    }
 }
 
-/// Other machines are not told that there is such a route.
-fn from_this_machine(request: &HttpRequest) -> Result<(), Problem> {
-    let local = request.peer_addr().is_some_and(|peer| peer.ip().to_canonical().is_loopback());
-    if local { Ok(()) } else { Err(Problem::NotFound) }
-}
-
-async fn evidence(
-    api: Data<Api>,
+/// `GET /audit/{product}`: the evidence, one JSON value a line.
+pub(super) async fn evidence(
+    _: LocalClient,
+    product: ProductParam,
     sources: Data<Sources>,
-    request: HttpRequest,
 ) -> Result<HttpResponse, Problem> {
-    from_this_machine(&request)?;
-    let product = &product(&api, &request)?.id;
-    let mut evidence = sources.gather(product).await?;
-    evidence.confirmed_at = sources.confirmed_at(product).await?;
+    let mut evidence = sources.gather(&product.id).await?;
+    evidence.confirmed_at = sources.confirmed_at(&product.id).await?;
     let lines: Vec<_> = evidence.lines().map(|line| Ok::<_, Problem>(Bytes::from(line))).collect();
     Ok(HttpResponse::Ok().content_type("application/x-ndjson").streaming(stream::iter(lines)))
 }
 
-async fn counts(
-    api: Data<Api>,
+/// `GET /audit/{product}/counts`
+pub(super) async fn counts(
+    _: LocalClient,
+    product: ProductParam,
     sources: Data<Sources>,
-    request: HttpRequest,
 ) -> Result<Json<Counts>, Problem> {
-    from_this_machine(&request)?;
-    Ok(Json(sources.counts(&product(&api, &request)?.id).await?))
+    Ok(Json(sources.counts(&product.id).await?))
 }
 
-/// The boundary: the chain is logged here, and only its kind goes out.
 impl From<GatherError> for Problem {
     fn from(error: GatherError) -> Self {
-        tracing::debug!(error = &error as &dyn std::error::Error, "no evidence");
+        tracing::debug!(error = &error as &dyn std::error::Error, "the evidence can't be gathered");
         Self::NoAnswer
     }
 }

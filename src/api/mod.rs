@@ -1,56 +1,54 @@
-//! The JSON API. The whole route table is on this screen; DESIGN terms: every business outcome is 200, everything
-//! else is a problem document.
+//! The JSON API for buyers. Every business outcome is 200; everything else is a problem document.
 
 mod audit;
-mod body;
-mod health;
-mod problem;
 mod products;
 mod purchases;
 
 use std::time::Duration;
 
-use actix_web::{
-    Resource, Route,
-    web::{self, ServiceConfig},
+use actix_web::web::{self, Data, ServiceConfig};
+
+use crate::{
+    audit::Sources,
+    checkout::Checkout,
+    domain::Catalogue,
+    http::{
+        body::BodyTimeout,
+        routing::{get, not_found, post},
+    },
 };
-
-pub use audit::audit_routes;
-pub use health::health_routes;
-pub use problem::Problem;
-
-use crate::{checkout::Checkout, domain::Catalogue, http::server::read};
 
 /// What the handlers use; one for each thread of the server.
 #[derive(Clone, Debug)]
 pub struct Api {
-    /// Sells.
     pub checkout: Checkout,
-    /// What is sold.
     pub catalogue: Catalogue,
-    /// How long the body of a request may take to arrive.
     pub body_timeout: Duration,
 }
 
-/// All routes; they need an [`Api`] and a [`crate::observability::readiness::Readiness`] as app data. `/sale` is the first product
-/// of the catalogue. Beside them, where they are switched on: [`audit_routes`].
-pub fn routes(config: &mut ServiceConfig) {
+/// The route table. `/sale` is the first product of the catalogue.
+pub fn routes(config: &mut ServiceConfig, api: Api) {
     config
-        .configure(health_routes)
-        .service(at("/sale/status", &["GET", "HEAD"], read().to(products::status)))
-        .service(at("/sale/stock", &["GET", "HEAD"], read().to(products::stock)))
-        .service(at("/sale/buy", &["POST"], web::post().to(purchases::buy)))
-        .service(at("/sale/purchase/status", &["GET", "HEAD"], read().to(purchases::status)))
-        .service(at("/products", &["GET", "HEAD"], read().to(products::list)))
-        .service(at("/products/{product}", &["GET", "HEAD"], read().to(products::status)))
-        .service(at("/products/{product}/stock", &["GET", "HEAD"], read().to(products::stock)))
-        .service(at("/products/{product}/buy", &["POST"], web::post().to(purchases::buy)))
-        .service(at("/products/{product}/purchase", &["GET", "HEAD"], read().to(purchases::status)))
-        .default_service(web::to(|| async { Err::<String, _>(Problem::NotFound) }));
+        .app_data(Data::new(api.checkout))
+        .app_data(Data::new(api.catalogue))
+        .app_data(BodyTimeout(api.body_timeout))
+        .service(get("/sale/status", products::status))
+        .service(get("/sale/stock", products::stock))
+        .service(post("/sale/buy", purchases::buy))
+        .service(get("/sale/purchase/status", purchases::status))
+        .service(get("/products", products::list))
+        .service(get("/products/{product}", products::status))
+        .service(get("/products/{product}/stock", products::stock))
+        .service(post("/products/{product}/buy", purchases::buy))
+        .service(get("/products/{product}/purchase", purchases::status))
+        .default_service(web::to(not_found));
 }
 
-/// A resource with one route; any other method is 405, with the methods that are allowed.
-fn at(path: &str, allowed: &'static [&'static str], route: Route) -> Resource {
-    let refuse = move || async move { Err::<String, _>(Problem::MethodNotAllowed { allowed }) };
-    web::resource(path).route(route).default_service(web::to(refuse))
+/// The routes of `serve --audit-route`, beside [`routes`]. They name every buyer, so only clients on this machine get
+/// an answer.
+pub fn audit_routes(config: &mut ServiceConfig, sources: Data<Sources>) {
+    config
+        .app_data(sources)
+        .service(get("/audit/{product}", audit::evidence))
+        .service(get("/audit/{product}/counts", audit::counts));
 }

@@ -1,25 +1,23 @@
-//! Buying, and asking what was bought.
+//! Buying, and reading the state of a purchase.
 
-use actix_web::{
-    HttpRequest,
-    web::{Data, Json, Payload},
-};
+use actix_web::web::{Data, Json};
 use serde::Serialize;
 
-use super::{
-    Api, Problem,
-    body::{body_user, query_user},
-    products::product,
+use crate::{
+    checkout::{Answer, Checkout, PurchaseStatus},
+    domain::{Durability, Outcome, Purchase, PurchaseId, PurchaseState},
+    http::{
+        extract::{Buyer, BuyerQuery, ProductParam},
+        problem::Problem,
+    },
 };
-use crate::checkout::{Answer, PurchaseStatus};
-use crate::domain::{Durability, Outcome, Purchase, PurchaseId, PurchaseState};
 
 /// `POST /products/{id}/buy`
 #[derive(Serialize)]
 pub(super) struct BuyAnswer {
     status: Outcome,
     #[serde(flatten)]
-    purchase: Option<PurchaseView>,
+    purchase: Option<PurchaseMembers>,
     #[serde(skip_serializing_if = "Option::is_none")]
     durability: Option<Durability>,
 }
@@ -30,67 +28,59 @@ pub(super) struct BuyAnswer {
 pub(super) struct StatusAnswer {
     has_purchased: bool,
     #[serde(flatten)]
-    purchase: Option<PurchaseView>,
-    /// Why the purchase was taken back.
+    purchase: Option<PurchaseMembers>,
+    /// Why the purchase was revoked.
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<String>,
 }
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct PurchaseView {
+struct PurchaseMembers {
     purchase_id: PurchaseId,
-    /// A purchase that was taken back has no unit any more.
+    /// A revoked purchase has no unit.
     #[serde(skip_serializing_if = "Option::is_none")]
     unit: Option<u32>,
     state: PurchaseState,
 }
 
-fn view(purchase: &Purchase, state: PurchaseState) -> PurchaseView {
-    PurchaseView { purchase_id: purchase.id, unit: Some(purchase.unit), state }
+impl PurchaseMembers {
+    fn new(purchase: &Purchase, state: PurchaseState) -> Self {
+        Self { purchase_id: purchase.id, unit: Some(purchase.unit), state }
+    }
 }
 
+/// An unknown product is answered before the body is read.
 pub(super) async fn buy(
-    api: Data<Api>,
-    request: HttpRequest,
-    payload: Payload,
+    product: ProductParam,
+    buyer: Buyer,
+    checkout: Data<Checkout>,
 ) -> Result<Json<BuyAnswer>, Problem> {
-    let product = product(&api, &request)?;
-    let user = body_user(&request, payload, api.body_timeout).await?;
-    let bought = api.checkout.buy(&product.id, &user).await;
-    let answer = bought.map_err(|error| Problem::of_attempt(&error))?;
-    let status = answer.outcome();
-    Ok(Json(match &answer {
-        Answer::Success(purchase, state, durability) => {
-            BuyAnswer { status, purchase: Some(view(purchase, *state)), durability: Some(*durability) }
-        }
-        Answer::Purchased(purchase, state) => {
-            BuyAnswer { status, purchase: Some(view(purchase, *state)), durability: None }
-        }
-        Answer::Refused(_) => BuyAnswer { status, purchase: None, durability: None },
-    }))
+    let answer = checkout.buy(&product.id, &buyer.0).await.map_err(|error| Problem::of_attempt(&error))?;
+    let (purchase, durability) = match &answer {
+        Answer::Success(purchase, state, durability) => (Some((purchase, *state)), Some(*durability)),
+        Answer::Purchased(purchase, state) => (Some((purchase, *state)), None),
+        Answer::Refused(_) => (None, None),
+    };
+    let purchase = purchase.map(|(purchase, state)| PurchaseMembers::new(purchase, state));
+    Ok(Json(BuyAnswer { status: answer.outcome(), purchase, durability }))
 }
 
 pub(super) async fn status(
-    api: Data<Api>,
-    request: HttpRequest,
-    payload: Payload,
+    product: ProductParam,
+    buyer: BuyerQuery,
+    checkout: Data<Checkout>,
 ) -> Result<Json<StatusAnswer>, Problem> {
-    let product = product(&api, &request)?;
-    let user = query_user(&request, payload, api.body_timeout).await?;
-    Ok(Json(match api.checkout.reader.status(&product.id, &user).await? {
+    let (has_purchased, purchase, reason) = match checkout.reader.status(&product.id, &buyer.0).await? {
         PurchaseStatus::Purchased(purchase, state) => {
-            StatusAnswer { has_purchased: true, purchase: Some(view(&purchase, state)), reason: None }
+            (true, Some(PurchaseMembers::new(&purchase, state)), None)
         }
-        PurchaseStatus::Revoked(revocation) => StatusAnswer {
-            has_purchased: false,
-            purchase: Some(PurchaseView {
-                purchase_id: revocation.id,
-                unit: None,
-                state: PurchaseState::Revoked,
-            }),
-            reason: Some(revocation.reason),
-        },
-        PurchaseStatus::None => StatusAnswer { has_purchased: false, purchase: None, reason: None },
-    }))
+        PurchaseStatus::Revoked(revocation) => {
+            let purchase =
+                PurchaseMembers { purchase_id: revocation.id, unit: None, state: PurchaseState::Revoked };
+            (false, Some(purchase), Some(revocation.reason))
+        }
+        PurchaseStatus::None => (false, None, None),
+    };
+    Ok(Json(StatusAnswer { has_purchased, purchase, reason }))
 }

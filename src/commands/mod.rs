@@ -13,6 +13,7 @@ mod migrate;
 mod pause;
 mod reconcile;
 mod serve;
+mod servers;
 pub mod settings;
 mod stores;
 mod stress;

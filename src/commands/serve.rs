@@ -1,6 +1,5 @@
 //! `flashsale serve`
 
-use actix_web::web::Data;
 use clap::Args;
 use futures_util::future::{join, join_all};
 use tokio::task::JoinHandle;
@@ -9,11 +8,10 @@ use tokio_util::sync::CancellationToken;
 use super::settings::{Mode, Settings};
 use super::{
     Overrides,
+    servers::{listen_api, listen_pages},
     stores::{self, Connected},
 };
-use crate::api::{self, Api};
-use crate::checkout::Checkout;
-use crate::http::server::{Listening, ServerOptions, listen};
+use crate::http::run::run;
 use crate::observability::Dependency;
 use crate::observability::registry::Role;
 use crate::outbox::Publisher;
@@ -73,7 +71,7 @@ impl Serve {
                 "embedded: the whole system in this process, data in {}",
                 data_dir.path().display()
             );
-            servers.extend(super::web::listen_pages(&settings, &connected, &checkout, &stop)?);
+            servers.extend(listen_pages(&settings, &connected, &checkout, &stop)?);
             tasks = start_embedded(&settings, &connected, &ledger_state, &background);
         }
         drop(checkout);
@@ -86,7 +84,7 @@ impl Serve {
             let (ledger, runtime) = (&*connected.stores.ledger, &connected.runtime);
             stores::prepare_ledger(ledger, &settings.catalogue, &ledger_state, runtime, &stop).await
         };
-        let ended = run_servers(servers, preparing, &stop).await;
+        let ended = run(servers, preparing, &stop).await;
         over.cancel();
         // The servers held the last publishers: what they handed in is sent, and recorded where that is done here.
         shutdown::finish("the publisher and the report", join(sending, reporting)).await;
@@ -94,27 +92,6 @@ impl Serve {
         shutdown::finish("the worker and the recovery", join_all(tasks)).await;
         ended
     }
-}
-
-fn listen_api(settings: &Settings, connected: &Connected, checkout: &Checkout) -> anyhow::Result<Listening> {
-    let options = ServerOptions {
-        addr: settings.api.addr,
-        connections_max: settings.api.connections_max,
-        head_timeout: settings.api.head_timeout,
-    };
-    let (checkout, catalogue) = (checkout.clone(), settings.catalogue.clone());
-    let body_timeout = settings.api.body_timeout;
-    let readiness = Data::new(connected.readiness(&settings.catalogue, false));
-    let audited = settings.api.audit_route.then(|| Data::new(connected.sources()));
-    listen("API", &options, move |config| {
-        if let Some(sources) = &audited {
-            config.app_data(sources.clone()).configure(api::audit_routes);
-        }
-        // Once for each thread of the server.
-        let (checkout, catalogue) = (checkout.on_this_thread(), catalogue.clone());
-        let api = Data::new(Api { checkout, catalogue, body_timeout });
-        config.app_data(api).app_data(readiness.clone()).configure(api::routes);
-    })
 }
 
 /// The worker and the recovery, which are processes of their own in the distributed mode.
@@ -131,31 +108,4 @@ fn start_embedded(
     let options = settings.recovery.clone();
     let recovery = Recovery::new(stores.clone(), telemetry.clone(), options, runtime);
     vec![tokio::spawn(worker.run(background.clone())), tokio::spawn(recovery.run(background.clone()))]
-}
-
-/// Runs until `stop`, or until something fails that makes going on useless. Then requests under way are finished.
-pub(super) async fn run_servers(
-    servers: Vec<Listening>,
-    preparing: impl Future<Output = anyhow::Result<()>>,
-    stop: &CancellationToken,
-) -> anyhow::Result<()> {
-    let handles: Vec<_> = servers.iter().map(|listening| listening.handle.clone()).collect();
-    let serving = futures_util::future::try_join_all(servers.into_iter().map(|listening| listening.server));
-    tokio::pin!(serving);
-    let has_servers = !handles.is_empty();
-    let running = async {
-        preparing.await?;
-        stop.cancelled().await;
-        anyhow::Ok(())
-    };
-    let ended = tokio::select! {
-        ended = &mut serving, if has_servers => return Ok(ended.map(drop)?),
-        ended = running => ended,
-    };
-    if has_servers {
-        // A server does its own stopping, so it must go on being polled.
-        let stopping = futures_util::future::join_all(handles.iter().map(|handle| handle.stop(true)));
-        futures_util::future::join(stopping, serving).await.1?;
-    }
-    ended
 }

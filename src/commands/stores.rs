@@ -19,7 +19,7 @@ use crate::ledger::{Ledger, PostgresLedger, SqliteLedger};
 use crate::observability::Dependency;
 use crate::observability::Telemetry;
 use crate::observability::readiness::Readiness;
-use crate::observability::registry::{Noticeboard, Reporter, Role};
+use crate::observability::registry::{HeartbeatSender, ProcessRegistry, Role};
 use crate::outbox::Publisher;
 use crate::runtime::{Backoff, Runtime, error_chain};
 use crate::stores::Stores;
@@ -30,8 +30,7 @@ pub(super) struct Connected {
     pub(super) stores: Stores,
     pub(super) telemetry: Telemetry,
     pub(super) dependencies: Vec<Dependency>,
-    /// Where this process and the others tell how they are.
-    pub(super) noticeboard: Noticeboard,
+    pub(super) registry: ProcessRegistry,
     /// Held for as long as the embedded stores are in use.
     pub(super) data_dir: Option<DataDir>,
 }
@@ -41,16 +40,16 @@ impl Connected {
         self.stores.clone().into()
     }
 
-    /// Begins to post this process's report; the task ends after `stop`.
+    /// Starts to send heartbeats; the task ends after `stop`.
     pub(super) fn report(
         &self,
         role: Role,
         readiness: Readiness,
         stop: &CancellationToken,
     ) -> JoinHandle<()> {
-        let telemetry = self.telemetry.clone();
-        let reporter = Reporter::new(role, self.noticeboard.clone(), readiness, telemetry);
-        tokio::spawn(reporter.run(stop.clone()))
+        let (registry, telemetry) = (self.registry.clone(), self.telemetry.clone());
+        let sender = HeartbeatSender::new(role, registry, readiness, telemetry, &self.runtime);
+        tokio::spawn(sender.run(stop.clone()))
     }
 
     pub(super) fn readiness(&self, catalogue: &Catalogue, needs_everything: bool) -> Readiness {
@@ -81,7 +80,7 @@ pub(super) async fn connect(settings: &Settings, role: &str) -> anyhow::Result<C
                 stores,
                 telemetry: Telemetry::new(runtime.clock.clone()),
                 dependencies: Vec::new(),
-                noticeboard: Noticeboard::local(),
+                registry: ProcessRegistry::local(&runtime.clock),
                 data_dir: Some(data_dir),
                 runtime,
             })
@@ -108,8 +107,9 @@ fn connect_services(services: &Services, role: &str, runtime: Runtime) -> anyhow
     let stores =
         Stores { admission: Arc::new(admission), broker: Arc::new(broker), ledger: Arc::new(ledger) };
     let RedisOptions { url, prefix, connect_timeout, .. } = redis_options;
-    let noticeboard = Noticeboard::redis(url, prefix, *connect_timeout).context("REDIS_URL")?;
-    Ok(Connected { stores, telemetry, dependencies, noticeboard, data_dir: None, runtime })
+    let registry =
+        ProcessRegistry::redis(url, prefix, *connect_timeout, &runtime.clock).context("REDIS_URL")?;
+    Ok(Connected { stores, telemetry, dependencies, registry, data_dir: None, runtime })
 }
 
 /// The stores for an operator's command. Waits up to 10 s for the services.

@@ -1,21 +1,18 @@
 //! `flashsale work`
 
-use actix_web::web::Data;
 use anyhow::bail;
 use clap::Args;
 use futures_util::future::{join_all, join3};
 use tokio_util::sync::CancellationToken;
 
-use super::settings::{Mode, Settings};
+use super::settings::Mode;
 use super::{
     Overrides,
-    serve::run_servers,
+    servers::listen_health,
     stores::{self, Connected},
 };
-use crate::api;
-use crate::http::server::{Listening, ServerOptions, listen};
+use crate::http::run::run;
 use crate::observability::Dependency;
-use crate::observability::readiness::Readiness;
 use crate::observability::registry::Role;
 use crate::recovery::Recovery;
 use crate::runtime::shutdown;
@@ -70,17 +67,6 @@ impl Work {
                 .await;
             Ok(())
         };
-        run_servers(servers, working, &stop).await
+        run(servers, working, &stop).await
     }
-}
-
-fn listen_health(settings: &Settings, readiness: Readiness) -> anyhow::Result<Option<Listening>> {
-    let Some(addr) = settings.work_health_addr else { return Ok(None) };
-    let head_timeout = settings.api.head_timeout;
-    let options = ServerOptions { addr, connections_max: 256, head_timeout };
-    let readiness = Data::new(readiness);
-    let listening = listen("health", &options, move |config| {
-        config.app_data(readiness.clone()).configure(api::health_routes);
-    });
-    listening.map(Some)
 }

@@ -1,29 +1,29 @@
-//! What all processes say, as one: events that several notice, and services that several need.
+//! Merges the heartbeats of all processes: events that several processes note, and services that several use.
 
 use std::collections::BTreeMap;
 
 use super::snapshot::{DependencyView, EventView, Outage};
-use crate::observability::EventKind;
-use crate::observability::registry::Report;
+use crate::observability::{EventKind, registry::Heartbeat};
 
-/// The events of all processes, latest first. What several notice within a moment is one.
-pub(super) fn events<'report>(reports: impl Iterator<Item = &'report Report>) -> Vec<EventView> {
-    /// Processes notice the same thing within this time, in milliseconds.
-    const MOMENT: i64 = 5_000;
+/// The events of all processes, latest first. Equal events of several processes are merged.
+pub(super) fn events<'all>(heartbeats: impl Iterator<Item = &'all Heartbeat>) -> Vec<EventView> {
+    /// Equal events of two processes within this time are one, in milliseconds.
+    const MERGED_WITHIN: i64 = 5_000;
     const SHOWN_MAX: usize = 20;
-    let each = reports.flat_map(|report| report.events.iter().map(|event| (event, report.name())));
-    let mut all: Vec<_> = each.collect();
+    let mut all: Vec<_> = heartbeats
+        .flat_map(|heartbeat| heartbeat.events.iter().map(|event| (event, heartbeat.name())))
+        .collect();
     all.sort_by_key(|(event, _)| event.at);
     let mut merged: Vec<EventView> = Vec::new();
     for (event, process) in all {
         let is_same = |shown: &&mut EventView| {
             (shown.kind, &shown.about) == (event.kind, &event.about)
-                && event.at - shown.at <= MOMENT
+                && event.at - shown.at <= MERGED_WITHIN
                 && !shown.processes.contains(&process)
         };
         if let Some(shown) = merged.iter_mut().rev().find(is_same) {
             shown.processes.push(process);
-            // Each worker has letters of its own; anything else is the same thing, seen by several.
+            // Each worker dead-letters other purchases; any other event is one that several processes see.
             shown.times = if event.kind == EventKind::DeadLetter {
                 shown.times.saturating_add(event.times)
             } else {
@@ -46,11 +46,11 @@ pub(super) fn events<'report>(reports: impl Iterator<Item = &'report Report>) ->
     merged
 }
 
-/// What the processes that are up depend on, by name.
-pub(super) fn dependencies<'report>(reports: impl Iterator<Item = &'report Report>) -> Vec<DependencyView> {
+/// The dependencies of all processes, by name.
+pub(super) fn dependencies<'all>(heartbeats: impl Iterator<Item = &'all Heartbeat>) -> Vec<DependencyView> {
     let mut found: BTreeMap<&str, DependencyView> = BTreeMap::new();
-    for report in reports {
-        for check in &report.checks {
+    for heartbeat in heartbeats {
+        for check in &heartbeat.checks {
             let view = found.entry(&check.name).or_insert_with(|| DependencyView {
                 subject: check.subject,
                 name: check.name.clone(),
@@ -58,7 +58,7 @@ pub(super) fn dependencies<'report>(reports: impl Iterator<Item = &'report Repor
                 outages: Vec::new(),
             });
             view.used_by += 1;
-            let outage = check.outage.clone().map(|reason| Outage { process: report.name(), reason });
+            let outage = check.outage.clone().map(|reason| Outage { process: heartbeat.name(), reason });
             view.outages.extend(outage);
         }
     }
@@ -73,7 +73,7 @@ mod tests {
         observability::{Event, EventKind},
     };
 
-    fn report(pid: u32, events: &[(i64, EventKind)]) -> Report {
+    fn heartbeat(pid: u32, events: &[(i64, EventKind)]) -> Heartbeat {
         let event = |(at, kind): &(i64, EventKind)| Event {
             at: *at,
             kind: *kind,
@@ -81,7 +81,7 @@ mod tests {
             text: String::new(),
             times: 1,
         };
-        Report {
+        Heartbeat {
             id: pid.to_string(),
             role: Role::Serve,
             host: "h".to_owned(),
@@ -96,13 +96,13 @@ mod tests {
     }
 
     #[test]
-    fn what_several_processes_notice_is_one_event() {
+    fn an_event_that_several_processes_note_is_one() {
         use EventKind::{OutageBegan, OutageEnded};
-        let reports = [
-            report(1, &[(1_000, OutageBegan), (3_000, OutageEnded), (4_000, OutageBegan)]),
-            report(2, &[(1_200, OutageBegan), (3_100, OutageEnded), (60_000, OutageBegan)]),
+        let heartbeats = [
+            heartbeat(1, &[(1_000, OutageBegan), (3_000, OutageEnded), (4_000, OutageBegan)]),
+            heartbeat(2, &[(1_200, OutageBegan), (3_100, OutageEnded), (60_000, OutageBegan)]),
         ];
-        let events = events(reports.iter());
+        let events = events(heartbeats.iter());
         let seen: Vec<_> = events.iter().map(|event| (event.at, event.kind, event.processes.len())).collect();
         let wanted = [
             (60_000, OutageBegan, 1),

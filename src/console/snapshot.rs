@@ -1,4 +1,4 @@
-//! `GET /console/snapshot`: the whole system, for people and scripts.
+//! The whole system at one time. docs/CONSOLE.md documents it as JSON.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -6,71 +6,64 @@ use serde::Serialize;
 
 use crate::broker::Depths;
 use crate::domain::{Conservation, Phase};
-use crate::observability::readiness::Subject;
-use crate::observability::registry::{CheckReport, Role};
+use crate::observability::readiness::{Check, Subject};
+use crate::observability::registry::Role;
 use crate::observability::{Attempt, Durations, EventKind};
 
-/// The system at a time.
 #[derive(Clone, Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Snapshot {
-    /// When, in milliseconds since 1970.
-    pub at: i64,
-    /// Whether everything is in this process.
-    pub embedded: bool,
-    /// Why the other processes can't be seen; `null`: they can.
-    pub trouble: Option<String>,
-    /// The units of all products; `null`: not known of one of them.
-    pub conservation: Option<Conservation>,
-    /// Whether they add up; `null`: not known at the moment.
-    pub adds_up: Option<bool>,
-    /// Purchases that admission knows as dead-lettered and the dead-letter queue has not had for a while.
-    pub letters_missing: u64,
-    /// All products together.
-    pub total: Totals,
-    /// Each product.
-    pub products: Vec<ProductView>,
-    /// Messages that wait; `null`: not known, or embedded, where there is no queue.
-    pub queue: Option<Depths>,
-    /// What the processes depend on.
-    pub dependencies: Vec<DependencyView>,
-    /// Every process that reports, or did until lately.
-    pub processes: Vec<ProcessView>,
-    /// The last 20 notable events, latest first.
-    pub events: Vec<EventView>,
+pub(super) struct Snapshot {
+    /// When the stores were read, in milliseconds since 1970; 0: not yet.
+    pub(super) at: i64,
+    /// Whether this process is the whole system.
+    pub(super) embedded: bool,
+    /// Why the other processes are not known; `None`: they are.
+    pub(super) trouble: Option<String>,
+    /// Of all products together; `None`: not known of one of them.
+    pub(super) conservation: Option<Conservation>,
+    /// `None`: not known at the moment.
+    pub(super) adds_up: Option<bool>,
+    /// Purchases that admission has marked as dead-lettered, and that the dead-letter queue has not had for a while.
+    pub(super) dead_letters_missing: u64,
+    /// Of all products together.
+    pub(super) total: Totals,
+    pub(super) products: Vec<ProductView>,
+    /// `None`: not known, or embedded, where there is no queue.
+    pub(super) queue: Option<Depths>,
+    pub(super) dependencies: Vec<DependencyView>,
+    /// Every process that is up, or was lost lately.
+    pub(super) processes: Vec<ProcessView>,
+    /// The last 20 events, latest first.
+    pub(super) events: Vec<EventView>,
 }
 
-/// Attempts a second, by what became of them.
-pub type Rates = BTreeMap<Attempt, f64>;
+/// Attempts a second, by outcome.
+pub(super) type Rates = BTreeMap<Attempt, f64>;
 
-/// What was measured of products: one, or all.
+/// The counts and durations of one product, or of all.
 #[derive(Clone, Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Totals {
+pub(super) struct Totals {
     /// Attempts a second, over the last second.
-    pub attempts_per_s: Rates,
+    pub(super) attempts_per_s: Rates,
     /// Attempts since the processes that answer them were started.
-    pub attempts: BTreeMap<Attempt, u64>,
-    /// From an attempt's turn to the decision of admission, over the last 10 s.
-    pub admission: Percentiles,
-    /// From an attempt to its answer, without the network.
-    pub answer: Percentiles,
+    pub(super) attempts: BTreeMap<Attempt, u64>,
+    /// From the admission permit to the decision, over the last 10 s.
+    pub(super) admission: Percentiles,
+    /// From a request to its answer, without the network.
+    pub(super) answer: Percentiles,
     /// From an admission to the commit of its row.
-    pub recording: Percentiles,
+    pub(super) recording: Percentiles,
 }
 
-/// How long something takes, in milliseconds. `null`: it did not happen.
+/// Of durations, in milliseconds. `None`: there are none.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Percentiles {
-    /// How many.
-    pub number: u64,
-    /// Of half of them, at most.
-    pub p50_ms: Option<f64>,
-    /// Of 95 of 100.
-    pub p95_ms: Option<f64>,
-    /// Of 99 of 100.
-    pub p99_ms: Option<f64>,
+pub(super) struct Percentiles {
+    pub(super) number: u64,
+    pub(super) p50_ms: Option<f64>,
+    pub(super) p95_ms: Option<f64>,
+    pub(super) p99_ms: Option<f64>,
 }
 
 impl From<&Durations> for Percentiles {
@@ -81,99 +74,77 @@ impl From<&Durations> for Percentiles {
     }
 }
 
-/// A product.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct ProductView {
-    /// Its id.
-    pub id: String,
-    /// Its name.
-    pub name: String,
-    /// Where its sale stands; `null`: admission has no state of it, or is away.
-    pub phase: Option<Phase>,
+pub(super) struct ProductView {
+    pub(super) id: String,
+    pub(super) name: String,
+    /// `None`: the sale has no admission state, or it can't be read.
+    pub(super) phase: Option<Phase>,
     /// Why something is not known.
-    pub trouble: Option<String>,
-    /// When it opens, in milliseconds since 1970.
-    pub opens_at: Option<i64>,
-    /// When it closes.
-    pub closes_at: Option<i64>,
-    /// Units that nobody has.
-    pub remaining: Option<u32>,
+    pub(super) trouble: Option<String>,
+    /// In milliseconds since 1970.
+    pub(super) opens_at: Option<i64>,
+    pub(super) closes_at: Option<i64>,
+    pub(super) remaining: Option<u32>,
     /// Purchases in the outbox.
-    pub in_flight: Option<u64>,
-    /// Age of the oldest of them, in milliseconds; 0: there is none.
-    pub outbox_age_ms: Option<u64>,
-    /// Its units, when they were counted last; `null`: not known.
-    pub conservation: Option<Conservation>,
-    /// When that was, in milliseconds since 1970.
-    pub counted_at: Option<i64>,
-    /// Whether they add up; `null`: not known, or about to be looked at once more.
-    pub adds_up: Option<bool>,
-    /// What was measured.
+    pub(super) in_flight: Option<u64>,
+    /// Age of the oldest purchase in the outbox; 0: it is empty.
+    pub(super) outbox_age_ms: Option<u64>,
+    /// At the last count; `None`: not known.
+    pub(super) conservation: Option<Conservation>,
+    /// Of the last count, in milliseconds since 1970.
+    pub(super) counted_at: Option<i64>,
+    /// `None`: not known, or a difference that was found once and is to be counted again.
+    pub(super) adds_up: Option<bool>,
     #[serde(flatten)]
-    pub totals: Totals,
+    pub(super) totals: Totals,
 }
 
-/// A service, or a sale's state in it, as all processes see it.
+/// A dependency as all processes see it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct DependencyView {
-    /// What it is about.
-    pub subject: Subject,
-    /// Its name.
-    pub name: String,
-    /// How many processes use it.
-    pub used_by: usize,
+pub(super) struct DependencyView {
+    pub(super) subject: Subject,
+    pub(super) name: String,
+    /// The number of processes that use it.
+    pub(super) used_by: usize,
     /// The processes for which it is not ready, with the reason.
-    pub outages: Vec<Outage>,
+    pub(super) outages: Vec<Outage>,
 }
 
-/// A dependency that is not ready for a process.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Outage {
-    /// The process.
-    pub process: String,
-    /// Why.
-    pub reason: String,
+pub(super) struct Outage {
+    pub(super) process: String,
+    pub(super) reason: String,
 }
 
-/// A process.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct ProcessView {
-    /// What people call it: role, host and number.
-    pub name: String,
-    /// What it does.
-    pub role: Role,
-    /// Of the program.
-    pub version: String,
-    /// When it started, in milliseconds since 1970.
-    pub started_at: i64,
-    /// Milliseconds since it reported last.
-    pub silent_ms: u64,
-    /// Whether it reports.
-    pub is_up: bool,
-    /// Whether it can do its work, as it said last.
-    pub is_ready: bool,
-    /// Attempts a second that it answers.
-    pub attempts_per_s: f64,
-    /// What it depends on.
-    pub checks: Vec<CheckReport>,
+pub(super) struct ProcessView {
+    /// Role, host and process id.
+    pub(super) name: String,
+    pub(super) role: Role,
+    pub(super) version: String,
+    /// In milliseconds since 1970.
+    pub(super) started_at: i64,
+    /// Since the last heartbeat.
+    pub(super) silent_ms: u64,
+    pub(super) is_up: bool,
+    /// By the last heartbeat.
+    pub(super) is_ready: bool,
+    pub(super) attempts_per_s: f64,
+    pub(super) checks: Vec<Check>,
 }
 
-/// Something that happened.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct EventView {
-    /// When, in milliseconds since 1970: the first that noticed it.
-    pub at: i64,
-    /// What.
-    pub kind: EventKind,
-    /// To whom.
-    pub about: String,
-    /// The details.
-    pub text: String,
-    /// How often in a row.
-    pub times: u32,
-    /// The processes that noticed.
-    pub processes: Vec<String>,
+pub(super) struct EventView {
+    /// When the first process noted it, in milliseconds since 1970.
+    pub(super) at: i64,
+    pub(super) kind: EventKind,
+    pub(super) about: String,
+    pub(super) text: String,
+    /// In a row.
+    pub(super) times: u32,
+    pub(super) processes: Vec<String>,
 }

@@ -1,98 +1,112 @@
-//! What an operator wants to know first.
+//! The verdict on a snapshot: what needs an operator, the most serious first.
 
-use super::{DependencyView, ProductView, Snapshot};
+use serde::Serialize;
+
+use super::snapshot::{DependencyView, ProductView, Snapshot};
 use crate::domain::Conservation;
-use crate::observability::readiness::Subject;
-use crate::observability::registry::Role;
+use crate::observability::{Severity, readiness::Subject, registry::Role};
 
-/// A look takes place every second, and waits two seconds for the stores.
+/// A poll takes place every second and waits at most two seconds for the stores.
 const STALE_AFTER_MS: i64 = 8_000;
-/// A purchase is swept after 5 s; one that is older than this is late.
+/// A purchase is swept after 5 s; an older one is late.
 const OUTBOX_AGE_LATE_MS: u64 = 10_000;
-/// Every SUCCESS is in the ledger within a minute after all parts are healthy.
+/// The longest time from a SUCCESS to its row while all parts are healthy.
 const OUTBOX_AGE_MAX_MS: u64 = 60_000;
 
-/// How the evening goes.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq, Serialize)]
 pub(super) struct Verdict {
-    /// `good`, `warn` or `bad`.
-    pub(super) mood: &'static str,
-    pub(super) headline: &'static str,
-    /// What is wrong, a line each, the worst first.
-    pub(super) troubles: Vec<String>,
+    /// The highest of the findings.
+    pub(super) severity: Severity,
+    pub(super) text: &'static str,
+    pub(super) findings: Vec<Finding>,
+}
+
+#[derive(Debug, PartialEq, Eq, Serialize)]
+pub(super) struct Finding {
+    pub(super) severity: Severity,
+    pub(super) text: String,
 }
 
 impl Verdict {
     /// `now`: in milliseconds since 1970.
-    pub(super) fn of(snapshot: &Snapshot, now: i64) -> Self {
+    pub(super) fn new(snapshot: &Snapshot, now: i64) -> Self {
         if snapshot.at == 0 {
-            return Self { mood: "warn", headline: "Looking for the first time", troubles: Vec::new() };
+            let text = "The stores are being read for the first time";
+            return Self { severity: Severity::Warning, text, findings: Vec::new() };
         }
-        let mut found = Found::default();
-        let old = now.saturating_sub(snapshot.at);
-        if old > STALE_AFTER_MS {
-            found.bad.push(format!("what you see is {} s old: this process can't keep up", old / 1_000));
+        let mut found = Findings::default();
+        let age = now.saturating_sub(snapshot.at);
+        if age > STALE_AFTER_MS {
+            found.error(format!("these figures are {} s old: this process can't keep up", age / 1_000));
         }
         snapshot.products.iter().for_each(|product| found.product(product));
         found.processes(snapshot);
         snapshot.dependencies.iter().for_each(|dependency| found.dependency(dependency));
-        found.letters(snapshot);
-        let Found { bad, warn } = found;
-        let (mood, headline) = match (bad.is_empty(), warn.is_empty()) {
-            (false, _) => ("bad", "Something is wrong"),
-            (true, false) => ("warn", "Something needs a look"),
-            (true, true) => ("good", "All is well: every unit is accounted for"),
+        found.dead_letters(snapshot);
+        let Findings(mut findings) = found;
+        findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
+        let severity = findings.first().map_or(Severity::Info, |finding| finding.severity);
+        let text = match severity {
+            Severity::Info => "All is well: every unit is accounted for",
+            Severity::Warning => "Something needs attention",
+            Severity::Error => "Something is wrong",
         };
-        Self { mood, headline, troubles: bad.into_iter().chain(warn).collect() }
+        Self { severity, text, findings }
     }
 }
 
 #[derive(Default)]
-struct Found {
-    bad: Vec<String>,
-    warn: Vec<String>,
-}
+struct Findings(Vec<Finding>);
 
-impl Found {
+impl Findings {
+    fn warning(&mut self, text: String) {
+        self.0.push(Finding { severity: Severity::Warning, text });
+    }
+
+    fn error(&mut self, text: String) {
+        self.0.push(Finding { severity: Severity::Error, text });
+    }
+
     fn product(&mut self, product: &ProductView) {
         let ProductView { id, conservation, adds_up, trouble, outbox_age_ms, .. } = product;
         match (conservation, adds_up) {
-            (Some(law), Some(false)) => self.bad.push(format!("{id}: {}", broken(law))),
+            (Some(law), Some(false)) => self.error(format!("{id}: {}", difference(law))),
             (Some(_), None) if trouble.is_none() => {
-                self.warn.push(format!("{id}: the units are counted once more"));
+                self.warning(format!("{id}: the units did not add up, and are being counted again"));
             }
             _ => {}
         }
-        if let Some(trouble) = trouble {
-            // Without a phase nobody can buy; without a count it only can't be checked.
-            let list = if product.phase.is_none() { &mut self.bad } else { &mut self.warn };
-            list.push(format!("{id}: {trouble}"));
+        match (trouble, product.phase) {
+            // Without a phase nobody can buy.
+            (Some(trouble), None) => self.error(format!("{id}: {trouble}")),
+            (Some(trouble), Some(_)) => self.warning(format!("{id}: {trouble}")),
+            (None, _) => {}
         }
         let age = outbox_age_ms.unwrap_or(0);
-        let late = format!("{id}: a purchase has been on its way for {} s", age / 1_000);
+        let late = format!("{id}: a purchase has been in flight for {} s", age / 1_000);
         match age {
-            OUTBOX_AGE_MAX_MS.. => self.bad.push(late),
-            OUTBOX_AGE_LATE_MS.. => self.warn.push(late),
+            OUTBOX_AGE_MAX_MS.. => self.error(late),
+            OUTBOX_AGE_LATE_MS.. => self.warning(late),
             _ => {}
         }
     }
 
     fn processes(&mut self, snapshot: &Snapshot) {
         if let Some(trouble) = &snapshot.trouble {
-            return self.warn.push(trouble.clone());
+            return self.warning(trouble.clone());
         }
         if snapshot.processes.is_empty() {
-            return self.warn.push("no process has reported yet".to_owned());
+            return self.warning("no process has reported yet".to_owned());
         }
         let is_up = |role| snapshot.processes.iter().any(|process| process.role == role && process.is_up);
         if !is_up(Role::Serve) {
-            self.bad.push("no API process is up: nobody can buy by it (flashsale serve)".to_owned());
+            self.error("no API process is up, so the API sells nothing: start flashsale serve".to_owned());
         }
         if !snapshot.embedded && !is_up(Role::Work) {
-            self.bad.push("no worker is up: purchases wait in the queue (flashsale work)".to_owned());
+            self.error("no worker is up, so purchases wait in the queue: start flashsale work".to_owned());
         }
         for process in snapshot.processes.iter().filter(|process| !process.is_up) {
-            self.warn.push(format!("{} has been silent for {} s", process.name, process.silent_ms / 1_000));
+            self.warning(format!("{} has been silent for {} s", process.name, process.silent_ms / 1_000));
         }
     }
 
@@ -100,36 +114,33 @@ impl Found {
         let DependencyView { subject, name, used_by, outages } = dependency;
         let Some(first) = outages.first() else { return };
         let (number, reason) = (outages.len(), &first.reason);
-        let (list, line) = match subject {
-            Subject::Service | Subject::Other => {
-                (&mut self.warn, format!("{name} is away for {number} of {used_by}: {reason}"))
+        match subject {
+            Subject::Service | Subject::Sale | Subject::Other => {
+                self.warning(format!("{name} is not ready in {number} of {used_by} processes: {reason}"));
             }
-            Subject::Sale => {
-                (&mut self.warn, format!("{name} is not ready for {number} of {used_by}: {reason}"))
-            }
-            Subject::Reconciliation => (&mut self.bad, format!("{name}: {reason} (flashsale reconcile)")),
-        };
-        list.push(line);
+            Subject::Reconciliation => self.error(format!("{name}: {reason}; run flashsale reconcile")),
+        }
     }
 
-    fn letters(&mut self, snapshot: &Snapshot) {
-        if snapshot.letters_missing > 0 {
-            let number = snapshot.letters_missing;
-            self.bad.push(format!(
-                "dead letters that are not in their queue any more: {number} (flashsale audit)"
+    fn dead_letters(&mut self, snapshot: &Snapshot) {
+        let missing = snapshot.dead_letters_missing;
+        if missing > 0 {
+            self.error(format!(
+                "dead letters that are not in their queue any more: {missing}; run flashsale audit"
             ));
         }
         if let Some(dead) = snapshot.queue.map(|queue| queue.dead).filter(|dead| *dead > 0) {
-            self.warn
-                .push(format!("dead letters that wait for a decision: {dead} (flashsale dead-letters list)"));
+            self.warning(format!(
+                "dead letters that wait for a decision: {dead}; run flashsale dead-letters list"
+            ));
         }
     }
 }
 
-fn broken(law: &Conservation) -> String {
+fn difference(law: &Conservation) -> String {
     match (law.missing, law.surplus) {
-        (missing, 0) => format!("{missing} admitted purchases are neither in the ledger nor on their way"),
-        (_, surplus) => format!("{surplus} purchases are in the ledger that admission does not know"),
+        (missing, 0) => format!("{missing} admitted purchases are neither recorded nor in flight"),
+        (_, surplus) => format!("{surplus} purchases are recorded that admission does not know"),
     }
 }
 
@@ -138,7 +149,7 @@ mod tests {
     use super::*;
     use crate::{
         broker::Depths,
-        console::{Outage, ProcessView, Totals},
+        console::snapshot::{Outage, ProcessView, Totals},
         domain::Phase,
     };
 
@@ -156,7 +167,7 @@ mod tests {
         }
     }
 
-    fn good() -> Snapshot {
+    fn healthy() -> Snapshot {
         let product = ProductView {
             id: "p".to_owned(),
             name: "P".to_owned(),
@@ -182,50 +193,69 @@ mod tests {
         DependencyView { subject, name: "redis".to_owned(), used_by: 3, outages }
     }
 
-    /// A change that spoils a good evening, the mood that follows, and a part of what is said.
-    type Spoilt = (fn(&mut Snapshot), &'static str, &'static str);
+    /// A fault, the severity that follows, and a part of the finding.
+    type Case = (fn(&mut Snapshot), Severity, &'static str);
 
     #[test]
-    fn each_trouble_has_its_mood_and_its_line() {
-        assert_eq!(Verdict::of(&good(), 2_000).mood, "good");
-        let cases: [Spoilt; 14] = [
-            (|seen| seen.products[0].adds_up = None, "warn", "counted once more"),
-            (|seen| seen.products[0].adds_up = Some(false), "bad", "admitted purchases are neither"),
-            (|seen| seen.products[0].trouble = Some("why".to_owned()), "warn", "p: why"),
+    fn each_fault_has_its_severity_and_its_finding() {
+        use Severity::{Error, Warning};
+        assert_eq!(Verdict::new(&healthy(), 2_000).severity, Severity::Info);
+        let cases: [Case; 14] = [
+            (|seen| seen.products[0].adds_up = None, Warning, "counted again"),
+            (|seen| seen.products[0].adds_up = Some(false), Error, "admitted purchases are neither"),
+            (|seen| seen.products[0].trouble = Some("why".to_owned()), Warning, "p: why"),
             (
                 |seen| {
                     seen.products[0].trouble = Some("why".to_owned());
                     seen.products[0].phase = None;
                 },
-                "bad",
+                Error,
                 "p: why",
             ),
-            (|seen| seen.products[0].outbox_age_ms = Some(11_000), "warn", "on its way for 11 s"),
-            (|seen| seen.products[0].outbox_age_ms = Some(61_000), "bad", "on its way for 61 s"),
-            (|seen| drop(seen.processes.remove(0)), "bad", "no API process is up"),
-            (|seen| drop(seen.processes.remove(1)), "bad", "no worker is up"),
-            (|seen| seen.processes[2].is_up = false, "warn", "web has been silent"),
-            (|seen| seen.dependencies.push(outage(Subject::Service)), "warn", "redis is away for 1 of 3: r"),
-            (|seen| seen.dependencies.push(outage(Subject::Sale)), "warn", "not ready for 1 of 3"),
-            (|seen| seen.dependencies.push(outage(Subject::Reconciliation)), "bad", "flashsale reconcile"),
-            (|seen| seen.queue = Some(Depths { purchases: 0, dead: 2 }), "warn", "decision: 2"),
-            (|seen| seen.letters_missing = 2, "bad", "not in their queue any more: 2"),
+            (|seen| seen.products[0].outbox_age_ms = Some(11_000), Warning, "in flight for 11 s"),
+            (|seen| seen.products[0].outbox_age_ms = Some(61_000), Error, "in flight for 61 s"),
+            (|seen| drop(seen.processes.remove(0)), Error, "no API process is up"),
+            (|seen| drop(seen.processes.remove(1)), Error, "no worker is up"),
+            (|seen| seen.processes[2].is_up = false, Warning, "web has been silent"),
+            (
+                |seen| seen.dependencies.push(outage(Subject::Service)),
+                Warning,
+                "redis is not ready in 1 of 3",
+            ),
+            (|seen| seen.dependencies.push(outage(Subject::Sale)), Warning, "not ready in 1 of 3"),
+            (|seen| seen.dependencies.push(outage(Subject::Reconciliation)), Error, "flashsale reconcile"),
+            (|seen| seen.queue = Some(Depths { purchases: 0, dead: 2 }), Warning, "decision: 2"),
+            (|seen| seen.dead_letters_missing = 2, Error, "not in their queue any more: 2"),
         ];
-        for (spoil, mood, said) in cases {
-            let mut seen = good();
-            spoil(&mut seen);
-            let verdict = Verdict::of(&seen, 2_000);
-            assert_eq!(verdict.mood, mood, "{verdict:?}");
-            assert!(verdict.troubles.iter().any(|line| line.contains(said)), "{said}: {verdict:?}");
+        for (break_it, severity, text) in cases {
+            let mut seen = healthy();
+            break_it(&mut seen);
+            let verdict = Verdict::new(&seen, 2_000);
+            assert_eq!(verdict.severity, severity, "{verdict:?}");
+            assert!(
+                verdict.findings.iter().any(|finding| finding.text.contains(text)),
+                "{text}: {verdict:?}"
+            );
         }
     }
 
     #[test]
-    fn an_old_look_is_called_old_and_others_are_not_missed_while_they_can_not_be_seen() {
-        let old = Verdict::of(&good(), 60_000);
-        assert_eq!((old.mood, old.troubles.len()), ("bad", 1), "{old:?}");
-        let alone = Snapshot { trouble: Some("Redis".to_owned()), processes: Vec::new(), ..good() };
-        assert_eq!(Verdict::of(&alone, 2_000).troubles, ["Redis"]);
-        assert_eq!(Verdict::of(&Snapshot::default(), 2_000).mood, "warn");
+    fn errors_come_before_warnings() {
+        let mut seen = healthy();
+        seen.products[0].outbox_age_ms = Some(11_000);
+        seen.dead_letters_missing = 1;
+        let findings = Verdict::new(&seen, 2_000).findings;
+        let severities: Vec<_> = findings.iter().map(|finding| finding.severity).collect();
+        assert_eq!(severities, [Severity::Error, Severity::Warning]);
+    }
+
+    #[test]
+    fn a_stale_snapshot_is_an_error_and_processes_that_can_not_be_read_are_not_missed() {
+        let stale = Verdict::new(&healthy(), 60_000);
+        assert_eq!((stale.severity, stale.findings.len()), (Severity::Error, 1), "{stale:?}");
+        let unread = Snapshot { trouble: Some("Redis".to_owned()), processes: Vec::new(), ..healthy() };
+        let findings = Verdict::new(&unread, 2_000).findings;
+        assert_eq!(findings, [Finding { severity: Severity::Warning, text: "Redis".to_owned() }]);
+        assert_eq!(Verdict::new(&Snapshot::default(), 2_000).severity, Severity::Warning);
     }
 }

@@ -37,6 +37,17 @@ pub enum Phase {
 }
 
 impl Phase {
+    /// As answers and pages name it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Upcoming => "UPCOMING",
+            Self::Active => "ACTIVE",
+            Self::SoldOut => "SOLD_OUT",
+            Self::Ended => "ENDED",
+            Self::Paused => "PAUSED",
+        }
+    }
+
     /// The outcome of an attempt by a user who has no purchase yet; `None` means that a unit can be had.
     pub fn refusal(self) -> Option<Outcome> {
         match self {

@@ -1,7 +1,14 @@
-//! The HTTP server with its bounds, and what every face of it shares.
+//! The HTTP server with its limits, and what the API, the shop and the operations console share.
 
 pub mod body;
+pub mod extract;
+pub mod health;
 mod options;
+pub(crate) mod pages;
+pub mod problem;
+pub(crate) mod routing;
+pub mod run;
+pub(crate) mod security;
 pub mod server;
 mod unread;
 

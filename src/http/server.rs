@@ -1,46 +1,38 @@
-//! The HTTP server of API, pages and worker health, with every bound set.
+//! A listening HTTP server of any face, with every limit set.
 
 use std::{net::SocketAddr, time::Duration};
 
 use actix_web::{
-    App, HttpServer, Route,
+    App, HttpServer,
     dev::{Server, ServerHandle},
-    guard,
     middleware::from_fn,
-    web::{self, ServiceConfig},
+    web::ServiceConfig,
 };
 use anyhow::Context;
 
 use super::unread;
-use crate::runtime::open_files::allow_open_files;
-use crate::runtime::shutdown::REQUESTS_DEADLINE_S;
+use crate::runtime::{open_files::allow_open_files, shutdown::REQUESTS_DEADLINE_S};
 
-/// Connections that wait in the kernel's queue while a stampede is accepted.
+/// Length of the kernel's accept queue.
 const BACKLOG: u32 = 8192;
+/// Descriptors besides those of clients: files, connections to services, what the runtime needs.
+const OTHER_DESCRIPTORS: u64 = 256;
 
-/// A route of GET, and of HEAD, which has the same answer without its body.
-pub fn read() -> Route {
-    web::route().guard(guard::Any(guard::Get()).or(guard::Head()))
-}
-
-/// Bounds of a server.
+/// Limits of a server.
 #[derive(Clone, Debug)]
 pub struct ServerOptions {
-    /// Where to listen.
     pub addr: SocketAddr,
-    /// Connections at a time, over all threads.
+    /// Over all threads.
     pub connections_max: usize,
-    /// For the head of a request.
+    /// Timeout for the head of the first request of a connection.
     pub head_timeout: Duration,
 }
 
-/// A server that listens; it ends when told by its handle.
+/// A server that listens. It stops, after requests under way, when its handle says so.
 pub struct Listening {
-    /// To be awaited.
     pub server: Server,
-    /// To stop it: requests under way are finished.
     pub handle: ServerHandle,
-    /// Where it listens; the port is known also where 0 was asked for.
+    /// With the port that was given by the system if 0 was configured.
     pub addr: SocketAddr,
 }
 
@@ -50,26 +42,25 @@ impl std::fmt::Debug for Listening {
     }
 }
 
-/// Binds and starts a server whose `name` shows in logs.
+/// Binds and starts a server; `name` is what logs call it. `routes` is called once for each thread.
 pub fn listen(
     name: &'static str,
     options: &ServerOptions,
     routes: impl Fn(&mut ServiceConfig) + Clone + Send + 'static,
 ) -> anyhow::Result<Listening> {
-    // For files, the services, and what the runtime needs.
-    let wanted = u64::try_from(options.connections_max).unwrap_or(u64::MAX).saturating_add(256);
-    allow_open_files(wanted);
-    let workers = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let connections = u64::try_from(options.connections_max).unwrap_or(u64::MAX);
+    allow_open_files(connections.saturating_add(OTHER_DESCRIPTORS));
+    let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let server =
-        HttpServer::new(move || App::new().wrap(from_fn(unread::end_with_unread)).configure(&routes))
-            .workers(workers)
+        HttpServer::new(move || App::new().wrap(from_fn(unread::close_if_unread)).configure(&routes))
+            .workers(threads)
             .backlog(BACKLOG)
-            .max_connections((options.connections_max / workers).max(1))
+            .max_connections((options.connections_max / threads).max(1))
             .client_request_timeout(options.head_timeout)
             .client_disconnect_timeout(Duration::from_secs(1))
             .keep_alive(Duration::from_secs(75))
             .shutdown_timeout(REQUESTS_DEADLINE_S)
-            // SIGINT would be a forced stop; both signals are ours.
+            // actix would take SIGINT as a forced stop; `runtime::shutdown` handles both signals.
             .disable_signals()
             .bind(options.addr)
             .with_context(|| format!("{name} can't listen on {}", options.addr))?;

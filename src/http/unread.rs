@@ -1,7 +1,7 @@
-//! Ends the connection where a request's body was not read to its end.
+//! Closes the connection of a request whose chunked body was not read to its end.
 //!
-//! Of a chunked body that nobody wants the server would go on reading, without limit of length or time, to use the
-//! connection again. It does not while somebody holds on to the body: so the response does.
+//! actix would read such a body on, without limit of length or time, so that it can reuse the connection; it does not
+//! as long as the body is owned by somebody else. This middleware makes the response own it.
 
 use std::{
     cell::RefCell,
@@ -20,11 +20,11 @@ use actix_web::{
 };
 use futures_util::Stream;
 
-/// A body that its reader and the response hold on to.
+/// A request body that is owned by its reader and by the response.
 #[derive(Clone)]
-struct Held(Rc<RefCell<Payload>>);
+struct SharedPayload(Rc<RefCell<Payload>>);
 
-impl Stream for Held {
+impl Stream for SharedPayload {
     type Item = Result<Bytes, PayloadError>;
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
@@ -32,13 +32,13 @@ impl Stream for Held {
     }
 }
 
-/// A response's body, with what is left of its request.
-struct WithRequest {
+/// A response body that owns the body of its request.
+struct WithRequestBody {
     body: BoxBody,
-    _held: Held,
+    _request_body: SharedPayload,
 }
 
-impl MessageBody for WithRequest {
+impl MessageBody for WithRequestBody {
     type Error = Box<dyn std::error::Error>;
 
     fn size(&self) -> BodySize {
@@ -50,17 +50,16 @@ impl MessageBody for WithRequest {
     }
 }
 
-/// The middleware.
-pub(super) async fn end_with_unread(
+pub(super) async fn close_if_unread(
     mut request: ServiceRequest,
     next: Next<BoxBody>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
-    // One with a length is closed by the server itself.
+    // After an unread body with a declared length actix closes the connection itself.
     if !request.chunked().unwrap_or(false) {
         return next.call(request).await;
     }
-    let held = Held(Rc::new(RefCell::new(request.take_payload())));
-    request.set_payload(Payload::Stream { payload: Box::pin(held.clone()) });
+    let shared = SharedPayload(Rc::new(RefCell::new(request.take_payload())));
+    request.set_payload(Payload::Stream { payload: Box::pin(shared.clone()) });
     let response = next.call(request).await?;
-    Ok(response.map_body(|_, body| BoxBody::new(WithRequest { body, _held: held })))
+    Ok(response.map_body(|_, body| BoxBody::new(WithRequestBody { body, _request_body: shared })))
 }

@@ -7,6 +7,7 @@ mod log;
 mod meter;
 pub mod readiness;
 pub mod registry;
+mod severity;
 
 use std::sync::Arc;
 
@@ -14,6 +15,7 @@ pub use dependency::Dependency;
 pub use events::{Event, EventKind, Events};
 pub use log::{LogOptions, start_log};
 pub use meter::{Attempt, Counts, Durations, Meter, Tally};
+pub use severity::Severity;
 
 use crate::runtime::Clock;
 

@@ -50,7 +50,7 @@ pub enum Subject {
 }
 
 /// One line of the answer.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Check {
     /// What it is about.
     pub subject: Subject,

@@ -1,84 +1,46 @@
-//! The shop, rendered on the server. It sells through the same checkout as the API, and works by forms and page loads;
-//! scripts make it live.
+//! The shop: pages that are rendered on the server and work by forms and page loads; scripts add live updates. It sells
+//! through the same checkout as the API.
 
-pub(crate) mod assets;
-mod forms;
-mod live;
-pub(crate) mod pages;
+mod buy;
+mod console_link;
+mod events;
+mod index;
+mod input;
+mod lookup;
+mod product;
 mod receipt;
-pub(crate) mod safety;
-pub(crate) mod words;
+mod state;
+mod text;
+mod updates;
+mod visitor;
 
-use std::{net::SocketAddr, time::Duration};
+use actix_web::web::{self, Data, ServiceConfig};
 
-use actix_web::{
-    error::InternalError,
-    http::StatusCode,
-    middleware::from_fn,
-    web::{self, QueryConfig, ServiceConfig},
+pub use state::Shop;
+pub use updates::Updates;
+
+use crate::http::{
+    body::BodyTimeout,
+    pages::page_routes,
+    routing::{get, read},
 };
-use tokio_util::sync::CancellationToken;
 
-use crate::console::pages as console;
-use crate::{checkout::Checkout, domain::Catalogue, http::server::read};
-pub use live::Live;
-pub use safety::ConsoleHost;
-
-/// What the pages use; one for each thread of the server.
-#[derive(Clone, Debug)]
-pub struct Web {
-    /// Sells.
-    pub checkout: Checkout,
-    /// What is sold.
-    pub catalogue: Catalogue,
-    /// How long a form may take to arrive.
-    pub body_timeout: Duration,
-    /// Shared by all threads: who looks at the stores for those who listen.
-    pub live: Live,
-    /// Where the operations console is served by this process, if it is.
-    pub console_addr: Option<SocketAddr>,
-    /// Ends those who listen.
-    pub stop: CancellationToken,
-}
-
-/// The operations console, on a server of its own; it needs a [`crate::console::ControlRoom`] and a [`ConsoleHost`] as app data.
-pub fn console_routes(config: &mut ServiceConfig) {
+/// The route table.
+pub fn routes(config: &mut ServiceConfig, shop: Shop) {
+    config
+        .app_data(Data::new(shop.checkout.clone()))
+        .app_data(Data::new(shop.catalogue.clone()))
+        .app_data(BodyTimeout(shop.body_timeout))
+        .app_data(Data::new(shop));
     let pages = web::scope("")
-        .wrap(from_fn(safety::known_host))
-        .wrap(from_fn(safety::headers))
-        .app_data(query())
-        .route("/", read().to(|| async { pages::see_other("/console") }))
-        .route("/console", read().to(console::page))
-        .route("/console/snapshot", read().to(console::snapshot))
-        .route("/assets/{name}", read().to(assets::asset))
-        .route("/assets/{hash}/{name}", read().to(assets::asset))
-        .default_service(web::to(pages::not_found));
-    config.service(pages);
-}
-
-fn query() -> QueryConfig {
-    QueryConfig::default().error_handler(|error, _| {
-        let page = pages::refused(StatusCode::BAD_REQUEST, &error);
-        InternalError::from_response(error, page).into()
-    })
-}
-
-/// All pages; they need a [`Web`] as app data.
-pub fn routes(config: &mut ServiceConfig) {
-    let pages = web::scope("")
-        .wrap(from_fn(safety::headers))
-        .app_data(query())
-        .route("/", read().to(pages::index))
-        .route("/sale/events", read().to(live::events))
-        .route("/products/{product}", read().to(pages::product))
-        .route("/products/{product}/events", read().to(live::events))
-        .route("/products/{product}/buy", web::post().to(forms::buy))
-        .route("/products/{product}/purchase", read().to(forms::purchase))
-        .route("/purchases/{purchase}", read().to(receipt::receipt))
-        .route("/console", read().to(console::elsewhere))
-        .route("/console/snapshot", read().to(console::elsewhere))
-        .route("/assets/{name}", read().to(assets::asset))
-        .route("/assets/{hash}/{name}", read().to(assets::asset))
-        .default_service(web::to(pages::not_found));
-    config.service(pages);
+        .service(get("/", index::index))
+        .service(get("/sale/events", events::events))
+        .service(get("/products/{product}", product::product))
+        .service(get("/products/{product}/events", events::events))
+        .route("/products/{product}/buy", web::post().to(buy::buy))
+        .service(get("/products/{product}/purchase", lookup::purchase))
+        .service(get("/purchases/{purchase}", receipt::receipt))
+        .route("/console", read().to(console_link::redirect))
+        .route("/console/snapshot", read().to(console_link::redirect));
+    config.service(page_routes(pages));
 }

@@ -1,88 +1,53 @@
-//! `GET /purchases/{purchase}`: the receipt, with an address of its own.
+//! `GET /purchases/{purchase}`: the receipt, which has an address of its own.
 
 use actix_web::{
     HttpRequest, HttpResponse,
-    http::StatusCode,
+    http::{StatusCode, header},
     web::{Data, Path, Query},
 };
 use askama::Template;
-use chrono::SecondsFormat;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
-use super::{Web, pages, words};
-use crate::checkout::{CheckoutError, PurchaseStatus};
-use crate::domain::{Product, ProductId, Purchase, PurchaseId, PurchaseState, UserId};
+use super::{state::Shop, text};
+use crate::{
+    checkout::{CheckoutError, PurchaseStatus},
+    domain::{Product, ProductId, Purchase, PurchaseId, PurchaseState, UserId},
+    http::{
+        pages::{grouped, render, rfc3339, wants_json},
+        problem::Problem,
+    },
+};
 
 #[derive(Template)]
 #[template(path = "receipt.html")]
-struct Receipt<'page> {
+struct ReceiptPage<'page> {
     product: &'page Product,
     id: PurchaseId,
     user: &'page str,
     unit: Option<String>,
     total: String,
     bought_at: Option<String>,
-    state: &'static str,
+    state: StateAnswer,
+}
+
+/// The state alone, for the script of the page.
+#[derive(Serialize)]
+struct StateAnswer {
+    state: PurchaseState,
     word: &'static str,
     note: String,
 }
 
-/// Whose purchase it is: known to the link that a buyer gets. Without it only what is in the books is found.
+/// The link that a buyer gets names product and user. Without them only a recorded purchase is found.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct Whose {
+pub(super) struct Owner {
     product: Option<String>,
     user_id: Option<String>,
 }
 
-/// The address of a purchase's receipt.
-pub(crate) fn address(purchase: &Purchase) -> String {
-    let query = url::form_urlencoded::Serializer::new(String::new())
-        .append_pair("product", purchase.product.as_str())
-        .append_pair("userId", purchase.user.as_str())
-        .finish();
-    format!("/purchases/{}?{query}", purchase.id)
-}
-
-pub(crate) async fn receipt(
-    web: Data<Web>,
-    request: HttpRequest,
-    id: Path<String>,
-    whose: Query<Whose>,
-) -> HttpResponse {
-    let Ok(id) = id.parse().map(PurchaseId) else { return pages::not_found().await };
-    let found = match find(&web, id, &whose).await {
-        Ok(Some(found)) => found,
-        Ok(None) => return pages::not_found().await,
-        Err(error) => {
-            tracing::debug!(error = &error as &dyn std::error::Error, "no answer");
-            return pages::try_again("We can't look it up at the moment. Try again shortly.");
-        }
-    };
-    let Found { product, user, purchase, state, reason } = &found;
-    let Some(product) = web.catalogue.get(product.as_str()) else { return pages::not_found().await };
-    let (word, note) = words::state(*state);
-    let note = reason.clone().unwrap_or_else(|| note.to_owned());
-    if pages::wants_json(&request) {
-        return pages::json(&serde_json::json!({ "state": state, "word": word, "note": note }));
-    }
-    let page = Receipt {
-        product,
-        id,
-        user: user.as_str(),
-        unit: purchase.as_ref().map(|purchase| words::grouped(purchase.unit)),
-        total: words::grouped(product.total_stock),
-        bought_at: purchase
-            .as_ref()
-            .map(|purchase| purchase.admitted_at.to_rfc3339_opts(SecondsFormat::Secs, true)),
-        state: state.as_str(),
-        word,
-        note,
-    };
-    pages::render(StatusCode::OK, &page)
-}
-
-struct Found {
+/// A purchase that was found. A revoked one has lost its unit and time, and has a reason instead.
+struct Receipt {
     product: ProductId,
     user: UserId,
     purchase: Option<Purchase>,
@@ -90,25 +55,65 @@ struct Found {
     reason: Option<String>,
 }
 
-async fn find(web: &Web, id: PurchaseId, whose: &Whose) -> Result<Option<Found>, CheckoutError> {
-    let product =
-        whose.product.as_deref().and_then(|id| web.catalogue.get(id)).map(|product| product.id.clone());
-    let user = whose.user_id.as_deref().and_then(|user| UserId::parse(user).ok());
-    if let (Some(product), Some(user)) = (product, user) {
-        match web.checkout.reader.status(&product, &user).await? {
+pub(super) fn receipt_url(purchase: &Purchase) -> String {
+    let query = url::form_urlencoded::Serializer::new(String::new())
+        .append_pair("product", purchase.product.as_str())
+        .append_pair("userId", purchase.user.as_str())
+        .finish();
+    format!("/purchases/{}?{query}", purchase.id)
+}
+
+pub(super) async fn receipt(
+    shop: Data<Shop>,
+    id: Path<String>,
+    request: HttpRequest,
+) -> Result<HttpResponse, Problem> {
+    let id = PurchaseId(id.parse().map_err(|_not_a_uuid| Problem::NotFound)?);
+    let owner = Query::<Owner>::from_query(request.query_string());
+    let owner = owner.map_err(|error| Problem::MalformedQuery(error.to_string()))?;
+    let receipt = find(&shop, id, &owner).await?.ok_or(Problem::NotFound)?;
+    let product = shop.catalogue.get(receipt.product.as_str()).ok_or(Problem::NotFound)?;
+    let (word, note) = text::state(receipt.state);
+    let note = receipt.reason.unwrap_or_else(|| note.to_owned());
+    let state = StateAnswer { state: receipt.state, word, note };
+    if wants_json(&request) {
+        return Ok(HttpResponse::Ok().insert_header((header::CACHE_CONTROL, "no-store")).json(state));
+    }
+    let purchase = receipt.purchase.as_ref();
+    let page = ReceiptPage {
+        product,
+        id,
+        user: receipt.user.as_str(),
+        unit: purchase.map(|purchase| grouped(purchase.unit)),
+        total: grouped(product.total_stock),
+        bought_at: purchase.map(|purchase| rfc3339(purchase.admitted_at)),
+        state,
+    };
+    Ok(render(StatusCode::OK, &page))
+}
+
+async fn find(shop: &Shop, id: PurchaseId, owner: &Owner) -> Result<Option<Receipt>, CheckoutError> {
+    let product = owner.product.as_deref().and_then(|id| shop.catalogue.get(id));
+    let user = owner.user_id.as_deref().and_then(|user| UserId::parse(user).ok());
+    if let (Some(Product { id: product, .. }), Some(user)) = (product, user) {
+        let product = product.clone();
+        match shop.checkout.reader.status(&product, &user).await? {
             PurchaseStatus::Purchased(purchase, state) if purchase.id == id => {
-                return Ok(Some(Found { product, user, purchase: Some(purchase), state, reason: None }));
+                return Ok(Some(Receipt { product, user, purchase: Some(purchase), state, reason: None }));
             }
             PurchaseStatus::Revoked(revocation) if revocation.id == id => {
                 let (state, reason) = (PurchaseState::Revoked, Some(revocation.reason));
-                return Ok(Some(Found { product, user, purchase: None, state, reason }));
+                return Ok(Some(Receipt { product, user, purchase: None, state, reason }));
             }
             _ => {}
         }
     }
-    let recorded = web.checkout.reader.purchase(id).await?;
-    Ok(recorded.map(|purchase| {
-        let (product, user) = (purchase.product.clone(), purchase.user.clone());
-        Found { product, user, purchase: Some(purchase), state: PurchaseState::Confirmed, reason: None }
+    let recorded = shop.checkout.reader.purchase(id).await?;
+    Ok(recorded.map(|purchase| Receipt {
+        product: purchase.product.clone(),
+        user: purchase.user.clone(),
+        purchase: Some(purchase),
+        state: PurchaseState::Confirmed,
+        reason: None,
     }))
 }

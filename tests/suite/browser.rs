@@ -63,18 +63,18 @@ async fn buying_needs_no_page_load_and_ends_in_a_receipt() {
     browser.shows(".link", "Live").await;
     browser.run("window.still = 'here'").await;
     browser.buy("ada").await;
-    browser.shows(".said", "It is yours: No. 1 of 10,000.").await;
+    browser.shows(".notice", "It is yours: No. 1 of 10,000.").await;
     assert_eq!(browser.run("return window.still").await, json!("here"), "the page was loaded again");
     browser.shows(".stock b", "9,999").await;
     browser.picture("bought-desktop").await;
     // Clicking again, and again after a reload, buys nothing more.
     browser.buy("ada").await;
-    browser.shows(".said", "You already have one").await;
+    browser.shows(".notice", "You already have one").await;
     browser.driver.refresh().await.expect("reload");
     assert_eq!(browser.find("#userId").await.prop("value").await.expect("value").as_deref(), Some("ada"));
     browser.buy("ada").await;
-    browser.shows(".said", "You already have one").await;
-    browser.find(".said a").await.click().await.expect("the receipt");
+    browser.shows(".notice", "You already have one").await;
+    browser.find(".notice a").await.click().await.expect("the receipt");
     browser.shows(".unit", "No. 1").await;
     browser.shows(".state", "Confirmed").await;
     browser.picture("receipt-desktop").await;
@@ -119,7 +119,7 @@ async fn the_button_goes_live_by_itself_at_the_opening() {
     .await;
     assert_eq!(browser.run("return window.still").await, json!("here"), "the page was loaded again");
     browser.buy("ada").await;
-    browser.shows(".said", "It is yours").await;
+    browser.shows(".notice", "It is yours").await;
     browser.close().await;
 }
 
@@ -136,19 +136,19 @@ async fn of_two_browsers_one_gets_the_last_unit_and_the_other_sees_it_go() {
     two.run("document.querySelector('#userId').value = 'grace'").await;
     let click = "document.querySelector('form.buy').requestSubmit()";
     tokio::join!(one.run(click), two.run(click));
-    let mut said = Vec::new();
+    let mut notices = Vec::new();
     for browser in [&one, &two] {
         browser.shows(".badge", "Sold out").await;
         browser.shows("form.buy button", "Sold out").await;
         let words = eventually("an answer", SOON, async || {
-            let words = browser.text(".said").await;
+            let words = browser.text(".notice").await;
             (!words.is_empty()).then_some(words)
         });
-        said.push(words.await);
+        notices.push(words.await);
     }
-    said.sort();
-    assert!(said[0].starts_with("It is yours: No. 1 of 1."), "{said:?}");
-    assert_eq!(said[1], "Sorry, it is sold out.");
+    notices.sort();
+    assert!(notices[0].starts_with("It is yours: No. 1 of 1."), "{notices:?}");
+    assert_eq!(notices[1], "Sorry, it is sold out.");
     one.picture("sold-out-desktop").await;
     two.picture("sold-out-phone").await;
     one.close().await;
@@ -165,14 +165,14 @@ async fn a_lost_connection_is_shown_and_heals() {
     proxy.set(Link::Refuse);
     browser.shows(".link", "Connection lost").await;
     browser.buy("ada").await;
-    browser.shows(".said", "The connection is lost").await;
+    browser.shows(".notice", "The connection is lost").await;
     browser.picture("connection-lost-desktop").await;
     proxy.set(Link::Pass);
     browser.shows(".link", "Live").await;
     buy(&client(), &shop.api, "grace").await;
     browser.shows(".stock b", "9").await;
     browser.buy("ada").await;
-    browser.shows(".said", "It is yours").await;
+    browser.shows(".notice", "It is yours").await;
     browser.close().await;
 }
 
@@ -193,7 +193,7 @@ async fn a_keyboard_is_enough() {
     assert_eq!(browser.run(focused).await, json!(["userId", "solid"]), "focus, and seen");
     let field = browser.find("#userId").await;
     field.send_keys("ada" + Key::Enter).await.expect("type");
-    browser.shows(".said", "It is yours").await;
+    browser.shows(".notice", "It is yours").await;
     browser.close().await;
 }
 
@@ -238,8 +238,8 @@ async fn hostile_names_are_only_text() {
     assert_eq!(browser.text("h1").await, "<script>window.hacked=1</script><b>x</b>");
     let user = "\"><script>window.hacked=2</script>";
     browser.buy(user).await;
-    browser.shows(".said", "It is yours").await;
-    browser.find(".said a").await.click().await.expect("the receipt");
+    browser.shows(".notice", "It is yours").await;
+    browser.find(".notice a").await.click().await.expect("the receipt");
     browser.shows("dl", user).await;
     browser.fits().await;
     assert_eq!(browser.run("return window.hacked ?? null").await, json!(null));

@@ -1,4 +1,4 @@
-//! The operations console: what operators see while a drop goes on, and while something is wrong.
+//! The operations console: what operators see during a sale and during an outage.
 
 use serde_json::{Value, json};
 
@@ -43,10 +43,10 @@ fn has_event(snapshot: &Value, kind: &str, about: &str) -> bool {
     events.any(|event| event["kind"] == kind && event["about"] == about)
 }
 
-/// Of the verdict.
-fn mood(page: &str) -> &str {
+/// The severity of the verdict on a page.
+fn severity(page: &str) -> &str {
     let (_, rest) = page.split_once("id=\"verdict\"").expect("a verdict");
-    rest.split_once("data-mood=\"").and_then(|(_, rest)| rest.split('"').next()).expect("a mood")
+    rest.split_once("data-severity=\"").and_then(|(_, rest)| rest.split('"').next()).expect("a severity")
 }
 
 async fn page(console: &str) -> String {
@@ -140,7 +140,7 @@ async fn the_page_needs_no_script_and_nobody_else_reaches_it() {
     let serve = embedded.spawn(&["serve"], &[]);
     ready(&serve.api().await).await;
     let (console, shop) = (serve.console().await, serve.shop().await);
-    eventually("all is well", SOON, async || (mood(&page(&console).await) == "good").then_some(())).await;
+    eventually("all is well", SOON, async || (severity(&page(&console).await) == "info").then_some(())).await;
     let answer = get(&format!("{console}/console")).await;
     let text = answer.body.as_str().expect("a page");
     for wanted in [
@@ -154,7 +154,7 @@ async fn the_page_needs_no_script_and_nobody_else_reaches_it() {
         assert!(text.contains(wanted), "{wanted} is not in {text}");
     }
     assert!(answer.header("content-security-policy").contains("default-src 'none'"));
-    assert_eq!(answer.header("cache-console"), "no-store");
+    assert_eq!(answer.header("cache-control"), "no-store");
     assert_eq!(get(&console).await.header("location"), "/console");
     assert_eq!(get(&format!("{console}/products/limited-001")).await.status, 404, "the shop is elsewhere");
     assert_eq!(get(&format!("{shop}/console")).await.header("location"), format!("{console}/console"));
@@ -181,7 +181,7 @@ async fn the_page_needs_no_script_and_nobody_else_reaches_it() {
     let query = get(&format!("{console}/console/snapshot?since=yesterday")).await;
     assert_eq!(query.status, 400);
 
-    let nowhere = embedded_without_control().await;
+    let nowhere = embedded_without_console().await;
     assert_eq!(get(&format!("{}/console", nowhere.1)).await.status, 404);
 }
 
@@ -199,7 +199,7 @@ async fn a_port_that_is_taken_costs_the_control_room_alone() {
     assert_eq!(get(&format!("{}/console", serve.shop().await)).await.status, 404);
 }
 
-async fn embedded_without_control() -> ((Embedded, Flashsale), String) {
+async fn embedded_without_console() -> ((Embedded, Flashsale), String) {
     let embedded = Embedded::new();
     let serve = embedded.spawn(&["serve"], &[("FLASHSALE_CONSOLE_ADDR", "")]);
     let shop = serve.shop().await;
@@ -289,7 +289,7 @@ async fn every_process_is_seen_and_missed() {
     assert!(seen["events"].to_string().contains(&name), "{seen}");
     assert_eq!(up(&seen), 2, "{seen}");
     let text = page(&system.console).await;
-    assert!(text.contains("has been silent for") && mood(&text) == "bad", "{text}");
+    assert!(text.contains("has been silent for") && severity(&text) == "error", "{text}");
 }
 
 /// What does not add up is seen, and when it adds up again; and a dead letter.
@@ -311,9 +311,11 @@ async fn a_row_that_is_missing_turns_the_law_red() {
     sql.batch_execute(moved).await.expect("delete");
     let seen = system.shows("two are missing", adds_up(false)).await;
     assert_eq!(seen["products"][0]["conservation"]["missing"], json!(2));
+    assert_eq!(seen["verdict"]["severity"], json!("error"), "the JSON has the verdict, too");
+    assert!(seen["verdict"]["findings"][0]["text"].as_str().expect("text").contains("2 admitted purchases"));
     system.shows("it is noted", |seen| has_event(seen, "LAW_BROKEN", "limited-001")).await;
     let text = page(&system.console).await;
-    assert_eq!(mood(&text), "bad");
+    assert_eq!(severity(&text), "error");
     for wanted in
         ["✗ does not add up", "<b>2</b> missing", "2 admitted purchases are neither", "Something is wrong"]
     {
@@ -373,7 +375,7 @@ async fn a_dead_letter_is_accounted_for_and_missed_when_it_is_lost() {
     system.shows("one is recorded after all", |seen| law(seen, 1, 2)).await;
     let queue = ShortString::from(format!("{}.purchases.dead", system.services.prefix));
     system.services.channel().await.queue_purge(queue, QueuePurgeOptions::default()).await.expect("purge");
-    let seen = system.shows("the other is missed", |seen| seen["lettersMissing"] == 1).await;
+    let seen = system.shows("the other is missed", |seen| seen["deadLettersMissing"] == 1).await;
     assert_eq!(seen["queue"]["dead"], json!(0));
     assert!(page(&system.console).await.contains("not in their queue any more: 1"));
 }
@@ -393,7 +395,7 @@ async fn an_outage_of_redis_is_seen_to_its_end() {
     let seen =
         system.shows("it is away", |seen| away(seen) && !seen["products"][0]["trouble"].is_null()).await;
     assert!(has_event(&seen, "OUTAGE_BEGAN", "redis"), "{seen}");
-    assert!(page(&system.console).await.contains("redis is away for"));
+    assert!(page(&system.console).await.contains("redis is not ready in"));
     let _redis = restarted(redis).await;
     let seen = system
         .shows("it is back", |seen| {

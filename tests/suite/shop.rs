@@ -148,9 +148,9 @@ async fn a_purchase_has_a_receipt_with_an_address_of_its_own() {
     assert_eq!(asked.header("location"), address, "have I bought?");
     // For scripts, the same without a page load; a second try names the same purchase.
     let script = post(&shop, "ada", &[("accept", "application/json")]).await;
-    let said: Value = script.json().await.expect("JSON");
+    let notice: Value = script.json().await.expect("JSON");
     assert_eq!(
-        (&said["text"], &said["receipt"]),
+        (&notice["text"], &notice["receipt"]),
         (&json!("You already have one: No. 1 of 1,200."), &json!(address))
     );
     let state =

@@ -1,10 +1,10 @@
 #!lua flags=no-writes
--- Reads all reports.
+-- Reads the heartbeats of all processes.
 --
 -- KEYS  1 seen   2 reports
--- Reply {milliseconds since it was posted, report} for each process
+-- Reply for each process {age of its heartbeat in ms, heartbeat (JSON)}
 --
--- Keeps: writes nothing. Ages are by this server's clock alone, and never below 0, should that be put back.
+-- Ages are by the clock of this server, and at least 0 if that clock was set back.
 
 local time = redis.call('TIME')
 local now_ms = time[1] * 1000 + math.floor(time[2] / 1000)

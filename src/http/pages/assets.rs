@@ -1,23 +1,28 @@
-//! Files that are compiled in. Pages name them by a hash of their content, so that they can be kept for ever.
+//! Compiled-in files. Pages name them with a hash of their content, so that browsers may cache them without limit.
 
 use std::{io::Write, sync::LazyLock};
 
 use actix_web::{
     HttpRequest, HttpResponse,
-    http::header::{self, HeaderMap},
+    http::{
+        StatusCode,
+        header::{self, HeaderMap},
+    },
 };
 use flate2::{Compression, write::GzEncoder};
 use uuid::Uuid;
 
+use crate::http::problem::Problem;
+
 const FILES: &[(&str, &str, &[u8])] = &[
-    ("style.css", "text/css; charset=utf-8", include_bytes!("../../assets/style.css")),
-    ("shop.js", "text/javascript; charset=utf-8", include_bytes!("../../assets/shop.js")),
-    ("receipt.js", "text/javascript; charset=utf-8", include_bytes!("../../assets/receipt.js")),
-    ("console.js", "text/javascript; charset=utf-8", include_bytes!("../../assets/console.js")),
-    ("uplot.js", "text/javascript; charset=utf-8", include_bytes!("../../assets/uplot.js")),
-    ("uplot.css", "text/css; charset=utf-8", include_bytes!("../../assets/uplot.css")),
-    ("icon.svg", "image/svg+xml", include_bytes!("../../assets/icon.svg")),
-    ("meridian-one.svg", "image/svg+xml", include_bytes!("../../assets/meridian-one.svg")),
+    ("style.css", "text/css; charset=utf-8", include_bytes!("../../../assets/style.css")),
+    ("shop.js", "text/javascript; charset=utf-8", include_bytes!("../../../assets/shop.js")),
+    ("receipt.js", "text/javascript; charset=utf-8", include_bytes!("../../../assets/receipt.js")),
+    ("console.js", "text/javascript; charset=utf-8", include_bytes!("../../../assets/console.js")),
+    ("uplot.js", "text/javascript; charset=utf-8", include_bytes!("../../../assets/uplot.js")),
+    ("uplot.css", "text/css; charset=utf-8", include_bytes!("../../../assets/uplot.css")),
+    ("icon.svg", "image/svg+xml", include_bytes!("../../../assets/icon.svg")),
+    ("meridian-one.svg", "image/svg+xml", include_bytes!("../../../assets/meridian-one.svg")),
 ];
 
 struct Asset {
@@ -32,29 +37,27 @@ static ASSETS: LazyLock<Vec<Asset>> = LazyLock::new(|| {
     let asset = |&(name, content_type, bytes): &(&'static str, &'static str, &'static [u8])| {
         let hash = Uuid::new_v5(&Uuid::NAMESPACE_OID, bytes).simple().to_string();
         let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
-        // Writing into memory does not fail; if it did, the file is sent as it is.
+        // Writing into memory does not fail; if it did, the file would be sent uncompressed.
         let compressed = encoder.write_all(bytes).and_then(|()| encoder.finish()).unwrap_or_default();
         Asset { name, content_type, bytes, compressed, hash: hash.chars().take(16).collect() }
     };
     FILES.iter().map(asset).collect()
 });
 
-/// The URL of a compiled-in file (`/assets/…`) with its hash; any other URL as it is.
+/// The URL of a compiled-in file (`/assets/…`) with its hash; any other URL unchanged.
 pub(crate) fn url(path: &str) -> String {
     let asset = path.strip_prefix("/assets/").and_then(|name| ASSETS.iter().find(|asset| asset.name == name));
     asset.map_or_else(|| path.to_owned(), |asset| format!("/assets/{}/{}", asset.hash, asset.name))
 }
 
-/// A file, by its name alone or with the hash.
-pub(crate) async fn asset(request: HttpRequest) -> HttpResponse {
+/// `GET /assets/{name}` and `/assets/{hash}/{name}`
+pub(super) async fn asset(request: HttpRequest) -> Result<HttpResponse, Problem> {
     let part = |name: &str| request.match_info().get(name);
     let named = part("name").unwrap_or_default();
-    let Some(asset) = ASSETS.iter().find(|asset| asset.name == named) else {
-        return super::pages::not_found().await;
-    };
+    let asset = ASSETS.iter().find(|asset| asset.name == named).ok_or(Problem::NotFound)?;
     let caching = match part("hash") {
         Some(hash) if hash == asset.hash => "public, max-age=31536000, immutable",
-        // A page of another version of this program asks for it: what there is now, and not for long.
+        // A page of another version of this program: it gets the current file, and must not cache it for long.
         _ => "public, max-age=60",
     };
     let etag = format!("\"{}\"", asset.hash);
@@ -62,13 +65,13 @@ pub(crate) async fn asset(request: HttpRequest) -> HttpResponse {
     response.insert_header((header::CACHE_CONTROL, caching)).insert_header((header::ETAG, etag.as_str()));
     response.insert_header((header::VARY, "accept-encoding"));
     if lists(request.headers(), header::IF_NONE_MATCH, &etag) {
-        return response.status(actix_web::http::StatusCode::NOT_MODIFIED).finish();
+        return Ok(response.status(StatusCode::NOT_MODIFIED).finish());
     }
     response.content_type(asset.content_type);
     if !asset.compressed.is_empty() && lists(request.headers(), header::ACCEPT_ENCODING, "gzip") {
-        return response.insert_header((header::CONTENT_ENCODING, "gzip")).body(asset.compressed.clone());
+        return Ok(response.insert_header((header::CONTENT_ENCODING, "gzip")).body(asset.compressed.clone()));
     }
-    response.body(asset.bytes)
+    Ok(response.body(asset.bytes))
 }
 
 fn lists(headers: &HeaderMap, name: header::HeaderName, wanted: &str) -> bool {

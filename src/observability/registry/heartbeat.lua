@@ -1,11 +1,11 @@
 #!lua
--- Posts a process's report, and drops those of processes that have not reported for long.
+-- Stores the heartbeat of a process, and removes processes without one for too long.
 --
--- KEYS  1 seen (sorted set: process → when it reported last, ms)   2 reports (hash: process → report)
--- ARGV  1 process   2 report   3 how long a report is kept, in ms
--- Reply number of reports dropped
+-- KEYS  1 seen (sorted set: process → time of its last heartbeat, ms)   2 reports (hash: process → heartbeat)
+-- ARGV  1 process   2 heartbeat (JSON)   3 how long a heartbeat is kept, in ms
+-- Reply number of processes removed
 --
--- Keeps: one report a process, none older than it may be. A full Redis refuses it. Running it twice is safe.
+-- Atomic and idempotent. Times are by the clock of this server. Refused while Redis is out of memory.
 
 local time = redis.call('TIME')
 local now_ms = time[1] * 1000 + math.floor(time[2] / 1000)
@@ -16,7 +16,7 @@ for _, process in ipairs(old) do
   redis.call('ZREM', KEYS[1], process)
   redis.call('HDEL', KEYS[2], process)
 end
--- Where nobody reports any more, nothing stays.
+-- The keys of a system that is gone expire.
 redis.call('PEXPIRE', KEYS[1], ARGV[3])
 redis.call('PEXPIRE', KEYS[2], ARGV[3])
 return #old

@@ -1,6 +1,6 @@
 //! Everything that is not a business outcome: a closed list of problems, as RFC 9457 documents.
 //!
-//! What lies beneath (a driver's message, an address) is logged and never sent.
+//! The cause (a driver's message, an address) is logged and never sent.
 
 use actix_web::{
     HttpResponse, ResponseError,
@@ -8,42 +8,41 @@ use actix_web::{
 };
 use serde::Serialize;
 
-use crate::{checkout::CheckoutError, domain::UserId, http::body::BodyError};
+use super::body::BodyError;
+use crate::{
+    checkout::CheckoutError,
+    domain::{UserId, UserIdError},
+};
 
 /// Why a request was not answered. `Display` is the `detail` of the document.
 #[derive(Debug, thiserror::Error)]
 pub enum Problem {
-    /// The body is not JSON, or not of the expected form.
     #[error("The body must be a JSON object such as {{\"userId\": \"buyer-1\"}}: {0}")]
     MalformedBody(String),
-    /// The body was not read.
+    #[error("The form can't be read: {0}")]
+    MalformedForm(String),
     #[error(transparent)]
     Body(#[from] BodyError),
-    /// The query string can't be read.
     #[error("The query can't be read: {0}")]
     MalformedQuery(String),
-    /// No user id was given.
     #[error("userId is missing: give 1 to {} printable ASCII characters without spaces.", UserId::LEN_MAX)]
     UserIdMissing,
-    /// The user id is not one.
     #[error("{0}")]
-    UserIdInvalid(crate::domain::UserIdError),
-    /// The catalogue has no such product.
+    UserIdInvalid(UserIdError),
     #[error("There is no such product.")]
     UnknownProduct,
-    /// There is no such route.
-    #[error("There is no such route.")]
+    #[error("There is nothing at this address.")]
     NotFound,
-    /// The route has no such method.
     #[error("The method is not allowed here; allowed: {}.", .allowed.join(", "))]
-    MethodNotAllowed {
-        /// What is allowed.
-        allowed: &'static [&'static str],
-    },
+    MethodNotAllowed { allowed: &'static [&'static str] },
+    #[error("The form was sent by another site, so nothing was done. Open our page and try again.")]
+    CrossSite,
+    #[error("This server does not answer to this host name. An operator can allow it: set {setting} to it.")]
+    UnknownHost { setting: &'static str },
     /// Nothing was decided, and nothing happened.
     #[error("The sale is not ready. Nothing was bought; try again shortly.")]
     NotReady,
-    /// A question has no answer at the moment.
+    /// A read has no answer at the moment.
     #[error("This can't be answered at the moment; try again shortly.")]
     NoAnswer,
     /// The attempt may have taken effect.
@@ -66,7 +65,7 @@ impl Problem {
     /// Status, stable name (the end of `type`), and title.
     fn kind(&self) -> (StatusCode, &'static str, &'static str) {
         match self {
-            Self::MalformedBody(_) | Self::Body(BodyError::Broken(_)) => {
+            Self::MalformedBody(_) | Self::MalformedForm(_) | Self::Body(BodyError::Broken(_)) => {
                 (StatusCode::BAD_REQUEST, "malformed-body", "Malformed body")
             }
             Self::MalformedQuery(_) => (StatusCode::BAD_REQUEST, "malformed-query", "Malformed query"),
@@ -85,9 +84,27 @@ impl Problem {
             Self::MethodNotAllowed { .. } => {
                 (StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", "Method not allowed")
             }
+            Self::CrossSite => (StatusCode::FORBIDDEN, "cross-site", "Sent by another site"),
+            Self::UnknownHost { .. } => {
+                (StatusCode::MISDIRECTED_REQUEST, "unknown-host", "Unknown host name")
+            }
             Self::NotReady | Self::NoAnswer => (StatusCode::SERVICE_UNAVAILABLE, "not-ready", "Not ready"),
             Self::OutcomeUnknown => (StatusCode::SERVICE_UNAVAILABLE, "outcome-unknown", "Outcome unknown"),
         }
+    }
+
+    /// For an attempt to buy, whose buyer needs to know whether it may have taken effect.
+    pub(crate) fn of_attempt(error: &CheckoutError) -> Self {
+        tracing::debug!(error = error as &dyn std::error::Error, "an attempt has no decision");
+        if error.is_unknown() { Self::OutcomeUnknown } else { Self::NotReady }
+    }
+}
+
+/// For a read. The chain of causes is logged here, once.
+impl From<CheckoutError> for Problem {
+    fn from(error: CheckoutError) -> Self {
+        tracing::debug!(error = &error as &dyn std::error::Error, "a read has no answer");
+        Self::NoAnswer
     }
 }
 
@@ -100,14 +117,11 @@ impl ResponseError for Problem {
         let (status, name, title) = self.kind();
         let mut response = HttpResponse::build(status);
         response.content_type("application/problem+json").insert_header((header::CACHE_CONTROL, "no-store"));
-        match self {
-            Self::MethodNotAllowed { allowed } => {
-                response.insert_header((header::ALLOW, allowed.join(", ")));
-            }
-            Self::NotReady | Self::NoAnswer | Self::OutcomeUnknown => {
-                response.insert_header((header::RETRY_AFTER, "1"));
-            }
-            _ => {}
+        if let Self::MethodNotAllowed { allowed } = self {
+            response.insert_header((header::ALLOW, allowed.join(", ")));
+        }
+        if status == StatusCode::SERVICE_UNAVAILABLE {
+            response.insert_header((header::RETRY_AFTER, "1"));
         }
         let document = Document {
             r#type: format!("urn:flashsale:problem:{name}"),
@@ -118,21 +132,5 @@ impl ResponseError for Problem {
         };
         let body = serde_json::to_vec(&document).unwrap_or_default(); // strings and integers serialise
         response.body(body)
-    }
-}
-
-/// The boundary of a question: the whole chain is logged here, once, and only its kind goes out.
-impl From<CheckoutError> for Problem {
-    fn from(error: CheckoutError) -> Self {
-        tracing::debug!(error = &error as &dyn std::error::Error, "no answer");
-        Self::NoAnswer
-    }
-}
-
-impl Problem {
-    /// The boundary of a purchase attempt, whose buyer needs to know whether it may have taken effect.
-    pub(super) fn of_attempt(error: &CheckoutError) -> Self {
-        tracing::debug!(error = error as &dyn std::error::Error, "no decision");
-        if error.is_unknown() { Self::OutcomeUnknown } else { Self::NotReady }
     }
 }

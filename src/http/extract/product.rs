@@ -1,0 +1,48 @@
+//! The product that a path names.
+
+use std::{future::Ready, ops::Deref};
+
+use actix_web::{FromRequest, HttpRequest, dev::Payload, web::Data};
+
+use crate::{
+    domain::{Catalogue, Product},
+    http::problem::Problem,
+};
+
+/// The product of the path's segment `{product}`; without that segment (`/sale/…`) the first product of the catalogue.
+/// Needs a [`Catalogue`] as app data.
+#[derive(Debug)]
+pub struct ProductParam {
+    catalogue: Data<Catalogue>,
+    /// Of `product` in `catalogue`.
+    index: usize,
+}
+
+impl ProductParam {
+    fn find(request: &HttpRequest) -> Option<Self> {
+        let catalogue = request.app_data::<Data<Catalogue>>()?;
+        let index = match request.match_info().get("product") {
+            Some(id) => catalogue.products().iter().position(|product| product.id.as_str() == id)?,
+            None => 0,
+        };
+        (index < catalogue.products().len()).then(|| Self { catalogue: catalogue.clone(), index })
+    }
+}
+
+impl Deref for ProductParam {
+    type Target = Product;
+
+    fn deref(&self) -> &Product {
+        // `find` has checked the index, and a catalogue does not change.
+        &self.catalogue.products()[self.index]
+    }
+}
+
+impl FromRequest for ProductParam {
+    type Error = Problem;
+    type Future = Ready<Result<Self, Problem>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        std::future::ready(Self::find(request).ok_or(Problem::UnknownProduct))
+    }
+}

@@ -1,0 +1,43 @@
+//! Problems as pages.
+
+use actix_web::{
+    Error, HttpResponse, ResponseError,
+    body::BoxBody,
+    dev::{ServiceRequest, ServiceResponse},
+    http::StatusCode,
+    middleware::Next,
+};
+use askama::Template;
+
+use super::render::render;
+use crate::http::problem::Problem;
+
+#[derive(Template)]
+#[template(path = "error.html")]
+struct ErrorPage<'page> {
+    title: &'page str,
+    detail: &'page str,
+}
+
+/// Middleware: a handler or extractor that fails with a [`Problem`] is answered with a page.
+pub(crate) async fn problem_pages(
+    request: ServiceRequest,
+    next: Next<BoxBody>,
+) -> Result<ServiceResponse<BoxBody>, Error> {
+    let response = next.call(request).await?;
+    let problem = response.response().error().and_then(|error| error.as_error::<Problem>());
+    match problem.map(problem_page) {
+        Some(page) => Ok(response.into_response(page)),
+        None => Ok(response),
+    }
+}
+
+fn problem_page(problem: &Problem) -> HttpResponse {
+    let status = problem.status_code();
+    let title = match status {
+        StatusCode::NOT_FOUND => "Not found",
+        StatusCode::SERVICE_UNAVAILABLE => "Try again",
+        _ => "That did not work",
+    };
+    render(status, &ErrorPage { title, detail: &problem.to_string() })
+}

@@ -1,0 +1,57 @@
+//! Texts that shop and operations console have in common.
+
+use chrono::{DateTime, SecondsFormat, Utc};
+
+use crate::domain::Phase;
+
+/// The key of a sale that can't be read at the moment, beside the names of phases.
+const NOT_READY: &str = "NOT_READY";
+
+/// A phase as stylesheets, scripts and events name it. `None`: the sale can't be read.
+pub(crate) fn phase_key(phase: Option<Phase>) -> &'static str {
+    phase.map_or(NOT_READY, Phase::as_str)
+}
+
+/// A phase as people read it.
+pub(crate) fn phase_text(phase: Option<Phase>) -> &'static str {
+    match phase {
+        Some(Phase::Upcoming) => "Coming soon",
+        Some(Phase::Active) => "Live now",
+        Some(Phase::SoldOut) => "Sold out",
+        Some(Phase::Ended) => "The sale has ended",
+        Some(Phase::Paused) => "Paused for a moment",
+        None => "Getting ready",
+    }
+}
+
+/// A whole number with a comma between groups of three digits.
+pub(crate) fn grouped(number: impl std::fmt::Display) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (place, digit) in digits.chars().enumerate() {
+        if place > 0 && (digits.len() - place).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// To the second.
+pub(crate) fn rfc3339(instant: DateTime<Utc>) -> String {
+    instant.to_rfc3339_opts(SecondsFormat::Secs, true)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn digits_are_grouped_by_three() {
+        for (number, text) in
+            [(0_u32, "0"), (999, "999"), (1_000, "1,000"), (10_000, "10,000"), (1_234_567, "1,234,567")]
+        {
+            assert_eq!(grouped(number), text);
+        }
+    }
+}

@@ -1,0 +1,71 @@
+//! `GET /products/{product}/events`: live updates as server-sent events.
+
+use std::time::Duration;
+
+use actix_web::{
+    HttpRequest, HttpResponse,
+    http::header,
+    web::{Bytes, Data},
+};
+use futures_util::{Stream, StreamExt, stream};
+use tokio::{sync::watch, time::timeout};
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    state::Shop,
+    updates::{Encoded, Latest, Update},
+};
+use crate::http::extract::ProductParam;
+
+/// A comment is sent after this time without a change, so that neither proxies nor browsers close the connection.
+const HEARTBEAT: Duration = Duration::from_secs(15);
+const RECONNECT_AFTER: &[u8] = b"retry: 2000\n";
+
+pub(super) async fn events(product: ProductParam, shop: Data<Shop>, request: HttpRequest) -> HttpResponse {
+    let updates = shop.updates.subscribe(&shop.checkout, &product.id);
+    let last_event_id = request.headers().get("last-event-id").and_then(|id| id.to_str().ok());
+    // Read here instead of taken from the poll, so that it is not older than the page.
+    let first = Encoded::read(&shop.checkout, &product.id).await;
+    let event: &[u8] = if last_event_id == Some(&*first.update.id()) { b"\n" } else { &first.event };
+    let start = Bytes::from([RECONNECT_AFTER, event].concat());
+    let rest = changes(updates, first.update, shop.stop.clone());
+    HttpResponse::Ok()
+        .content_type("text/event-stream")
+        .insert_header((header::CACHE_CONTROL, "no-store"))
+        .insert_header(("x-accel-buffering", "no"))
+        .streaming(stream::iter([Ok(start)]).chain(rest))
+}
+
+/// Changes after the update `sent`, and heartbeats, until `stop`.
+fn changes(
+    updates: watch::Receiver<Latest>,
+    sent: Update,
+    stop: CancellationToken,
+) -> impl Stream<Item = Result<Bytes, actix_web::Error>> {
+    stream::unfold((updates, sent, stop), |(mut updates, mut sent, stop)| async move {
+        let change = async {
+            loop {
+                let latest = updates.borrow_and_update().clone();
+                if let Some(encoded) = latest.filter(|encoded| encoded.update != sent) {
+                    break Some(encoded);
+                }
+                if updates.changed().await.is_err() {
+                    break None;
+                }
+            }
+        };
+        let changed = tokio::select! {
+            () = stop.cancelled() => return None,
+            changed = timeout(HEARTBEAT, change) => changed,
+        };
+        let bytes = match changed {
+            Ok(Some(Encoded { update, event })) => {
+                sent = update;
+                event
+            }
+            Ok(None) => return None,
+            Err(_elapsed) => Bytes::from_static(b": heartbeat\n\n"),
+        };
+        Some((Ok(bytes), (updates, sent, stop)))
+    })
+}

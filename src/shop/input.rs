@@ -1,0 +1,54 @@
+//! The user id that a visitor types, in a form or in a link. It is not checked here: a wrong one is answered with a
+//! notice on the page.
+
+use std::{
+    future::{Future, Ready, ready},
+    pin::Pin,
+};
+
+use actix_web::{FromRequest, HttpRequest, dev::Payload, web::Query};
+use serde::Deserialize;
+
+use crate::http::{body::read_body, problem::Problem, security::origin::check_same_origin};
+
+#[derive(Deserialize)]
+struct Fields {
+    #[serde(rename = "userId")]
+    user_id: Option<String>,
+}
+
+/// `?userId=…`
+pub(super) struct UserQuery(pub(super) Option<String>);
+
+/// The field `userId` of a form that a page of this shop has sent.
+pub(super) struct UserForm(pub(super) String);
+
+impl FromRequest for UserQuery {
+    type Error = Problem;
+    type Future = Ready<Result<Self, Problem>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let fields = Query::<Fields>::from_query(request.query_string());
+        let fields = fields.map_err(|error| Problem::MalformedQuery(error.to_string()));
+        ready(fields.map(|fields| Self(fields.into_inner().user_id)))
+    }
+}
+
+impl FromRequest for UserForm {
+    type Error = Problem;
+    type Future = Pin<Box<dyn Future<Output = Result<Self, Problem>>>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let (request, payload) = (request.clone(), payload.take());
+        Box::pin(async move {
+            check_same_origin(&request)?;
+            let body = read_body(&request, payload, "application/x-www-form-urlencoded").await?;
+            let body =
+                std::str::from_utf8(&body).map_err(|error| Problem::MalformedForm(error.to_string()))?;
+            // A form is encoded like a query.
+            let fields = Query::<Fields>::from_query(body);
+            let fields = fields.map_err(|error| Problem::MalformedForm(error.to_string()))?;
+            Ok(Self(fields.into_inner().user_id.unwrap_or_default()))
+        })
+    }
+}

@@ -1,0 +1,27 @@
+//! The cookie that remembers the id which a visitor used last.
+
+use actix_web::{
+    HttpRequest, HttpResponse,
+    cookie::{Cookie, SameSite, time::Duration},
+};
+
+use crate::domain::UserId;
+
+const COOKIE: &str = "visitor";
+
+pub(super) fn remembered(request: &HttpRequest) -> Option<String> {
+    let value = request.cookie(COOKIE)?.value().to_owned();
+    // `remember` encodes it, because an id may hold quotes and separators of cookies.
+    let user = url::form_urlencoded::parse(format!("u={value}").as_bytes()).next()?.1.into_owned();
+    UserId::parse(&user).is_ok().then_some(user)
+}
+
+pub(super) fn remember(mut response: HttpResponse, user: &UserId) -> HttpResponse {
+    let value: String = url::form_urlencoded::byte_serialize(user.as_str().as_bytes()).collect();
+    let cookie = Cookie::build(COOKIE, value).path("/").http_only(true);
+    let cookie = cookie.same_site(SameSite::Strict).max_age(Duration::days(30)).finish();
+    if let Err(error) = response.add_cookie(&cookie) {
+        tracing::debug!(%error, "the visitor cookie can't be set");
+    }
+    response
+}
