@@ -66,7 +66,7 @@ fn listen_shop(
     console_addr: Option<SocketAddr>,
     stop: &CancellationToken,
 ) -> anyhow::Result<Listening> {
-    let shop = Shop {
+    let state = Shop {
         checkout: checkout.clone(),
         catalogue: settings.catalogue.clone(),
         body_timeout: settings.api.body_timeout,
@@ -77,7 +77,7 @@ fn listen_shop(
     let readiness = Data::new(connected.readiness(&settings.catalogue, false));
     listen("shop", &buyers_options(settings, settings.web_addr), move |config| {
         health::routes(config, readiness.clone());
-        shop::routes(config, Shop { checkout: shop.checkout.on_this_thread(), ..shop.clone() });
+        shop::routes(config, Shop { checkout: state.checkout.on_this_thread(), ..state.clone() });
     })
 }
 

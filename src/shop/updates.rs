@@ -56,26 +56,22 @@ impl Encoded {
     /// Reads the sale (a cached read of the checkout).
     pub(super) async fn read(checkout: &Checkout, product: &ProductId) -> Self {
         let millis = |at: Option<DateTime<Utc>>| at.map(|at| at.timestamp_millis());
-        match checkout.reader.sale(product).await {
-            Ok(sale) => {
-                let total = sale.terms.total_stock;
-                let update = Update {
-                    phase: phase_key(Some(sale.phase())),
-                    stock: Some(sale.remaining),
-                    total: Some(total),
-                    sold: Some(total.saturating_sub(sale.remaining)),
-                    opens_at: millis(sale.terms.opens_at),
-                    closes_at: millis(sale.terms.closes_at),
-                };
-                Self::new(update, sale.now)
-            }
-            Err(_) => {
-                let phase = phase_key(None);
-                let update =
-                    Update { phase, stock: None, total: None, sold: None, opens_at: None, closes_at: None };
-                Self::new(update, checkout.reader.now())
-            }
-        }
+        let Ok(sale) = checkout.reader.sale(product).await else {
+            let phase = phase_key(None);
+            let update =
+                Update { phase, stock: None, total: None, sold: None, opens_at: None, closes_at: None };
+            return Self::new(update, checkout.reader.now());
+        };
+        let total = sale.terms.total_stock;
+        let update = Update {
+            phase: phase_key(Some(sale.phase())),
+            stock: Some(sale.remaining),
+            total: Some(total),
+            sold: Some(total.saturating_sub(sale.remaining)),
+            opens_at: millis(sale.terms.opens_at),
+            closes_at: millis(sale.terms.closes_at),
+        };
+        Self::new(update, sale.now)
     }
 
     /// `now`: by the clock that opens and closes the sale.
