@@ -18,7 +18,7 @@ use crate::domain::Catalogue;
 use crate::ledger::{Ledger, PostgresLedger, SqliteLedger};
 use crate::observability::Dependency;
 use crate::observability::Telemetry;
-use crate::observability::readiness::Readiness;
+use crate::observability::readiness::{Readiness, Requirement};
 use crate::observability::registry::{HeartbeatSender, ProcessRegistry, Role};
 use crate::outbox::Publisher;
 use crate::runtime::{Backoff, Runtime, error_chain};
@@ -57,11 +57,17 @@ impl Connected {
             admission: self.stores.admission.clone(),
             catalogue: catalogue.clone(),
             ledger: self.stores.ledger.clone(),
-            dependencies: self.dependencies.clone(),
+            dependencies: self.dependencies.iter().cloned().map(requirement).collect(),
             needs_everything,
             drift: None,
         }
     }
+}
+
+/// Admission is in Redis; RabbitMQ may be away while a sale sells.
+fn requirement(dependency: Dependency) -> (Dependency, Requirement) {
+    let requirement = if dependency.name() == "redis" { Requirement::ToSell } else { Requirement::ToRecord };
+    (dependency, requirement)
 }
 
 /// Opens the embedded stores, or starts connecting to the services; that goes on in the background.

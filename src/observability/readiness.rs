@@ -13,61 +13,62 @@ use crate::observability::Dependency;
 use crate::recovery::Drift;
 use crate::runtime::error_chain;
 
-/// The ledger is asked anew at each question; it gets this long to answer.
+/// Timeout of the query that each check sends to the ledger.
 const PING_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// What a process depends on.
 #[derive(Clone, Debug)]
 pub struct Readiness {
-    /// Asked whether each sale has its admission state.
+    /// Each sale must have its admission state.
     pub admission: Arc<dyn Admission>,
-    /// Whose sales.
     pub catalogue: Catalogue,
-    /// Asked whether it answers.
     pub ledger: Arc<dyn Ledger>,
-    /// Connections, each with its state.
-    pub dependencies: Vec<Dependency>,
-    /// Selling needs admission alone: while broker or ledger are away, purchases wait in the outbox; where there is
-    /// no outbox that outlives the process, it needs the ledger. A worker needs everything.
+    /// Connections to services, each with whether this process can work without it.
+    pub dependencies: Vec<(Dependency, Requirement)>,
+    /// A worker needs every service. Selling needs admission alone: during an outage of broker or ledger, purchases wait
+    /// in the outbox; where the outbox does not outlive the process, selling needs the ledger too.
     pub needs_everything: bool,
-    /// What the scheduled comparison of admission and ledger found, where one runs.
+    /// Of the scheduled comparison of admission and ledger, where one runs.
     pub drift: Option<Drift>,
 }
 
-/// What a line of the answer is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Requirement {
+    /// Admission can't be reached without it.
+    ToSell,
+    ToRecord,
+}
+
+/// What a check is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Subject {
-    /// A service.
     Service,
-    /// A sale's state in admission.
+    /// The admission state of a sale.
     Sale,
-    /// What the scheduled comparison of admission and ledger has found.
+    /// The scheduled comparison of admission and ledger.
     Reconciliation,
-    /// Something that this version does not know of.
+    /// Of another version.
     #[serde(other)]
     Other,
 }
 
-/// One line of the answer.
+/// The state of one dependency.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Check {
-    /// What it is about.
     pub subject: Subject,
-    /// The dependency's name.
     pub name: String,
-    /// Why it is not ready; `None`: it is.
+    /// Why the dependency is not ready; `None`: it is.
     pub outage: Option<String>,
     /// Whether this process can't work without it.
     pub required: bool,
 }
 
 impl Readiness {
-    /// Checks everything.
     pub async fn check(&self) -> Vec<Check> {
         let mut checks = Vec::new();
-        for dependency in &self.dependencies {
-            let required = self.needs_everything || dependency.name() == "redis";
+        for (dependency, requirement) in &self.dependencies {
+            let required = self.needs_everything || *requirement == Requirement::ToSell;
             let name = dependency.name().to_owned();
             checks.push(Check { subject: Subject::Service, name, outage: dependency.outage(), required });
         }
