@@ -1,5 +1,4 @@
-//! The state of a service that this process depends on, for the readiness answer, with one log line when an outage
-//! begins and one when it ends.
+//! The state of a service that this process depends on, with one log line when an outage begins and one when it ends.
 
 use std::{
     sync::{Arc, Mutex, PoisonError},
@@ -9,7 +8,7 @@ use std::{
 use super::{EventKind, Events};
 use crate::runtime::Clock;
 
-/// A service that this process needs, as it stands now. Clones share the state.
+/// Clones share the state.
 #[derive(Clone, Debug)]
 pub struct Dependency {
     name: &'static str,
@@ -21,29 +20,28 @@ pub struct Dependency {
 #[derive(Debug)]
 struct State {
     down_since: Option<Instant>,
-    /// `None`: nothing was said of it yet.
+    /// `None` before the first attempt to connect has failed.
     reason: Option<String>,
 }
 
 impl Dependency {
-    /// A dependency that hasn't been reached yet.
+    /// The service is down until it is reached for the first time.
     pub fn new(name: &'static str, clock: &Arc<dyn Clock>) -> Self {
         let state = State { down_since: Some(clock.instant()), reason: None };
         Self { name, state: Arc::new(Mutex::new(state)), events: None, clock: clock.clone() }
     }
 
-    /// The same, whose outages are also noted there.
+    /// Outages are noted as events, too.
     #[must_use]
     pub fn noted_in(self, events: &Events) -> Self {
         Self { events: Some(events.clone()), ..self }
     }
 
-    /// Its name in logs and in the readiness answer.
     pub fn name(&self) -> &'static str {
         self.name
     }
 
-    /// It answers. Logs the end of an outage, with its length.
+    /// The service answers. Logs the end of an outage, with its length.
     pub fn up(&self) {
         let mut state = self.lock();
         if let Some(since) = state.down_since.take() {
@@ -57,7 +55,7 @@ impl Dependency {
         }
     }
 
-    /// It doesn't answer, and why. Logs the beginning of an outage once.
+    /// The service does not answer. Logs the beginning of an outage once.
     pub fn down(&self, reason: impl std::fmt::Display) {
         let reason = reason.to_string();
         let mut state = self.lock();
@@ -72,7 +70,7 @@ impl Dependency {
         state.reason = Some(reason);
     }
 
-    /// `None` when it is up, the reason when not.
+    /// The reason of the outage; `None`: the service is up.
     pub fn outage(&self) -> Option<String> {
         let state = self.lock();
         state.down_since.map(|_| state.reason.clone().unwrap_or_else(|| "not connected yet".to_owned()))

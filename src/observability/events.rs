@@ -1,4 +1,4 @@
-//! The notable things of an evening: few, for people. Everything else is in the log.
+//! The notable events of this process: few, for operators. Everything else is in the log.
 
 use std::{
     collections::VecDeque,
@@ -9,68 +9,55 @@ use serde::{Deserialize, Serialize};
 
 use crate::runtime::Clock;
 
-/// So many are kept, the latest.
+/// The latest are kept.
 const KEPT_MAX: usize = 20;
-/// What happens again and again within this time is one event.
+/// Equal events in a row within this time are counted as one.
 const IN_A_ROW_MAX_MS: i64 = 60_000;
 
-/// What can happen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum EventKind {
-    /// A sale began to sell.
     Opened,
-    /// Its last unit is admitted.
     SoldOut,
-    /// An operator has stopped it.
     Paused,
-    /// It goes on.
     Resumed,
-    /// It was sold out, and a unit can be had again.
+    /// A unit of a sold-out sale was returned.
     OnSaleAgain,
-    /// Its window has closed.
     Ended,
-    /// A service can't be reached.
     OutageBegan,
-    /// It can be reached again.
     OutageEnded,
-    /// A sale's admission is made anew from the ledger; nobody can buy meanwhile.
+    /// Admission of a sale is being rebuilt from the ledger; it is not ready meanwhile.
     RebuildBegan,
-    /// It sells again.
     RebuildEnded,
-    /// A purchase could not be recorded and needs an operator.
+    /// A purchase could not be recorded; an operator must decide.
     DeadLetter,
-    /// A sale's units do not add up.
+    /// The conservation law does not hold for a sale.
     LawBroken,
-    /// They add up again.
     LawHolds,
-    /// A process reports for the first time.
     ProcessJoined,
-    /// A process has ended in order.
+    /// The process ended in order.
     ProcessLeft,
-    /// A process has stopped reporting without saying goodbye.
+    /// The process stopped sending heartbeats, and had not ended in order.
     ProcessLost,
-    /// Something that this version does not know of.
+    /// Of another version.
     #[serde(other)]
     Other,
 }
 
-/// Something that happened.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Event {
-    /// When, in milliseconds since 1970.
+    /// In milliseconds since 1970.
     pub at: i64,
-    /// What.
     pub kind: EventKind,
-    /// To whom: a product, a dependency, a process, or a kind of dead letter.
+    /// A product, a dependency, a process, or a reason of dead letters.
     pub about: String,
-    /// The details, for a person.
+    /// Details for operators.
     pub text: String,
-    /// How often in a row, within a minute.
+    /// In a row, each within a minute of the one before.
     pub times: u32,
 }
 
-/// What happened to this process lately; clones share it.
+/// The latest events of this process; clones share them.
 #[derive(Clone, Debug)]
 pub struct Events {
     clock: Arc<dyn Clock>,
@@ -78,12 +65,10 @@ pub struct Events {
 }
 
 impl Events {
-    /// None yet.
     pub fn new(clock: Arc<dyn Clock>) -> Self {
         Self { clock, latest: Arc::default() }
     }
 
-    /// Notes that something happens now.
     pub fn note(&self, kind: EventKind, about: impl Into<String>, text: impl Into<String>) {
         let (at, about, text) = (self.clock.now().timestamp_millis(), about.into(), text.into());
         let mut latest = self.latest.lock().unwrap_or_else(PoisonError::into_inner);
@@ -99,7 +84,7 @@ impl Events {
         latest.push_back(Event { at, kind, about, text, times: 1 });
     }
 
-    /// The latest ones, oldest first.
+    /// Oldest first.
     pub fn latest(&self) -> Vec<Event> {
         self.latest.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
     }
@@ -110,7 +95,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_latest_are_kept_and_what_repeats_is_counted() {
+    fn the_latest_are_kept_and_repeated_events_are_counted() {
         let events = Events::new(Arc::new(crate::runtime::SystemClock));
         events.note(EventKind::Opened, "p", "");
         for letter in 0..50 {

@@ -1,4 +1,4 @@
-//! Counts what buyers ask for and how long it takes, and how long purchases are on their way to the ledger.
+//! Counts attempts and how long they take, and how long purchases take to the ledger.
 
 use std::{
     collections::HashMap,
@@ -13,27 +13,21 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::{Outcome, ProductId};
 
-/// What became of an attempt: an outcome, or none.
+/// The result of an attempt: an outcome, or an answer of 503.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum Attempt {
-    /// [`Outcome::Success`]
     Success,
-    /// [`Outcome::Purchased`]
     Purchased,
-    /// [`Outcome::SoldOut`]
     SoldOut,
-    /// [`Outcome::Upcoming`]
     Upcoming,
-    /// [`Outcome::Ended`]
     Ended,
-    /// [`Outcome::Paused`]
     Paused,
     /// Answered 503: nothing was decided.
     NotReady,
-    /// Answered 503: it may have taken effect.
+    /// Answered 503: the attempt may have taken effect.
     Unknown,
-    /// Something that this version does not know of.
+    /// Of another version.
     #[serde(other)]
     Other,
 }
@@ -51,7 +45,8 @@ impl From<Outcome> for Attempt {
     }
 }
 
-/// How long something took, many times: from a microsecond to a minute, to two digits. Takes memory once it is used.
+/// A histogram of durations: from a microsecond to a minute, with two significant digits. It is allocated at the first
+/// use.
 #[derive(Clone, Debug, Default)]
 pub struct Durations(Option<Box<Histogram<u32>>>);
 
@@ -61,12 +56,11 @@ impl Durations {
         self.0.get_or_insert_with(|| Box::new(Histogram::new_with_bounds(1, 60_000_000, 2).expect("bounds")))
     }
 
-    /// Once more. More than a minute counts as a minute.
+    /// A duration of more than a minute counts as a minute.
     pub fn record(&mut self, duration: Duration) {
         self.histogram().saturating_record(u64::try_from(duration.as_micros()).unwrap_or(u64::MAX));
     }
 
-    /// Adds all of the other ones.
     pub fn add(&mut self, other: &Self) {
         if let Some(other) = &other.0 {
             // The bounds are the same.
@@ -74,24 +68,23 @@ impl Durations {
         }
     }
 
-    /// How many.
     pub fn number(&self) -> u64 {
         self.0.as_ref().map_or(0, |histogram| histogram.len())
     }
 
-    /// So many of a hundred took at most this long. `None`: there is none.
+    /// `None`: nothing is recorded.
     pub fn percentile(&self, percent: f64) -> Option<Duration> {
         let histogram = self.0.as_ref().filter(|histogram| !histogram.is_empty())?;
         Some(Duration::from_micros(histogram.value_at_percentile(percent)))
     }
 
-    /// Pairs of microseconds and how often, for the way to another process.
+    /// Pairs of microseconds and a count, for another process.
     pub fn to_pairs(&self) -> Vec<(u64, u32)> {
         let steps = self.0.iter().flat_map(|histogram| histogram.iter_recorded());
         steps.map(|step| (step.value_iterated_to(), step.count_at_value())).collect()
     }
 
-    /// What [`Durations::to_pairs`] gave.
+    /// From the pairs of [`Durations::to_pairs`].
     pub fn from_pairs(pairs: &[(u64, u32)]) -> Self {
         let mut durations = Self::default();
         for (micros, count) in pairs {
@@ -101,21 +94,19 @@ impl Durations {
     }
 }
 
-/// What was counted of a product.
+/// The counts of a product.
 #[derive(Clone, Debug, Default)]
 pub struct Tally {
-    /// Attempts, by what became of them.
     pub attempts: HashMap<Attempt, u64>,
-    /// From an attempt's turn to the decision of admission.
+    /// From the admission permit to the decision.
     pub admission: Durations,
-    /// From an attempt to its answer, with the wait for a turn and for the confirm; without the way over the network.
+    /// From the request to its answer, with the wait for a permit and for the confirm, without the network.
     pub answer: Durations,
-    /// From an admission to the commit that recorded it: as exact as the clocks of Redis and the worker agree.
+    /// From an admission to the commit of its row: as exact as the clocks of Redis and the worker agree.
     pub recording: Durations,
 }
 
 impl Tally {
-    /// Adds all of the other one.
     pub fn add(&mut self, other: &Self) {
         for (attempt, number) in &other.attempts {
             *self.attempts.entry(*attempt).or_default() += number;
@@ -126,10 +117,9 @@ impl Tally {
     }
 }
 
-/// What was counted, by product.
 pub type Counts = HashMap<ProductId, Tally>;
 
-/// Counts. Clones share everything; each thread of a server has a part of its own, so that none waits for another.
+/// Clones share all counts. Each thread of a server has a part of its own, so that threads do not wait for each other.
 #[derive(Clone, Debug)]
 pub struct Meter {
     parts: Arc<Mutex<Vec<Part>>>,
@@ -146,7 +136,7 @@ impl Default for Meter {
 }
 
 impl Meter {
-    /// The same, with a part for the thread that calls this.
+    /// With a part for the calling thread.
     #[must_use]
     pub fn on_this_thread(&self) -> Self {
         let mine = Part::default();
@@ -154,7 +144,8 @@ impl Meter {
         Self { parts: self.parts.clone(), mine }
     }
 
-    /// An attempt was answered, so long after it came, and admission had decided so long after its turn (if it did).
+    /// Counts an attempt: `after` is from the request to the answer, `decided` from the permit to the decision of
+    /// admission, if it decided.
     pub fn answered(
         &self,
         product: &ProductId,
@@ -171,7 +162,7 @@ impl Meter {
         });
     }
 
-    /// A purchase was recorded. Clocks that disagree make it no less than 0.
+    /// Counts a recorded purchase. A negative duration, of clocks that disagree, counts as 0.
     pub fn recorded(&self, product: &ProductId, after: TimeDelta) {
         self.tally(product, |tally| tally.recording.record(after.to_std().unwrap_or_default()));
     }
@@ -184,7 +175,7 @@ impl Meter {
         }
     }
 
-    /// Takes what was counted since the last time.
+    /// Takes the counts since the last call.
     pub fn take(&self) -> Counts {
         let parts = self.parts.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let mut all = Counts::default();

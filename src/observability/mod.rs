@@ -1,5 +1,5 @@
-//! What a process says of itself: its log, to standard error, as text for people or JSON for machines; what it counts; and
-//! the notable things that happened to it.
+//! What operators see of a process: its log (to standard error, as text or JSON), counts, events, readiness, and the
+//! process registry.
 
 mod dependency;
 mod events;
@@ -22,20 +22,16 @@ use crate::runtime::Clock;
 /// Counts and events of this process; clones share them.
 #[derive(Clone, Debug)]
 pub struct Telemetry {
-    /// Counts.
     pub meter: Meter,
-    /// Notes.
     pub events: Events,
     clock: Arc<dyn Clock>,
 }
 
 impl Telemetry {
-    /// With nothing counted or noted yet.
     pub fn new(clock: Arc<dyn Clock>) -> Self {
         Self { meter: Meter::default(), events: Events::new(clock.clone()), clock }
     }
 
-    /// The time by which it notes.
     pub fn clock(&self) -> &Arc<dyn Clock> {
         &self.clock
     }

@@ -25,16 +25,16 @@ async fn snapshot(console: &str) -> Value {
     get(&format!("{console}/console/snapshot")).await.body
 }
 
-/// Waits until the snapshot is as wanted, and gives it.
+/// Waits until the snapshot is as wanted, and returns it.
 async fn shows(console: &str, what: &str, wanted: impl Fn(&Value) -> bool) -> Value {
     let seen = std::sync::Mutex::new(Value::Null);
-    let looking = eventually(what, SOON * 2, async || {
+    let polling = eventually(what, SOON * 2, async || {
         let now = snapshot(console).await;
         let found = wanted(&now).then(|| now.clone());
         *seen.lock().expect("seen") = now;
         found
     });
-    let found = tokio::time::timeout(SOON, looking).await;
+    let found = tokio::time::timeout(SOON, polling).await;
     found.unwrap_or_else(|_elapsed| panic!("{what} is not shown: {}", seen.lock().expect("seen")))
 }
 
@@ -53,9 +53,9 @@ async fn page(console: &str) -> String {
     get(&format!("{console}/console")).await.body.as_str().expect("a page").to_owned()
 }
 
-/// A drop from before its opening to its last unit, embedded.
+/// A sale from before its opening to its last unit, embedded.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_drop_is_seen_from_its_opening_to_its_last_unit() {
+async fn a_sale_is_shown_from_its_opening_to_its_last_unit() {
     let (embedded, file) = (Embedded::new(), tempfile::NamedTempFile::new().expect("file"));
     let opens = chrono::DateTime::from_timestamp_millis(now() + 20_000).expect("time").to_rfc3339();
     let product = |id: &str, stock: u32, more: &str| {
@@ -122,20 +122,20 @@ async fn a_drop_is_seen_from_its_opening_to_its_last_unit() {
         (&process["role"], &process["isUp"], &process["isReady"]),
         (&json!("serve"), &json!(true), &json!(true))
     );
-    only_news(&console, seen["at"].as_i64().expect("a time")).await;
+    only_new_history(&console, seen["at"].as_i64().expect("a time")).await;
 }
 
-/// Only what is new, for those who ask again and again.
-async fn only_news(console: &str, at: i64) {
-    let later = shows(console, "a later look", |seen| seen["at"].as_i64() > Some(at)).await;
+/// `since` leaves out the history that the client has.
+async fn only_new_history(console: &str, at: i64) {
+    let later = shows(console, "a later poll", |seen| seen["at"].as_i64() > Some(at)).await;
     let news = get(&format!("{console}/console/snapshot?since={at}")).await.body;
     assert!(later["history"].as_array().map(Vec::len) > news["history"].as_array().map(Vec::len), "{news}");
     assert!(news["history"].as_array().expect("history").iter().all(|point| point["at"].as_i64() > Some(at)));
 }
 
-/// It is a page of its own, safe, and no part of the shop.
+/// The console has an address of its own, security headers, and a Host header check; the shop redirects local clients.
 #[tokio::test]
-async fn the_page_needs_no_script_and_nobody_else_reaches_it() {
+async fn the_page_needs_no_script_and_has_a_host_header_check() {
     let embedded = Embedded::new();
     let serve = embedded.spawn(&["serve"], &[]);
     ready(&serve.api().await).await;
@@ -176,7 +176,7 @@ async fn the_page_needs_no_script_and_nobody_else_reaches_it() {
         [("host", "evil.example"), ("x-forwarded-host", "evil.example"), ("x-forwarded-for", "127.0.0.1")]
     {
         let answer = as_host(&format!("{shop}/console"), name, value).await;
-        assert_eq!(answer.status, 404, "{name}: whoever comes through a proxy is not told");
+        assert_eq!(answer.status, 404, "{name}: a client behind a proxy gets no redirect");
     }
     let query = get(&format!("{console}/console/snapshot?since=yesterday")).await;
     assert_eq!(query.status, 400);
@@ -185,9 +185,9 @@ async fn the_page_needs_no_script_and_nobody_else_reaches_it() {
     assert_eq!(get(&format!("{}/console", nowhere.1)).await.status, 404);
 }
 
-/// Selling does not depend on the operations console.
+/// The shop sells without the operations console.
 #[tokio::test]
-async fn a_port_that_is_taken_costs_the_control_room_alone() {
+async fn a_port_that_is_taken_costs_the_console_alone() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
     let addr = taken.local_addr().expect("an address").to_string();
     let embedded = Embedded::new();
@@ -248,9 +248,9 @@ fn dependency<'seen>(snapshot: &'seen Value, name: &str) -> &'seen Value {
     dependencies.iter().find(|one| one["name"] == name).unwrap_or(&Value::Null)
 }
 
-/// All processes are one system: their attempts are added up, and one that is gone is missed, unless it said goodbye.
+/// Attempts of all processes are added up; a process that is killed is reported as lost, one that ends in order is not.
 #[tokio::test(flavor = "multi_thread")]
-async fn every_process_is_seen_and_missed() {
+async fn a_process_that_is_killed_is_lost_and_one_that_ends_is_not() {
     let mut system = System::start(Services::new().await).await;
     system.shows("all four are up", |seen| up(seen) == 4).await;
     for number in 0..10 {
@@ -276,7 +276,7 @@ async fn every_process_is_seen_and_missed() {
     gone.signal(Signal::TERM);
     assert!(gone.ended(SOON).await.success());
     let seen = system
-        .shows("it said goodbye", |seen| {
+        .shows("it has left", |seen| {
             named(seen).is_none() && seen["events"].to_string().contains("PROCESS_LEFT")
         })
         .await;
@@ -285,16 +285,16 @@ async fn every_process_is_seen_and_missed() {
     let killed = system.serves.pop().expect("a process");
     let name = format!(":{}", killed.id());
     killed.kill();
-    let seen = system.shows("it is missed", |seen| seen["events"].to_string().contains("PROCESS_LOST")).await;
+    let seen = system.shows("it is lost", |seen| seen["events"].to_string().contains("PROCESS_LOST")).await;
     assert!(seen["events"].to_string().contains(&name), "{seen}");
     assert_eq!(up(&seen), 2, "{seen}");
     let text = page(&system.console).await;
     assert!(text.contains("has been silent for") && severity(&text) == "error", "{text}");
 }
 
-/// What does not add up is seen, and when it adds up again; and a dead letter.
+/// A missing row and a surplus row are found, and a dead letter is shown.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_row_that_is_missing_turns_the_law_red() {
+async fn a_missing_row_breaks_the_conservation_law() {
     let system = System::start(Services::new().await).await;
     for number in 0..10 {
         buy(&client(), &system.apis[0], &format!("user-{number}")).await;
@@ -343,9 +343,9 @@ async fn a_row_that_is_missing_turns_the_law_red() {
     system.work.signal(Signal::CONT);
 }
 
-/// A purchase that is dead-lettered is accounted for, until it is recorded after all; and missed if its letter is lost.
+/// A dead-lettered purchase is accounted for until it is replayed; it is missing if its dead letter is lost.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_dead_letter_is_accounted_for_and_missed_when_it_is_lost() {
+async fn a_dead_letter_is_accounted_for_and_missing_when_it_is_lost() {
     use lapin::{options::QueuePurgeOptions, types::ShortString};
 
     let system = System::start(Services::new().await).await;
@@ -366,11 +366,10 @@ async fn a_dead_letter_is_accounted_for_and_missed_when_it_is_lost() {
     let seen = system.shows("two are dead-lettered", |seen| law(seen, 2, 1)).await;
     assert_eq!(seen["queue"]["dead"], json!(2));
     sql.batch_execute("ALTER TABLE purchases DROP CONSTRAINT refused").await.expect("constraint");
-    let letters = system.services.spawn(&["dead-letters", "list", "--json"], &[]);
-    let mut letters = letters;
-    assert!(letters.ended(SOON).await.success());
-    let letters: Value = serde_json::from_str(&letters.printed()).expect("JSON");
-    let id = letters[0]["id"].as_str().expect("id");
+    let mut list = system.services.spawn(&["dead-letters", "list", "--json"], &[]);
+    assert!(list.ended(SOON).await.success());
+    let list: Value = serde_json::from_str(&list.printed()).expect("JSON");
+    let id = list[0]["id"].as_str().expect("id");
     assert!(system.services.spawn(&["dead-letters", "replay", id], &[]).ended(SOON).await.success());
     system.shows("one is recorded after all", |seen| law(seen, 1, 2)).await;
     let queue = ShortString::from(format!("{}.purchases.dead", system.services.prefix));
@@ -380,45 +379,46 @@ async fn a_dead_letter_is_accounted_for_and_missed_when_it_is_lost() {
     assert!(page(&system.console).await.contains("not in their queue any more: 1"));
 }
 
-/// While Redis is away, with it the noticeboard, the operations console says so; afterwards it tells of outage and rebuild.
+/// During an outage of Redis, and of the process registry in it, the console shows the outage; afterwards its end and
+/// the rebuild.
 #[tokio::test(flavor = "multi_thread")]
-async fn an_outage_of_redis_is_seen_to_its_end() {
+async fn an_outage_of_redis_is_shown_to_its_end() {
     let redis = own(servers::redis).await;
     let system = System::start(with_redis(redis.port).await).await;
     system.shows("all four are up", |seen| up(seen) == 4).await;
     let mut redis = redis;
     redis.kill();
     redis.wipe();
-    let away = |seen: &Value| {
+    let outage = |seen: &Value| {
         dependency(seen, "redis")["outages"].as_array().is_some_and(|outages| !outages.is_empty())
     };
     let seen =
-        system.shows("it is away", |seen| away(seen) && !seen["products"][0]["trouble"].is_null()).await;
+        system.shows("the outage", |seen| outage(seen) && !seen["products"][0]["trouble"].is_null()).await;
     assert!(has_event(&seen, "OUTAGE_BEGAN", "redis"), "{seen}");
     assert!(page(&system.console).await.contains("redis is not ready in"));
     let _redis = restarted(redis).await;
     let seen = system
-        .shows("it is back", |seen| {
-            !away(seen)
+        .shows("the recovery", |seen| {
+            !outage(seen)
                 && up(seen) == 4
                 && has_event(seen, "OUTAGE_ENDED", "redis")
                 && has_event(seen, "REBUILD_ENDED", "limited-001")
                 && seen["products"][0]["addsUp"] == true
         })
         .await;
-    assert!(!seen["events"].to_string().contains("PROCESS_LOST"), "nobody was lost: {seen}");
+    assert!(!seen["events"].to_string().contains("PROCESS_LOST"), "no process was lost: {seen}");
 }
 
-/// A database that hangs does not stop the look: what is known is shown, and what is not is said.
+/// A database that hangs does not stop the polls: the console shows the rest, and why the rows are not known.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_database_that_hangs_is_told_of() {
+async fn a_database_that_hangs_is_reported() {
     let proxy = Proxy::to(port_of(&Services::urls().database)).await;
     let system = System::start(with_postgres(proxy.port).await).await;
     system.shows("it adds up", |seen| seen["products"][0]["addsUp"] == true).await;
     proxy.set(Link::Blackhole);
     let seen =
-        system.shows("it is said", |seen| seen["products"][0]["trouble"].to_string().contains("rows ")).await;
-    system.shows("looks go on", |later| later["at"].as_i64() > seen["at"].as_i64()).await;
+        system.shows("the reason", |seen| seen["products"][0]["trouble"].to_string().contains("rows ")).await;
+    system.shows("polls go on", |later| later["at"].as_i64() > seen["at"].as_i64()).await;
     assert_eq!(buy(&client(), &system.apis[0], "meanwhile").await.body["status"], json!("SUCCESS"));
     system.shows("attempts are counted", |seen| seen["total"]["attempts"]["SUCCESS"] == 1).await;
     proxy.set(Link::Pass);
@@ -429,7 +429,7 @@ async fn a_database_that_hangs_is_told_of() {
         .await;
 }
 
-/// Live in a browser, readable by all, on a phone and in the dark.
+/// Live updates in a browser, accessible, on a phone and in dark mode.
 #[tokio::test(flavor = "multi_thread")]
 async fn it_is_live_accessible_and_fits_a_phone() {
     let (embedded, file) = (Embedded::new(), tempfile::NamedTempFile::new().expect("file"));
@@ -462,9 +462,9 @@ async fn it_is_live_accessible_and_fits_a_phone() {
     }
 }
 
-/// Without scripts the page is there, and is made anew by itself; with them, a lost connection is shown and heals.
+/// Without scripts the page reloads itself; with them, a lost connection is shown and recovers.
 #[tokio::test(flavor = "multi_thread")]
-async fn it_works_without_scripts_and_says_when_it_is_cut_off() {
+async fn it_works_without_scripts_and_shows_a_lost_connection() {
     let embedded = Embedded::new();
     let serve = embedded.spawn(&["serve"], &[]);
     let (api, console) = (serve.api().await, serve.console().await);

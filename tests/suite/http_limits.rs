@@ -1,4 +1,4 @@
-//! What bounds a request, on the API and on the pages, and how both end.
+//! Limits of requests, of the API and of the pages, and how both shut down.
 
 use std::time::Duration;
 
@@ -17,11 +17,11 @@ use crate::{
     },
 };
 
-const PATIENCE: (&str, &str) = ("FLASHSALE_API_BODY_TIMEOUT_MS", "200");
+const BODY_TIMEOUT: (&str, &str) = ("FLASHSALE_API_BODY_TIMEOUT_MS", "200");
 
-/// A system with little patience, and the heads of a purchase attempt at its API and at its pages.
-async fn impatient(embedded: &Embedded) -> (Flashsale, [(String, &'static str); 2]) {
-    let serve = embedded.spawn(&["serve"], &[PATIENCE]);
+/// A system with a short body timeout, and the heads of a purchase attempt at its API and at its pages.
+async fn short_timeouts(embedded: &Embedded) -> (Flashsale, [(String, &'static str); 2]) {
+    let serve = embedded.spawn(&["serve"], &[BODY_TIMEOUT]);
     let (api, shop) = (serve.api().await, serve.shop().await);
     ready(&api).await;
     let buy = "POST /sale/buy HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n";
@@ -33,7 +33,7 @@ async fn impatient(embedded: &Embedded) -> (Flashsale, [(String, &'static str); 
 #[tokio::test]
 async fn a_refused_body_is_not_read_on() {
     let embedded = Embedded::new();
-    let (_serve, heads) = impatient(&embedded).await;
+    let (_serve, heads) = short_timeouts(&embedded).await;
     for (base, head) in heads {
         let spaces = " ".repeat(0x2000);
         // The chunk is complete, the body is not: a server that reads on would wait for the rest.
@@ -50,7 +50,7 @@ async fn a_refused_body_is_not_read_on() {
 #[tokio::test]
 async fn a_body_that_does_not_come_is_given_up() {
     let embedded = Embedded::new();
-    let (_serve, heads) = impatient(&embedded).await;
+    let (_serve, heads) = short_timeouts(&embedded).await;
     for (base, head) in heads {
         let waiting = format!("{head}Content-Length: 20\r\n\r\n{{");
         assert!(until_closed(&base, waiting.as_bytes()).await.starts_with("HTTP/1.1 408"));
@@ -115,11 +115,11 @@ async fn a_thousand_idle_connections_fit_into_64_mib() {
     drop(connections);
 }
 
-/// Also where nobody reads one, because there is no such route, product, or nothing to read.
+/// Also where no handler reads the body: an unknown route or product, or a GET.
 #[tokio::test]
 async fn an_endless_body_is_not_read_anywhere() {
     let embedded = Embedded::new();
-    let (_serve, [(api, _), (shop, _)]) = impatient(&embedded).await;
+    let (_serve, [(api, _), (shop, _)]) = short_timeouts(&embedded).await;
     for (base, line) in [
         (&api, "POST /nowhere"),
         (&api, "POST /products/none/buy"),
@@ -163,7 +163,7 @@ async fn a_request_under_way_is_finished_at_the_end() {
     assert_eq!(serve.ended(Duration::from_secs(10)).await.code(), Some(0));
 }
 
-/// Somebody who never sends their body can't hold the process.
+/// A client that never sends its body can't delay the end of the process.
 #[tokio::test]
 async fn a_second_signal_ends_it_at_once() {
     let embedded = Embedded::new();

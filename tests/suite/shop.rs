@@ -156,8 +156,8 @@ async fn a_purchase_has_a_receipt_with_an_address_of_its_own() {
     let state =
         client().get(format!("{}{address}", shop.url)).header("accept", "application/json").send().await;
     assert_eq!(state.expect("an answer").json::<Value>().await.expect("JSON")["state"], json!("CONFIRMED"));
-    for nobody in ["/purchases/none", "/purchases/01a20ae6-dc82-703f-b9d3-b673daf8f0ce"] {
-        assert_eq!(get(&format!("{}{nobody}", shop.url)).await.status, 404);
+    for unknown in ["/purchases/none", "/purchases/01a20ae6-dc82-703f-b9d3-b673daf8f0ce"] {
+        assert_eq!(get(&format!("{}{unknown}", shop.url)).await.status, 404);
     }
     let with_cookie =
         client().get(format!("{}/products/p", shop.url)).header("cookie", "visitor=ada").send().await;
@@ -204,14 +204,14 @@ async fn listeners_hear_of_changes_and_resume_where_they_were() {
     let (second_id, second) = event(&mut lines).await;
     assert_eq!((&second["stock"], &second["sold"]), (&json!(1_199), &json!(1)));
     assert_ne!(first_id, second_id);
-    // Whoever has seen the latest is told nothing until something changes.
+    // A client that has the latest event gets the next one only after a change.
     let (mut resumed, _held) = listen(&shop.url, &second_id).await;
     buy(&client(), &shop.api, "grace").await;
     assert_eq!(event(&mut resumed).await.1["stock"], json!(1_198));
     let (mut behind, _held) = listen(&shop.url, &first_id).await;
     assert_eq!(event(&mut behind).await.1["stock"], json!(1_198));
     drop(writer);
-    // Those who listen do not hold up the end.
+    // Event streams do not delay the end of the process.
     shop.serve.signal(rustix::process::Signal::TERM);
     assert_eq!(shop.serve.ended(Duration::from_secs(10)).await.code(), Some(0));
 }

@@ -72,7 +72,7 @@ pub struct Window {
     pub per_s: BTreeMap<Attempt, f64>,
     /// Since the process started.
     pub attempts: BTreeMap<Attempt, u64>,
-    /// From the admission permit to the decision, over the last [`WINDOW_S`] seconds, as pairs of microseconds and a
+    /// From the admission permit to the decision, over the last 10 seconds, as pairs of microseconds and a
     /// count.
     pub admission: Vec<(u64, u32)>,
     /// From a request to its answer.
@@ -84,7 +84,7 @@ pub struct Window {
 /// Seconds over which durations are kept.
 pub(crate) const WINDOW_S: usize = 10;
 
-/// The counts of a product in this process: since it started, and by second for the last [`WINDOW_S`] seconds.
+/// The counts of a product in this process: since it started, and by second for the last seconds.
 #[derive(Debug, Default)]
 pub(crate) struct Counted {
     attempts: BTreeMap<Attempt, u64>,
