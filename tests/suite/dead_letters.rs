@@ -60,7 +60,7 @@ async fn a_letter_is_read_replayed_and_recorded_once_its_cause_is_repaired() {
     // The cause is still there: the letter comes back with its history.
     assert_eq!(
         operate(&services, &["dead-letters", "replay", id]).await,
-        (Some(0), "sent again: 1".to_owned())
+        (Some(0), "replayed: 1".to_owned())
     );
     let again = eventually("it is back", SOON, async || {
         let found = letters_are(&services, 2).await;
