@@ -1,0 +1,132 @@
+//! Two servers get the same commands and must give the same replies. Ids of stream entries contain the time, which
+//! differs: each is replaced by the order in which it was first seen.
+
+use redis::{RedisResult, Value};
+
+use super::support::{Real, Time, real, shown, simulated};
+use crate::redis::cluster::SimRedis;
+
+/// A word of a command.
+#[derive(Clone, Debug)]
+pub(super) enum Word {
+    Text(String),
+    /// The n-th stream id that was seen, on each side its own.
+    Entry(usize),
+}
+
+impl<T: Into<String>> From<T> for Word {
+    fn from(text: T) -> Self {
+        Self::Text(text.into())
+    }
+}
+
+pub(super) struct Comparison {
+    real: Real,
+    simulated: SimRedis,
+    time: Time,
+    /// Stream ids in the order in which they were seen: real, simulated.
+    seen: [Vec<String>; 2],
+    trace: Vec<String>,
+}
+
+impl Comparison {
+    pub(super) fn start() -> Option<Self> {
+        let (simulated, time) = simulated();
+        Some(Self { real: real()?, simulated, time, seen: [Vec::new(), Vec::new()], trace: Vec::new() })
+    }
+
+    /// Number of stream ids seen so far.
+    pub(super) fn entries(&self) -> usize {
+        self.seen[0].len()
+    }
+
+    /// Runs the command on both. Panics with the commands so far where the replies differ.
+    pub(super) fn run(&mut self, words: &[Word]) -> String {
+        self.time.advance(1);
+        self.trace.push(format!("{words:?}"));
+        let [real, simulated] = [0, 1].map(|side| {
+            words.iter().map(|word| self.resolve(side, word)).collect::<Vec<_>>()
+        });
+        let real = self.real.run(&references(&real));
+        let simulated = self.simulated.run(0, &references(&simulated));
+        let unordered = matches!(&words[0], Word::Text(name) if ["HGETALL", "SMEMBERS", "KEYS"].contains(&name.as_str()));
+        let [real, simulated] = [real, simulated].map(|reply| if unordered { sorted(reply) } else { reply });
+        let real = canonical(&shown(real), &mut self.seen[0]);
+        let simulated = canonical(&shown(simulated), &mut self.seen[1]);
+        let last = &self.trace[self.trace.len().saturating_sub(30)..];
+        assert_eq!(real, simulated, "redis-server and the simulated one differ after\n{}", last.join("\n"));
+        real
+    }
+
+    fn resolve(&self, side: usize, word: &Word) -> String {
+        match word {
+            Word::Text(text) => text.clone(),
+            Word::Entry(index) => self.seen[side][*index].clone(),
+        }
+    }
+
+    /// Compares everything that both have stored, and the simulated data with what its log makes of nothing.
+    pub(super) fn compare_data(&mut self) {
+        let keys: Vec<String> =
+            redis::from_redis_value(self.simulated.run(0, &["KEYS", "*"]).unwrap()).unwrap();
+        self.run(&["KEYS".into(), "*".into()]);
+        for key in keys {
+            let words: &[&str] = match self.run(&["TYPE".into(), (&key).into()]).as_str() {
+                "SimpleString(\"string\")" => &["GET"],
+                "SimpleString(\"hash\")" => &["HGETALL"],
+                "SimpleString(\"list\")" => &["LRANGE", "0", "-1"],
+                "SimpleString(\"set\")" => &["SMEMBERS"],
+                "SimpleString(\"stream\")" => &["XRANGE", "-", "+"],
+                other => panic!("{key} is {other}"),
+            };
+            let (name, rest) = words.split_first().unwrap();
+            let mut command = vec![Word::from(*name), Word::from(&key)];
+            command.extend(rest.iter().map(|word| Word::from(*word)));
+            self.run(&command);
+            let expires = |reply: RedisResult<Value>| !matches!(reply, Ok(Value::Int(-1)));
+            let words = ["PTTL", &key];
+            assert_eq!(expires(self.real.run(&words)), expires(self.simulated.run(0, &words)), "{key} expires");
+        }
+        self.simulated.with(0, |node| assert_eq!(node.server.replay(), node.server.keyspace, "the log"));
+    }
+}
+
+fn references(words: &[String]) -> Vec<&str> {
+    words.iter().map(String::as_str).collect()
+}
+
+fn sorted(reply: RedisResult<Value>) -> RedisResult<Value> {
+    reply.map(|value| match value {
+        Value::Array(mut items) => {
+            items.sort_by_key(|item| format!("{item:?}"));
+            Value::Array(items)
+        }
+        other => other,
+    })
+}
+
+/// Replaces ids of stream entries and times in milliseconds.
+fn canonical(text: &str, seen: &mut Vec<String>) -> String {
+    let is_part = |character: char| character.is_ascii_digit() || character == '-';
+    let mut result = String::new();
+    let mut rest = text;
+    while let Some(start) = rest.find(is_part) {
+        let (before, from) = rest.split_at(start);
+        let end = from.find(|character| !is_part(character)).unwrap_or(from.len());
+        let (token, after) = from.split_at(end);
+        result.push_str(before);
+        match token.split_once('-') {
+            Some((millis, sequence)) if millis.len() >= 13 && !sequence.is_empty() => {
+                let index = seen.iter().position(|known| known == token).unwrap_or_else(|| {
+                    seen.push(token.to_owned());
+                    seen.len() - 1
+                });
+                result.push_str(&format!("<entry {index}>"));
+            }
+            None if token.len() == 13 => result.push_str("<time>"),
+            _ => result.push_str(token),
+        }
+        rest = after;
+    }
+    result + rest
+}
