@@ -33,10 +33,10 @@ fn push(call: &mut Execution, args: &[Bytes], push: fn(&mut List, Bytes)) -> Out
 fn pop(call: &mut Execution, args: &[Bytes], pop: fn(&mut List) -> Option<Bytes>) -> Outcome {
     let count = match &args[1..] {
         [] => None,
-        [count] => Some(match usize::try_from(integer(count)?) {
-            Ok(count) => count,
-            Err(_) => return fail("ERR value is out of range, must be positive"),
-        }),
+        [count] => match integer(count).ok().and_then(|count| usize::try_from(count).ok()) {
+            Some(count) => Some(count),
+            None => return fail("ERR value is out of range, must be positive"),
+        },
         _ => return super::wrong_arity("lpop"),
     };
     let exists = call.keyspace.contains(&args[0]);
@@ -55,8 +55,8 @@ fn length(call: &mut Execution, args: &[Bytes]) -> Outcome {
 }
 
 fn index(call: &mut Execution, args: &[Bytes]) -> Outcome {
-    let index = integer(&args[1])?;
     let Some(list) = call.keyspace.get::<List>(&args[0])? else { return Ok(Reply::Nil) };
+    let index = integer(&args[1])?;
     let length = i64::try_from(list.len()).unwrap_or(i64::MAX);
     let from_start = if index < 0 { length.saturating_add(index) } else { index };
     Ok(Reply::bulk_or_nil(usize::try_from(from_start).ok().and_then(|index| list.get(index))))

@@ -37,10 +37,10 @@ fn add(call: &mut Execution, args: &[Bytes]) -> Outcome {
 }
 
 fn delete(call: &mut Execution, args: &[Bytes]) -> Outcome {
-    let ids: Result<Vec<_>, Failure> = args[1..].iter().map(|id| StreamId::parse(id, 0)).collect();
-    // A key of another type is reported before a malformed id.
-    call.keyspace.get::<Stream>(&args[0])?;
-    let ids = ids?;
+    if call.keyspace.get::<Stream>(&args[0])?.is_none() {
+        return Ok(Reply::Int(0));
+    }
+    let ids: Vec<_> = args[1..].iter().map(|id| StreamId::parse(id, 0)).collect::<Result<_, Failure>>()?;
     let remove = |stream: &mut Stream| ids.iter().filter(|id| stream.entries.remove(id).is_some()).count();
     let deleted = call.keyspace.change_existing(&args[0], remove)?;
     call.changed(deleted > 0);
@@ -57,15 +57,14 @@ fn range(call: &mut Execution, args: &[Bytes], reverse: bool) -> Outcome {
     let count = match &args[3..] {
         [] => usize::MAX,
         [option, count] if is_word(option, "COUNT") => {
-            let count = integer(count)?;
-            if count == 0 {
-                return call.keyspace.get::<Stream>(&args[0]).map(|_| Reply::Nil);
-            }
-            usize::try_from(count.max(0)).unwrap_or(usize::MAX)
+            usize::try_from(integer(count)?.max(0)).unwrap_or(usize::MAX)
         }
         _ => return syntax_error(),
     };
     let stream = call.keyspace.get::<Stream>(&args[0])?;
+    if count == 0 && stream.is_some() {
+        return Ok(Reply::Nil);
+    }
     let entries = stream.into_iter().flat_map(|stream| stream.range(from, to));
     Ok(Reply::Array(if reverse {
         entries.rev().take(count).map(entry).collect()

@@ -4,24 +4,72 @@ use std::collections::BTreeSet;
 
 use super::{
     comparison::{Comparison, Word},
-    support::simulated,
+    support::{random, simulated},
 };
 
 /// Each with the kinds of its arguments: key, field, value, integer, lower and upper bound of a range, stream id,
 /// stream id to add; capitals are literal.
 const COMMANDS: &[&str] = &[
-    "DEL key", "UNLINK key key", "EXISTS key key", "TYPE key", "RENAME key key", "PERSIST key", "EXPIRE key 3600",
-    "EXPIRE key 0", "PEXPIRE key 5000000", "PEXPIREAT key 2000000000000", "EXPIRE key value", "DBSIZE",
-    "GET key", "SET key value", "SET key value NX", "SET key integer XX", "INCR key", "INCRBY key integer",
-    "HGET key field", "HMGET key field field field", "HGETALL key", "HSET key field value", "HSET key field",
-    "HSET key field integer field value", "HSETNX key field value", "HDEL key field field", "HINCRBY key field integer",
-    "HLEN key", "HEXISTS key field", "LPUSH key value value", "RPUSH key integer value", "LPOP key", "RPOP key",
-    "LPOP key integer", "LLEN key", "LINDEX key integer", "LRANGE key integer integer", "LREM key integer value",
-    "SADD key value value", "SREM key value value", "SCARD key", "SISMEMBER key value", "SMEMBERS key",
-    "XADD key add field value", "XADD key * field value", "XADD key * field value field integer",
-    "XADD key * field", "XDEL key id", "XDEL key id id", "XLEN key", "XRANGE key lower upper", "XRANGE key - +",
-    "XRANGE key lower upper COUNT integer", "XREVRANGE key upper lower", "XREVRANGE key + - COUNT integer",
-    "PING", "ECHO value", "HGET key", "XRANGE key", "HLEN",
+    "DEL key",
+    "UNLINK key key",
+    "EXISTS key key",
+    "TYPE key",
+    "RENAME key key",
+    "PERSIST key",
+    "EXPIRE key 3600",
+    "EXPIRE key 0",
+    "PEXPIRE key 5000000",
+    "PEXPIREAT key 2000000000000",
+    "EXPIRE key value",
+    "DBSIZE",
+    "GET key",
+    "SET key value",
+    "SET key value NX",
+    "SET key integer XX",
+    "INCR key",
+    "INCRBY key integer",
+    "HGET key field",
+    "HMGET key field field field",
+    "HGETALL key",
+    "HSET key field value",
+    "HSET key field",
+    "HSET key field integer field value",
+    "HSETNX key field value",
+    "HDEL key field field",
+    "HINCRBY key field integer",
+    "HLEN key",
+    "HEXISTS key field",
+    "LPUSH key value value",
+    "RPUSH key integer value",
+    "LPOP key",
+    "RPOP key",
+    "LPOP key integer",
+    "LLEN key",
+    "LINDEX key integer",
+    "LRANGE key integer integer",
+    "LREM key integer value",
+    "SADD key value value",
+    "SREM key value value",
+    "SCARD key",
+    "SISMEMBER key value",
+    "SMEMBERS key",
+    "XADD key add field value",
+    "XADD key * field value",
+    "XADD key * field value field integer",
+    "XADD key * field",
+    "XDEL key id",
+    "XDEL key id id",
+    "XLEN key",
+    "XRANGE key lower upper",
+    "XRANGE key - +",
+    "XRANGE key lower upper COUNT integer",
+    "XREVRANGE key upper lower",
+    "XREVRANGE key + - COUNT integer",
+    "PING",
+    "ECHO value",
+    "HGET key",
+    "XRANGE key",
+    "HLEN",
 ];
 
 fn argument(random: &mut fastrand::Rng, kind: &str, entries: usize) -> Word {
@@ -44,15 +92,12 @@ fn argument(random: &mut fastrand::Rng, kind: &str, entries: usize) -> Word {
 #[test]
 fn random_commands_answer_as_redis_server_does() {
     let Some(mut comparison) = Comparison::start() else { return };
-    let seed = fastrand::u64(..);
-    println!("seed {seed}");
-    let mut random = fastrand::Rng::with_seed(seed);
+    let mut random = random();
     for _ in 0..40 {
         for _ in 0..150 {
             let template = COMMANDS[random.usize(..COMMANDS.len())];
             let kinds = template.split(' ');
-            let words: Vec<_> =
-                kinds.map(|kind| argument(&mut random, kind, comparison.entries())).collect();
+            let words: Vec<_> = kinds.map(|kind| argument(&mut random, kind, comparison.entries())).collect();
             comparison.run(&words);
         }
         comparison.compare_data();

@@ -2,8 +2,8 @@
 
 mod commands;
 mod comparison;
-//mod failover;
-//mod faults;
-//mod network;
+mod failover;
+mod faults;
+mod network;
 mod scripts;
 mod support;

@@ -1,6 +1,9 @@
 //! Scripts: the language as Redis offers it, and the scripts of admission.
 
-use super::comparison::{Comparison, Word};
+use super::{
+    comparison::{Comparison, Word},
+    support::random,
+};
 
 const SNIPPETS: &[&str] = &[
     "return 1",
@@ -134,7 +137,16 @@ fn rebuild(comparison: &mut Comparison, random: &mut fastrand::Rng, epoch: u32) 
     }
     run(comparison, "stage", stage);
     let counted = if random.u8(..8) == 0 { next + 1 } else { next };
-    let args = words![epoch.to_string(), "6", counted.to_string(), "", "", "0", "server", random.u8(0..2).to_string()];
+    let args = words![
+        epoch.to_string(),
+        "6",
+        counted.to_string(),
+        "",
+        "",
+        "0",
+        "server",
+        random.u8(0..2).to_string()
+    ];
     run(comparison, "open", args);
 }
 
@@ -197,9 +209,7 @@ fn step(comparison: &mut Comparison, random: &mut fastrand::Rng, epoch: &mut u32
 #[test]
 fn the_scripts_of_admission_do_the_same_as_on_redis_server() {
     let Some(mut comparison) = Comparison::start() else { return };
-    let seed = fastrand::u64(..);
-    println!("seed {seed}");
-    let mut random = fastrand::Rng::with_seed(seed);
+    let mut random = random();
     for _ in 0..30 {
         let mut epoch = 1;
         rebuild(&mut comparison, &mut random, epoch);

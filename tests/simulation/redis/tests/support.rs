@@ -35,6 +35,14 @@ pub(super) fn simulated() -> (SimRedis, Time) {
     (SimRedis::new(Arc::new(move || Duration::from_millis(now.0.load(Ordering::Relaxed))), 7), time)
 }
 
+/// The seed of a random test: SIMULATION_SEED, or another one each time. A failing test prints it.
+pub(super) fn random() -> fastrand::Rng {
+    let seed =
+        std::env::var("SIMULATION_SEED").map_or_else(|_| fastrand::u64(..), |seed| seed.parse().unwrap());
+    println!("SIMULATION_SEED={seed}");
+    fastrand::Rng::with_seed(seed)
+}
+
 /// A private redis-server, or none where the program is not installed (`scripts/test` installs it).
 pub(super) fn real() -> Option<Real> {
     if Command::new("redis-server").arg("--version").output().is_err() {
