@@ -187,7 +187,7 @@ impl ConnectionLike for SimConnection {
             let requests = pipeline.cmd_iter().map(request).collect();
             if pipeline.is_transaction() {
                 let replies = self.send(Batch::Transaction(requests)).await?;
-                return Ok(replies.into_iter().map(Reply::into_value).collect());
+                return replies.into_iter().map(Reply::into_transaction).collect();
             }
             let replies = self.send(Batch::Pipeline(requests)).await?;
             Ok(replies.into_iter().skip(offset).take(count).map(Reply::into_value).collect())

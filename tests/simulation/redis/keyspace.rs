@@ -131,10 +131,6 @@ impl Keyspace {
         true
     }
 
-    pub(crate) fn clear(&mut self) {
-        *self = Self::default();
-    }
-
     pub(crate) fn names(&self) -> impl ExactSizeIterator<Item = &Bytes> {
         self.keys.keys()
     }

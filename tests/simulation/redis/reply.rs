@@ -66,6 +66,11 @@ impl Reply {
         }
     }
 
+    /// The reply of EXEC. Errors of its commands are values; one of EXEC itself is not.
+    pub(crate) fn into_transaction(self) -> RedisResult<Value> {
+        if matches!(self, Self::Error(_)) { self.into_result() } else { Ok(self.into_value()) }
+    }
+
     pub(crate) fn into_result(self) -> RedisResult<Value> {
         self.into_value().extract_error()
     }

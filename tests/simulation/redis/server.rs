@@ -191,7 +191,9 @@ impl Server {
             let missing = &primary[ours..length];
             let keyspace = std::mem::take(&mut self.keyspace);
             let mut execution = self.replaying(keyspace);
-            missing.iter().for_each(|write| execution.repeat(write));
+            for write in missing {
+                execution.repeat(write);
+            }
             self.keyspace = execution.keyspace;
             self.log.extend_from_slice(missing);
         }

@@ -38,8 +38,8 @@ impl StreamId {
 
     /// Reads `millis-sequence`, or only the milliseconds with `default` for the sequence.
     pub(crate) fn parse(text: &[u8], default: u64) -> Result<Self, Failure> {
-        let number = |text: &str| text.parse().map_err(|_| Failure(INVALID.to_owned()));
-        let text = std::str::from_utf8(text).map_err(|_| Failure(INVALID.to_owned()))?;
+        let number = |text: &str| text.parse().map_err(|_malformed| Failure(INVALID.to_owned()));
+        let text = std::str::from_utf8(text).map_err(|_malformed| Failure(INVALID.to_owned()))?;
         match text.split_once('-') {
             Some((millis, sequence)) => Ok(Self { millis: number(millis)?, sequence: number(sequence)? }),
             None => Ok(Self { millis: number(text)?, sequence: default }),
@@ -87,9 +87,6 @@ impl Stream {
     }
 
     pub(crate) fn add(&mut self, id: StreamId, fields: Vec<Bytes>) -> Result<(), Failure> {
-        if id == StreamId::default() {
-            return fail("ERR The ID specified in XADD must be greater than 0-0");
-        }
         if id <= self.last {
             return fail("ERR The ID specified in XADD is equal or smaller than the target stream top item");
         }

@@ -64,9 +64,9 @@ fn index(call: &mut Execution, args: &[Bytes]) -> Outcome {
 
 fn range(call: &mut Execution, args: &[Bytes]) -> Outcome {
     let (first, last) = (integer(&args[1])?, integer(&args[2])?);
-    let list = call.keyspace.get::<List>(&args[0])?;
-    let range = slice(list.map_or(0, VecDeque::len), first, last);
-    Ok(Reply::bulks(list.into_iter().flat_map(|list| list.range(range.clone()))))
+    let items = call.keyspace.get::<List>(&args[0])?;
+    let range = slice(items.map_or(0, VecDeque::len), first, last);
+    Ok(Reply::bulks(items.into_iter().flat_map(|items| items.range(range.clone()))))
 }
 
 /// Removes the first `count` equal items, the last ones where it is negative, all where it is zero.

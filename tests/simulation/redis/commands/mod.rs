@@ -1,5 +1,7 @@
 //! The commands that a client or a script can send, each with the semantics of Redis 7.0.
 
+#![allow(clippy::unnecessary_wraps, reason = "all commands have one signature")]
+
 use std::{collections::HashMap, sync::LazyLock};
 
 use super::{

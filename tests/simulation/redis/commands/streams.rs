@@ -3,7 +3,7 @@
 use super::{Command, WRITE, WRITE_OOM, command, integer, is_word, syntax_error, wrong_arity};
 use crate::redis::{
     execution::Execution,
-    reply::{Bytes, Failure, Outcome, Reply},
+    reply::{Bytes, Failure, Outcome, Reply, fail},
     stream::{Stream, StreamId, entry},
 };
 
@@ -21,6 +21,9 @@ fn add(call: &mut Execution, args: &[Bytes]) -> Outcome {
     let given = if id == b"*" { None } else { Some(StreamId::parse(id, 0)?) };
     if !fields.len().is_multiple_of(2) {
         return wrong_arity("xadd");
+    }
+    if given == Some(StreamId::default()) {
+        return fail("ERR The ID specified in XADD must be greater than 0-0");
     }
     let now = call.millis();
     let id = call.keyspace.change(key, |stream: &mut Stream| {

@@ -3,7 +3,7 @@
 use redis::ServerErrorKind;
 
 use super::support::{info, random, simulated, text};
-use crate::redis::{cluster::SimRedis, keyspace::Keyspace};
+use crate::redis::{cluster::SimRedis, connection::SimConnection, keyspace::Keyspace};
 
 /// Sells one unit by a script that makes three writes.
 const SELL: &str = "local unit = redis.call('HINCRBY', 'sale', 'next', 1)
@@ -141,6 +141,10 @@ fn what_a_replica_has_shown_is_not_behind_any_more() {
     assert_eq!(sold(&redis, replica), 10);
 }
 
+async fn sell_on(connection: &mut SimConnection) -> redis::RedisResult<i64> {
+    redis::cmd("EVAL").arg(SELL).arg(0).query_async(connection).await
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_former_primary_goes_on_beside_the_new_one_until_it_is_demoted() {
     let (redis, _) = simulated();
@@ -149,10 +153,16 @@ async fn a_former_primary_goes_on_beside_the_new_one_until_it_is_demoted() {
     sell(&redis, 0, 10);
     redis.promote(replica, 2);
     let mut new = redis.connect().await.unwrap();
-    let sell_on = async |connection| redis::cmd("EVAL").arg(SELL).arg(0).query_async::<i64>(connection).await;
     assert_eq!(sell_on(&mut old).await, Ok(11));
     assert_eq!(sell_on(&mut new).await, Ok(9), "a unit that the former primary has sold before");
     assert_eq!((old.server(), new.server()), (0, replica));
+    redis.route_to(0);
+    assert_eq!(
+        redis.connect().await.unwrap().server(),
+        0,
+        "a name service that knows only the former primary"
+    );
+    redis.route_to(replica);
     redis.demote(0);
     let refused = sell_on(&mut old).await.expect_err("a replica");
     assert_eq!(refused.kind(), redis::ErrorKind::Server(ServerErrorKind::ReadOnly));

@@ -147,6 +147,7 @@ async fn a_stopped_server_answers_when_it_continues() {
     let connection = redis.connect().await.unwrap();
     redis.set_frozen(0, true);
     let waiting = tokio::spawn(increase(connection.clone()));
+    tokio::task::yield_now().await;
     let impatient = increase(connection.clone().with_response_timeout(SECOND)).await;
     assert!(impatient.expect_err("no reply").is_timeout());
     assert_eq!(redis.writes(0), 0);

@@ -1,8 +1,12 @@
 //! Scripts: the language as Redis offers it, and the scripts of admission.
 
+use std::time::Instant;
+
+use redis::Value;
+
 use super::{
     comparison::{Comparison, Word},
-    support::random,
+    support::{random, simulated, text},
 };
 
 const SNIPPETS: &[&str] = &[
@@ -69,6 +73,33 @@ fn the_language_is_that_of_redis_server() {
     comparison.compare_data();
 }
 
+#[test]
+fn ten_thousand_units_are_sold_once_each() {
+    let (redis, time) = simulated();
+    let replica = redis.add_replica();
+    let sale: Vec<_> = "epoch 1 total 10000 next 0 server server".split(' ').collect();
+    redis.run(0, &[&["HSET", KEYS[SALE]], sale.as_slice()].concat()).unwrap();
+    let admit = SCRIPTS.iter().find(|script| script.name == "admit").expect("a script");
+    let sha = text(redis.run(0, &["SCRIPT", "LOAD", admit.text]));
+    let keys: Vec<_> = admit.keys.iter().map(|key| KEYS[*key]).collect();
+    let count = keys.len().to_string();
+    let started = Instant::now();
+    for attempt in 0..15_000 {
+        time.advance(attempt % 2);
+        let (user, id) = (format!("user-{attempt}"), format!("id-{attempt}"));
+        let head = ["EVALSHA", &sha, &count];
+        let words = [&head[..], &keys, &[user.as_str(), &id, "server"]].concat();
+        let reply: Vec<String> = redis::from_redis_value(redis.run(0, &words).unwrap()).unwrap();
+        let expected = if attempt < 10_000 { "SUCCESS" } else { "SOLD_OUT" };
+        assert_eq!(reply[0], expected, "{attempt}");
+    }
+    println!("15,000 attempts in {:?}", started.elapsed());
+    for server in [0, replica] {
+        assert_eq!(redis.run(server, &["XLEN", KEYS[OUTBOX]]), Ok(Value::Int(10_000)));
+        assert_eq!(redis.run(server, &["HLEN", KEYS[BUYERS]]), Ok(Value::Int(10_000)));
+    }
+}
+
 const SALE: usize = 0;
 const FREE: usize = 1;
 const BUYERS: usize = 2;
@@ -124,7 +155,7 @@ macro_rules! words {
 }
 
 /// A sale of six units under a new epoch, some of them with a winner from the ledger.
-fn rebuild(comparison: &mut Comparison, random: &mut fastrand::Rng, epoch: u32) {
+fn rebuild(comparison: &mut Comparison, random: &mut fastrand::Rng, epoch: u32) -> String {
     run(comparison, "fence", words![epoch.to_string()]);
     run(comparison, "progress", words![epoch.to_string(), random.u8(1..6).to_string()]);
     comparison.run(&["UNLINK".into(), KEYS[STAGED_FREE].into(), KEYS[STAGED_BUYERS].into()]);
@@ -147,7 +178,7 @@ fn rebuild(comparison: &mut Comparison, random: &mut fastrand::Rng, epoch: u32) 
         "server",
         random.u8(0..2).to_string()
     ];
-    run(comparison, "open", args);
+    run(comparison, "open", args)
 }
 
 fn step(comparison: &mut Comparison, random: &mut fastrand::Rng, epoch: &mut u32) {
@@ -190,8 +221,7 @@ fn step(comparison: &mut Comparison, random: &mut fastrand::Rng, epoch: &mut u32
         }
         36 => {
             *epoch += 1;
-            rebuild(comparison, random, *epoch);
-            return;
+            rebuild(comparison, random, *epoch)
         }
         37 => {
             let damage = [

@@ -35,7 +35,7 @@ pub(super) fn simulated() -> (SimRedis, Time) {
     (SimRedis::new(Arc::new(move || Duration::from_millis(now.0.load(Ordering::Relaxed))), 7), time)
 }
 
-/// The seed of a random test: SIMULATION_SEED, or another one each time. A failing test prints it.
+/// The seed of a random test: `SIMULATION_SEED`, or another one each time. A failing test prints it.
 pub(super) fn random() -> fastrand::Rng {
     let seed =
         std::env::var("SIMULATION_SEED").map_or_else(|_| fastrand::u64(..), |seed| seed.parse().unwrap());
