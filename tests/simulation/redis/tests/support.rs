@@ -13,7 +13,7 @@ use redis::{RedisResult, Value};
 
 use crate::redis::cluster::SimRedis;
 
-#[path = "../../../suite/support/servers.rs"]
+#[path = "../../../support/servers.rs"]
 #[allow(dead_code, reason = "other tests use the rest")]
 mod servers;
 
