@@ -1,5 +1,5 @@
 # syntax=docker/dockerfile:1
-# The program alone, in a small image, as a user without rights.
+# The binary alone, in a small image, run by an unprivileged user.
 
 FROM rust:1.95-slim-bookworm AS build
 WORKDIR /build
@@ -21,7 +21,7 @@ RUN useradd --system --uid 10001 --home-dir /data flashsale && install -d -o fla
 COPY --from=build /flashsale /usr/local/bin/flashsale
 USER flashsale
 WORKDIR /data
-# Inside a container, loopback would be reachable by nobody.
+# The loopback addresses of a container cannot be reached from outside.
 ENV FLASHSALE_DATA_DIR=/data \
     FLASHSALE_API_ADDR=0.0.0.0:3001 \
     FLASHSALE_WEB_ADDR=0.0.0.0:3000 \
