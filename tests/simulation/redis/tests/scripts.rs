@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use flashsale::admission::scripts;
 use redis::Value;
 
 use super::{
@@ -78,74 +79,38 @@ fn ten_thousand_units_are_sold_once_each() {
     let (redis, time) = simulated();
     let replica = redis.add_replica();
     let sale: Vec<_> = "epoch 1 total 10000 next 0 server server".split(' ').collect();
-    redis.run(0, &[&["HSET", KEYS[SALE]], sale.as_slice()].concat()).unwrap();
-    let admit = SCRIPTS.iter().find(|script| script.name == "admit").expect("a script");
-    let sha = text(redis.run(0, &["SCRIPT", "LOAD", admit.text]));
-    let keys: Vec<_> = admit.keys.iter().map(|key| KEYS[*key]).collect();
-    let count = keys.len().to_string();
+    redis.run(0, &[&["HSET", KEYS[0]], sale.as_slice()].concat()).unwrap();
+    let (_, admit) = scripts().into_iter().find(|(name, _)| *name == "admit").expect("a script");
+    let sha = text(redis.run(0, &["SCRIPT", "LOAD", &admit]));
+    let count = KEYS.len().to_string();
     let started = Instant::now();
     for attempt in 0..15_000 {
         time.advance(attempt % 2);
         let (user, id) = (format!("user-{attempt}"), format!("id-{attempt}"));
         let head = ["EVALSHA", &sha, &count];
-        let words = [&head[..], &keys, &[user.as_str(), &id, "server"]].concat();
+        let words = [&head[..], &KEYS, &[user.as_str(), &id, "server"]].concat();
         let reply: Vec<String> = redis::from_redis_value(redis.run(0, &words).unwrap()).unwrap();
         let expected = if attempt < 10_000 { "SUCCESS" } else { "SOLD_OUT" };
         assert_eq!(reply[0], expected, "{attempt}");
     }
     println!("15,000 attempts in {:?}", started.elapsed());
     for server in [0, replica] {
-        assert_eq!(redis.run(server, &["XLEN", KEYS[OUTBOX]]), Ok(Value::Int(10_000)));
+        assert_eq!(redis.run(server, &["XLEN", KEYS[3]]), Ok(Value::Int(10_000)));
         assert_eq!(redis.run(server, &["HLEN", KEYS[BUYERS]]), Ok(Value::Int(10_000)));
     }
 }
 
-const SALE: usize = 0;
-const FREE: usize = 1;
 const BUYERS: usize = 2;
-const OUTBOX: usize = 3;
-const DEAD: usize = 4;
 const STAGED_FREE: usize = 5;
 const STAGED_BUYERS: usize = 6;
+/// In the order of the scripts.
 const KEYS: [&str; 7] = ["p:sale", "p:free", "p:buyers", "p:outbox", "p:dead", "p:free:new", "p:buyers:new"];
-
-struct AdmissionScript {
-    name: &'static str,
-    text: &'static str,
-    keys: &'static [usize],
-}
-
-macro_rules! scripts {
-    ($($name:literal: $keys:expr,)*) => {
-        &[$(AdmissionScript {
-            name: $name,
-            text: include_str!(concat!("../../../../src/admission/redis/scripts/", $name, ".lua")),
-            keys: &$keys,
-        }),*]
-    };
-}
-
-const SCRIPTS: &[AdmissionScript] = scripts! {
-    "admit": [SALE, FREE, BUYERS, OUTBOX, DEAD],
-    "adopt": [SALE, FREE, BUYERS],
-    "configure": [SALE],
-    "fence": [SALE, OUTBOX, DEAD],
-    "find": [SALE, BUYERS, OUTBOX, DEAD],
-    "open": [SALE, FREE, BUYERS, OUTBOX, STAGED_FREE, STAGED_BUYERS, DEAD],
-    "progress": [SALE],
-    "reassign": [SALE, FREE, BUYERS, OUTBOX],
-    "resend": [SALE, BUYERS, OUTBOX],
-    "sale": [SALE, FREE, OUTBOX, BUYERS, DEAD],
-    "settle": [SALE, OUTBOX, DEAD],
-    "stage": [STAGED_FREE, STAGED_BUYERS],
-    "withdraw": [SALE, FREE, BUYERS, OUTBOX, DEAD],
-};
 
 /// Runs a script by its body, as a client does that does not know whether the server has it.
 fn run(comparison: &mut Comparison, name: &str, args: Vec<Word>) -> String {
-    let script = SCRIPTS.iter().find(|script| script.name == name).expect("a script");
-    let mut words = vec!["EVAL".into(), script.text.into(), script.keys.len().to_string().into()];
-    words.extend(script.keys.iter().map(|key| Word::from(KEYS[*key])));
+    let (_, text) = scripts().into_iter().find(|(known, _)| *known == name).expect("a script");
+    let mut words = vec!["EVAL".into(), text.into(), KEYS.len().to_string().into()];
+    words.extend(KEYS.map(Word::from));
     words.extend(args);
     comparison.run(&words)
 }
@@ -157,7 +122,7 @@ macro_rules! words {
 /// A sale of six units under a new epoch, some of them with a winner from the ledger.
 fn rebuild(comparison: &mut Comparison, random: &mut fastrand::Rng, epoch: u32) -> String {
     run(comparison, "fence", words![epoch.to_string()]);
-    run(comparison, "progress", words![epoch.to_string(), random.u8(1..6).to_string()]);
+    run(comparison, "note_step", words![epoch.to_string(), random.u8(1..6).to_string()]);
     comparison.run(&["UNLINK".into(), KEYS[STAGED_FREE].into(), KEYS[STAGED_BUYERS].into()]);
     let next = random.u32(0..4);
     let winners = random.u32(0..=next);
@@ -208,7 +173,7 @@ fn step(comparison: &mut Comparison, random: &mut fastrand::Rng, epoch: &mut u32
         }
         25..28 => run(comparison, "reassign", words![user, id, unit, flag, server]),
         28..30 => run(comparison, "adopt", words![user, format!("{unit} ledger-{unit} 5-5")]),
-        30..33 => run(comparison, "resend", words![user, id]),
+        30..33 => run(comparison, "republish", words![user, id]),
         33..36 => {
             let (opens, closes) = match random.u8(..6) {
                 0 => ("4000000000000", ""),
