@@ -18,6 +18,7 @@ pub mod settings;
 mod stores;
 mod stress;
 mod web;
+mod wiring;
 mod work;
 
 use std::{path::PathBuf, process::ExitCode};
@@ -30,6 +31,7 @@ use crate::domain::ProductId;
 use crate::operations::Actor;
 use crate::runtime::shutdown;
 use settings::Settings;
+pub use wiring::Wiring;
 
 const ABOUT: &str =
     "Limited-stock drops: nobody buys twice, nothing is oversold, and every SUCCESS is in the \
@@ -76,6 +78,8 @@ struct Overrides {
     /// Any key of config/default.toml, such as broker.confirm_timeout_ms=500; can be repeated, in one place
     #[arg(long = "set", global = true, value_name = "KEY=VALUE", value_parser = key_and_value)]
     set: Vec<(String, String)>,
+    #[arg(skip)]
+    wiring: Wiring,
 }
 
 #[derive(Debug, Subcommand)]
@@ -146,7 +150,13 @@ impl Overrides {
 
 /// Runs the command to its end.
 pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
+    run_with(cli, Wiring::default())
+}
+
+/// Runs the command to its end, on stores that `wiring` has changed.
+pub fn run_with(cli: Cli, wiring: Wiring) -> anyhow::Result<ExitCode> {
     let Cli { overrides, command } = cli;
+    let overrides = Overrides { wiring, ..overrides };
     crate::runtime::crash_points::arm()?;
     // The parser keeps only the later group of them.
     let given = std::env::args_os().filter(|word| word.as_encoded_bytes().starts_with(b"--set")).count();

@@ -53,7 +53,7 @@ impl Serve {
             ("api.audit_route", audit_route.as_ref()),
         ];
         let settings = overrides.settings(&own)?;
-        let connected = stores::connect(&settings, "serve").await?;
+        let connected = stores::connect(&settings, "serve", overrides.wiring).await?;
         let ledger_state = Dependency::new(connected.stores.ledger.name(), &connected.runtime.clock);
         if connected.data_dir.is_some() {
             // A file is there at once or never.

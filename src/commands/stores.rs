@@ -6,11 +6,12 @@ use anyhow::{Context, bail, ensure};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use super::wiring::Wiring;
 use super::{
     data_dir::DataDir,
     settings::{Mode, Services, Settings},
 };
-use crate::admission::{MemoryAdmission, RedisAdmission, RedisOptions};
+use crate::admission::{MemoryAdmission, RedisAdmission, RedisOptions, Scripts};
 use crate::audit::Sources;
 use crate::broker::{MemoryBroker, RabbitMq};
 use crate::checkout::{Checkout, SaleReader};
@@ -71,9 +72,9 @@ fn requirement(dependency: Dependency) -> (Dependency, Requirement) {
 }
 
 /// Opens the embedded stores, or starts connecting to the services; that goes on in the background.
-pub(super) async fn connect(settings: &Settings, role: &str) -> anyhow::Result<Connected> {
+pub(super) async fn connect(settings: &Settings, role: &str, wiring: Wiring) -> anyhow::Result<Connected> {
     let runtime = Runtime::system();
-    match &settings.mode {
+    let connected = match &settings.mode {
         Mode::Embedded { data_dir } => {
             let data_dir = DataDir::lock(data_dir)?;
             let ledger = SqliteLedger::open(&DataDir::database(data_dir.path())).await?;
@@ -82,27 +83,33 @@ pub(super) async fn connect(settings: &Settings, role: &str) -> anyhow::Result<C
                 broker: Arc::new(MemoryBroker::default()),
                 ledger: Arc::new(ledger),
             };
-            Ok(Connected {
+            Connected {
                 stores,
                 telemetry: Telemetry::new(runtime.clock.clone()),
                 dependencies: Vec::new(),
                 registry: ProcessRegistry::local(&runtime.clock),
                 data_dir: Some(data_dir),
                 runtime,
-            })
+            }
         }
-        Mode::Distributed(services) => connect_services(services, role, runtime),
-    }
+        Mode::Distributed(services) => connect_services(services, role, runtime, (wiring.scripts)())?,
+    };
+    Ok(Connected { stores: (wiring.stores)(connected.stores, settings), ..connected })
 }
 
-fn connect_services(services: &Services, role: &str, runtime: Runtime) -> anyhow::Result<Connected> {
+fn connect_services(
+    services: &Services,
+    role: &str,
+    runtime: Runtime,
+    scripts: Scripts,
+) -> anyhow::Result<Connected> {
     let Services { postgres, redis: redis_options, rabbit } = services;
     let telemetry = Telemetry::new(runtime.clock.clone());
     let dependency = |name| Dependency::new(name, &runtime.clock).noted_in(&telemetry.events);
     let redis = dependency("redis");
     let publishing = dependency("rabbitmq");
     let consuming = dependency("rabbitmq-consumer");
-    let admission = RedisAdmission::start(redis_options, &redis, &runtime).context("REDIS_URL")?;
+    let admission = RedisAdmission::start(redis_options, scripts, &redis, &runtime).context("REDIS_URL")?;
     let broker =
         RabbitMq::start(rabbit.clone(), &publishing, consuming.clone(), &runtime).context("AMQP_URL")?;
     let ledger = PostgresLedger::new(postgres.of_command(role))?;
@@ -128,7 +135,7 @@ pub(super) async fn sources(settings: &Settings, role: &str) -> anyhow::Result<S
         let ledger = Arc::new(SqliteLedger::open(&database).await?);
         return Ok(Sources { ledger, admission: None, broker: None });
     }
-    let Connected { stores, dependencies, .. } = connect(settings, role).await?;
+    let Connected { stores, dependencies, .. } = connect(settings, role, Wiring::default()).await?;
     let connecting = async {
         while dependencies.iter().any(|dependency| dependency.outage().is_some()) {
             tokio::time::sleep(Duration::from_millis(20)).await;

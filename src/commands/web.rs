@@ -39,7 +39,7 @@ impl Web {
                  AMQP_URL."
             );
         }
-        let connected = stores::connect(&settings, "web").await?;
+        let connected = stores::connect(&settings, "web", overrides.wiring).await?;
         let (publisher, task) = Publisher::new(connected.stores.broker.clone(), &connected.runtime);
         let sending = tokio::spawn(task.run());
         let checkout = stores::checkout(&settings, &connected, publisher);

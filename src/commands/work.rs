@@ -40,7 +40,7 @@ impl Work {
                  its own process. To run `work` by itself set DATABASE_URL, REDIS_URL and AMQP_URL."
             );
         }
-        let connected = stores::connect(&settings, "work").await?;
+        let connected = stores::connect(&settings, "work", overrides.wiring).await?;
         let Connected { stores, telemetry, runtime, .. } = &connected;
         let options = settings.recovery.clone();
         let recovery = Recovery::new(stores.clone(), telemetry.clone(), options, runtime);

@@ -1,7 +1,11 @@
 //! The audit: that it finds each kind of wrong, says when a run proves nothing, and holds on the
 //! real system.
 
-use std::{collections::HashMap, io::Write};
+use std::{
+    collections::HashMap,
+    io::Write,
+    sync::atomic::{AtomicU64, Ordering},
+};
 
 use chrono::{DateTime, TimeDelta};
 use flashsale::{
@@ -34,8 +38,9 @@ fn at(millis: i64) -> DateTime<chrono::Utc> {
 }
 
 fn purchase(user: &str, unit: u32) -> Purchase {
+    static NEXT: AtomicU64 = AtomicU64::new(0);
     Purchase {
-        id: PurchaseId::new(at(1_000), [unit.into(), 0]),
+        id: PurchaseId::new(at(1_000), [NEXT.fetch_add(1, Ordering::Relaxed), 0]),
         product: ProductId::parse("p").expect("id"),
         user: UserId::parse(user).expect("user"),
         unit,
@@ -169,7 +174,7 @@ fn each_wrong_is_found_by_its_check() {
         ("a returned unit that is sold", &[3], |run| run.admission().free.push(1)),
         ("a SUCCESS of another unit", &[4], |run| run.success().unit = Some(9)),
         ("a SUCCESS of a purchase that is in no store", &[4, 10], |run| {
-            run.success().purchase_id = Some(PurchaseId::new(at(1), [99, 0]).to_string());
+            run.success().purchase_id = Some(PurchaseId::new(at(1), [u64::MAX, 0]).to_string());
         }),
         ("a row without an attempt", &[5, 7], |run| {
             run.history.attempts.retain(|attempt| attempt.user != "c");

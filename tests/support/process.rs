@@ -2,6 +2,7 @@
 
 use std::{
     io::{BufRead, BufReader},
+    path::PathBuf,
     process::{Child, Command, ExitStatus, Stdio},
     sync::{Arc, Mutex},
     time::Duration,
@@ -35,9 +36,13 @@ fn collect(from: impl std::io::Read + Send + 'static) -> Arc<Mutex<Vec<String>>>
 }
 
 impl Flashsale {
-    /// Starts the binary with these arguments and variables, and nothing else of the environment.
+    /// Starts the program with these arguments and variables, and nothing else of the environment. `FLASHSALE_MUTANT`
+    /// starts the one with a mistake built in.
     pub(crate) fn spawn(arguments: &[&str], variables: &[(&str, &str)]) -> Self {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_flashsale"));
+        let program = PathBuf::from(env!("CARGO_BIN_EXE_flashsale"));
+        let faulty = program.with_file_name("examples").join("faulty");
+        let is_faulty = variables.iter().any(|(name, _)| *name == "FLASHSALE_MUTANT");
+        let mut command = Command::new(if is_faulty { faulty } else { program });
         command.args(arguments).env_clear().envs(variables.iter().copied());
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().expect("flashsale");

@@ -43,11 +43,12 @@ impl RedisAdmission {
     /// Starts connecting in the background; until then every operation is [`AdmissionError::Unavailable`].
     pub fn start(
         options: &RedisOptions,
+        scripts: Scripts,
         dependency: &Dependency,
         runtime: &Runtime,
     ) -> Result<Self, redis::RedisError> {
         let connections = ServerConnections::start(options, dependency, runtime)?;
-        Ok(Self::new(connections, &options.prefix, Scripts::default()))
+        Ok(Self::new(connections, &options.prefix, scripts))
     }
 }
 

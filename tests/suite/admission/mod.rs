@@ -6,7 +6,7 @@ mod differential;
 use std::{sync::Arc, time::Duration};
 
 use flashsale::{
-    admission::{Admission, AdmissionError, MemoryAdmission, RedisAdmission, RedisOptions},
+    admission::{Admission, AdmissionError, MemoryAdmission, RedisAdmission, RedisOptions, Scripts},
     config::ServiceUrl,
     domain::ProductId,
     observability::Dependency,
@@ -35,7 +35,7 @@ async fn redis_on(services: &Services) -> Bench {
     let runtime = Runtime::system();
     let dependency = Dependency::new("redis", &runtime.clock);
     let admission: Arc<dyn Admission> =
-        Arc::new(RedisAdmission::start(&options, &dependency, &runtime).expect("start"));
+        Arc::new(RedisAdmission::start(&options, Scripts::default(), &dependency, &runtime).expect("start"));
     let bench = Bench { admission, product: ProductId::parse("p").expect("id") };
     eventually("Redis", SOON, async || dependency.outage().is_none().then_some(())).await;
     eventually("every thread has a connection", SOON, async || {

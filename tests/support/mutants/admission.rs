@@ -1,18 +1,15 @@
 //! Admission that is wrong in a known way.
 
-use std::sync::Arc;
+use std::{fmt, sync::Arc};
 
 use async_trait::async_trait;
 use flashsale::{
-    admission::{
-        Admission, AdmissionError, Contents, Decision, Fence, Found, Keys, Opening, Reassignment, RebuildStep,
-        Scripts, WithdrawnUnit,
-    },
-    domain::{
-        Entry, EntryId, Outcome, ProductId, Purchase, PurchaseId, SaleState, Terms, UserId,
-    },
+    admission::{Admission, AdmissionError, Decision, Keys, Opening, Scripts},
+    domain::{Entry, EntryId, Outcome, ProductId, Purchase, PurchaseId, SaleState, Terms, UserId},
 };
 use redis::aio::ConnectionLike;
+
+use super::decorator::{AdmissionDecorator, Decorated};
 
 /// Scripts of which `admit` does not look for an earlier purchase of the user.
 pub(crate) fn no_duplicate_check() -> Scripts {
@@ -20,46 +17,147 @@ pub(crate) fn no_duplicate_check() -> Scripts {
         if name != "admit" {
             return text;
         }
-        let edited = text.replace("\nif winner then", "\nif false then").replace("if held ~= expected then", "if held < 0 then");
+        let edited = text
+            .replace("\nif winner then", "\nif false then")
+            .replace("if held ~= expected then", "if held < 0 then");
         assert_ne!(edited.len(), text.len(), "admit.lua has changed: edit this mutant too");
         edited
     })
 }
 
-/// Reads the number of units and writes the next one in two steps: another attempt may come between them.
+/// Takes an attempt of which nothing is known for one that found no unit.
 #[derive(Debug)]
+pub(crate) struct TimeOutIsSoldOut(pub(crate) Arc<dyn Admission>);
+
+#[async_trait]
+impl AdmissionDecorator for TimeOutIsSoldOut {
+    fn inner(&self) -> &Arc<dyn Admission> {
+        &self.0
+    }
+
+    fn around(&self, inner: Arc<dyn Admission>) -> Self {
+        Self(inner)
+    }
+
+    async fn admit(
+        &self,
+        product: &ProductId,
+        user: &UserId,
+        id: PurchaseId,
+    ) -> Result<Decision, AdmissionError> {
+        match self.0.admit(product, user, id).await {
+            Err(error) if error.is_unknown() => Ok(Decision::Refused(Outcome::SoldOut)),
+            decided => decided,
+        }
+    }
+}
+
+/// Opens a sale with the whole stock, as if nothing was sold, and hides that.
+#[derive(Debug)]
+pub(crate) struct ResetStock(pub(crate) Arc<dyn Admission>);
+
+#[async_trait]
+impl AdmissionDecorator for ResetStock {
+    fn inner(&self) -> &Arc<dyn Admission> {
+        &self.0
+    }
+
+    fn around(&self, inner: Arc<dyn Admission>) -> Self {
+        Self(inner)
+    }
+
+    async fn sale(&self, product: &ProductId) -> Result<SaleState, AdmissionError> {
+        let sale = self.0.sale(product).await?;
+        Ok(SaleState { next: sale.terms.total_stock, ..sale })
+    }
+
+    async fn stage(
+        &self,
+        _product: &ProductId,
+        _epoch: u64,
+        _purchases: &[Purchase],
+        _free: &[u32],
+    ) -> Result<(), AdmissionError> {
+        Ok(())
+    }
+
+    async fn open(
+        &self,
+        product: &ProductId,
+        epoch: u64,
+        terms: &Terms,
+        _next: u32,
+        revoked: bool,
+    ) -> Result<Opening, AdmissionError> {
+        self.0.open(product, epoch, terms, 0, revoked).await
+    }
+}
+
+/// Shows an empty outbox to a rebuild, which alone reads it to its end.
+#[derive(Debug)]
+pub(crate) struct HidesOutbox(pub(crate) Arc<dyn Admission>);
+
+#[async_trait]
+impl AdmissionDecorator for HidesOutbox {
+    fn inner(&self) -> &Arc<dyn Admission> {
+        &self.0
+    }
+
+    fn around(&self, inner: Arc<dyn Admission>) -> Self {
+        Self(inner)
+    }
+
+    async fn outbox(
+        &self,
+        product: &ProductId,
+        after: EntryId,
+        up_to: EntryId,
+        limit: usize,
+    ) -> Result<Vec<Entry>, AdmissionError> {
+        match up_to {
+            EntryId::LAST => Ok(Vec::new()),
+            up_to => self.0.outbox(product, after, up_to, limit).await,
+        }
+    }
+}
+
+/// Reads the number of units and writes the next one in two steps: another attempt may come between them.
 pub(crate) struct CheckThenDecrement<C> {
     inner: Arc<dyn Admission>,
-    connection: Connection<C>,
+    connection: C,
     prefix: String,
 }
 
-struct Connection<C>(C);
-
-impl<C> std::fmt::Debug for Connection<C> {
-    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        out.write_str("Connection")
+impl<C> fmt::Debug for CheckThenDecrement<C> {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str("CheckThenDecrement")
     }
 }
 
 impl<C: ConnectionLike + Clone + Send + Sync + 'static> CheckThenDecrement<C> {
     /// `connection` leads to the server of `inner`.
-    pub(crate) fn new(inner: Arc<dyn Admission>, connection: C, prefix: &str) -> Self {
-        Self { inner, connection: Connection(connection), prefix: prefix.to_owned() }
+    pub(crate) fn new(inner: Arc<dyn Admission>, connection: C, prefix: &str) -> Decorated<Self> {
+        Decorated(Self { inner, connection, prefix: prefix.to_owned() })
     }
 
-    async fn wrong_admit(
+    async fn take(
         &self,
         product: &ProductId,
         user: &UserId,
         id: PurchaseId,
-    ) -> redis::RedisResult<Decision> {
-        let (keys, mut connection) = (Keys::new(&self.prefix, product), self.connection.0.clone());
+    ) -> Result<Option<Decision>, AdmissionError> {
+        let (keys, mut connection) = (Keys::new(&self.prefix, product), self.connection.clone());
+        let mut held = redis::cmd("HGET");
+        held.arg(&keys.buyers).arg(user.as_str());
         let mut check = redis::cmd("HMGET");
-        check.arg(&keys.sale).arg("next").arg("total").arg("epoch");
-        let (next, total, epoch): (u32, u32, u64) = check.query_async(&mut connection).await?;
-        if next >= total {
-            return Ok(Decision::Refused(Outcome::SoldOut));
+        check.arg(&keys.sale).arg("next").arg("total").arg("epoch").arg("opens_ms");
+        type Sale = (Option<u32>, Option<u32>, Option<u64>, Option<u64>);
+        let sale: Sale = check.query_async(&mut connection).await?;
+        let held: Option<String> = held.query_async(&mut connection).await?;
+        // What is not simply a sale of a fresh unit is left to the right implementation.
+        let (Some(next), Some(total), Some(epoch), None) = sale else { return Ok(None) };
+        if next >= total || held.is_some() {
+            return Ok(None);
         }
         let unit = next + 1;
         let mut add = redis::cmd("XADD");
@@ -73,115 +171,29 @@ impl<C: ConnectionLike + Clone + Send + Sync + 'static> CheckThenDecrement<C> {
         let entry: EntryId = entry.parse().expect("an entry id of XADD");
         let (product, user) = (product.clone(), user.clone());
         let purchase = Purchase { id, product, user, unit, admitted_at: entry.admitted_at() };
-        Ok(Decision::Won(Entry { id: entry, epoch, purchase }))
+        Ok(Some(Decision::Won(Entry { id: entry, epoch, purchase })))
     }
 }
 
 #[async_trait]
-impl<C: ConnectionLike + Clone + Send + Sync + 'static> Admission for CheckThenDecrement<C> {
+impl<C: ConnectionLike + Clone + Send + Sync + 'static> AdmissionDecorator for CheckThenDecrement<C> {
+    fn inner(&self) -> &Arc<dyn Admission> {
+        &self.inner
+    }
+
+    fn around(&self, inner: Arc<dyn Admission>) -> Self {
+        Self { inner, connection: self.connection.clone(), prefix: self.prefix.clone() }
+    }
+
     async fn admit(
         &self,
         product: &ProductId,
         user: &UserId,
         id: PurchaseId,
     ) -> Result<Decision, AdmissionError> {
-        self.wrong_admit(product, user, id).await.map_err(AdmissionError::from)
-    }
-
-    async fn sale(&self, product: &ProductId) -> Result<SaleState, AdmissionError> {
-        self.inner.sale(product).await
-    }
-
-    async fn find(&self, product: &ProductId, user: &UserId) -> Result<Found, AdmissionError> {
-        self.inner.find(product, user).await
-    }
-
-    async fn outbox(
-        &self,
-        product: &ProductId,
-        after: EntryId,
-        up_to: EntryId,
-        limit: usize,
-    ) -> Result<Vec<Entry>, AdmissionError> {
-        self.inner.outbox(product, after, up_to, limit).await
-    }
-
-    async fn contents(&self, product: &ProductId) -> Result<Contents, AdmissionError> {
-        self.inner.contents(product).await
-    }
-
-    async fn settle(&self, entries: &[Entry]) -> Result<(), AdmissionError> {
-        self.inner.settle(entries).await
-    }
-
-    async fn mark_dead_lettered(&self, entries: &[Entry]) -> Result<(), AdmissionError> {
-        self.inner.mark_dead_lettered(entries).await
-    }
-
-    async fn withdraw(
-        &self,
-        withdrawn: &Purchase,
-        stands: Option<&Purchase>,
-        unit: WithdrawnUnit,
-    ) -> Result<(), AdmissionError> {
-        self.inner.withdraw(withdrawn, stands, unit).await
-    }
-
-    async fn reassign(&self, purchase: &Purchase, may_keep: bool) -> Result<Reassignment, AdmissionError> {
-        self.inner.reassign(purchase, may_keep).await
-    }
-
-    async fn adopt(&self, owner: &Purchase) -> Result<(), AdmissionError> {
-        self.inner.adopt(owner).await
-    }
-
-    async fn send_again(&self, purchase: &Purchase) -> Result<bool, AdmissionError> {
-        self.inner.send_again(purchase).await
-    }
-
-    async fn configure(&self, product: &ProductId, epoch: u64, terms: &Terms) -> Result<bool, AdmissionError> {
-        self.inner.configure(product, epoch, terms).await
-    }
-
-    async fn fence(&self, product: &ProductId, epoch: u64) -> Result<Fence, AdmissionError> {
-        self.inner.fence(product, epoch).await
-    }
-
-    async fn note_step(&self, product: &ProductId, epoch: u64, step: RebuildStep) -> Result<(), AdmissionError> {
-        self.inner.note_step(product, epoch, step).await
-    }
-
-    async fn stage(
-        &self,
-        product: &ProductId,
-        epoch: u64,
-        purchases: &[Purchase],
-        free: &[u32],
-    ) -> Result<(), AdmissionError> {
-        self.inner.stage(product, epoch, purchases, free).await
-    }
-
-    async fn unstage(&self, product: &ProductId, epoch: u64) -> Result<(), AdmissionError> {
-        self.inner.unstage(product, epoch).await
-    }
-
-    async fn open(
-        &self,
-        product: &ProductId,
-        epoch: u64,
-        terms: &Terms,
-        next: u32,
-        revoked: bool,
-    ) -> Result<Opening, AdmissionError> {
-        self.inner.open(product, epoch, terms, next, revoked).await
-    }
-
-    fn on_this_thread(&self) -> Arc<dyn Admission> {
-        let inner = self.inner.on_this_thread();
-        Arc::new(Self { inner, connection: Connection(self.connection.0.clone()), prefix: self.prefix.clone() })
-    }
-
-    fn outlives_process(&self) -> bool {
-        self.inner.outlives_process()
+        match self.take(product, user, id).await? {
+            Some(decision) => Ok(decision),
+            None => self.inner.admit(product, user, id).await,
+        }
     }
 }

@@ -1,0 +1,115 @@
+//! A ledger that is wrong in a known way.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use flashsale::{
+    domain::{Entry, LedgerVerdict, Product, ProductId, Purchase, PurchaseId, Revocation, UserId},
+    ledger::{Confirmation, Discard, Leadership, Ledger, LedgerError, LedgerSale, Writer},
+};
+
+/// Takes `ON CONFLICT DO NOTHING` for success: whatever was not inserted counts as recorded.
+#[derive(Debug)]
+pub(crate) struct NothingDoneIsSuccess(pub(crate) Arc<dyn Ledger>);
+
+#[async_trait]
+impl Ledger for NothingDoneIsSuccess {
+    async fn record(&self, entries: &[Entry], writer: Writer) -> Result<Vec<LedgerVerdict>, LedgerError> {
+        self.0.record(entries, writer).await?;
+        Ok(vec![LedgerVerdict::Recorded; entries.len()])
+    }
+
+    fn name(&self) -> &'static str {
+        self.0.name()
+    }
+
+    async fn migrate(&self) -> Result<usize, LedgerError> {
+        self.0.migrate().await
+    }
+
+    async fn ping(&self) -> Result<(), LedgerError> {
+        self.0.ping().await
+    }
+
+    async fn upsert_products(&self, products: &[Product]) -> Result<(), LedgerError> {
+        self.0.upsert_products(products).await
+    }
+
+    async fn set_paused(&self, product: &ProductId, paused: bool) -> Result<bool, LedgerError> {
+        self.0.set_paused(product, paused).await
+    }
+
+    async fn sales(&self) -> Result<Vec<LedgerSale>, LedgerError> {
+        self.0.sales().await
+    }
+
+    async fn settle_stock(&self, product: &ProductId, wanted: u32, lower: bool) -> Result<bool, LedgerError> {
+        self.0.settle_stock(product, wanted, lower).await
+    }
+
+    async fn revoke(&self, purchase: &Purchase, reason: &str) -> Result<bool, LedgerError> {
+        self.0.revoke(purchase, reason).await
+    }
+
+    async fn purchase(&self, id: PurchaseId) -> Result<Option<Purchase>, LedgerError> {
+        self.0.purchase(id).await
+    }
+
+    async fn purchase_of(&self, product: &ProductId, user: &UserId) -> Result<Option<Purchase>, LedgerError> {
+        self.0.purchase_of(product, user).await
+    }
+
+    async fn revocation_of(
+        &self,
+        product: &ProductId,
+        user: &UserId,
+    ) -> Result<Option<Revocation>, LedgerError> {
+        self.0.revocation_of(product, user).await
+    }
+
+    async fn revocations(&self, product: &ProductId) -> Result<Vec<(PurchaseId, UserId)>, LedgerError> {
+        self.0.revocations(product).await
+    }
+
+    async fn record_discard(&self, discard: Discard) -> Result<(), LedgerError> {
+        self.0.record_discard(discard).await
+    }
+
+    async fn purchases(
+        &self,
+        product: &ProductId,
+        after_unit: u32,
+        limit: u32,
+    ) -> Result<Vec<Purchase>, LedgerError> {
+        self.0.purchases(product, after_unit, limit).await
+    }
+
+    async fn confirmations(
+        &self,
+        product: &ProductId,
+        after_unit: u32,
+        limit: u32,
+    ) -> Result<Vec<Confirmation>, LedgerError> {
+        self.0.confirmations(product, after_unit, limit).await
+    }
+
+    async fn count(&self, product: &ProductId) -> Result<u64, LedgerError> {
+        self.0.count(product).await
+    }
+
+    async fn raise_epoch(&self, product: &ProductId, found: u64) -> Result<u64, LedgerError> {
+        self.0.raise_epoch(product, found).await
+    }
+
+    async fn note_opening(&self, product: &ProductId, epoch: u64) -> Result<bool, LedgerError> {
+        self.0.note_opening(product, epoch).await
+    }
+
+    async fn workers_may_run(&self) -> Result<bool, LedgerError> {
+        self.0.workers_may_run().await
+    }
+
+    async fn lead(&self) -> Result<Option<Box<dyn Leadership>>, LedgerError> {
+        self.0.lead().await
+    }
+}
