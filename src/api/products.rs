@@ -33,7 +33,7 @@ pub(super) struct CatalogueElement {
 struct ProductMember {
     id: String,
     name: String,
-    /// A decimal string.
+    /// A decimal string, such as `"999.99"`.
     price: String,
     original_price: Option<String>,
     image: String,

@@ -60,7 +60,7 @@ pub struct Answer {
     pub unit: Option<u32>,
     pub state: Option<String>,
     pub durability: Option<String>,
-    /// Of a revocation.
+    /// Why the purchase was revoked, if it was.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub reason: Option<String>,
 }

@@ -41,7 +41,7 @@ pub struct Check {
     /// The number of things that were checked.
     pub checked: usize,
     pub violations: usize,
-    /// The first violations.
+    /// A few violations, the first ones that were found.
     pub examples: Vec<String>,
 }
 

@@ -35,7 +35,6 @@ pub struct DeadReason {
     pub detail: String,
 }
 
-/// Kinds of reason.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DeadReasonClass {
     /// Not JSON, or not of the form of a message.

@@ -31,7 +31,6 @@ pub struct Delivery {
     pub acknowledge: Box<dyn Acknowledge>,
 }
 
-/// Settles one delivery.
 #[async_trait]
 pub trait Acknowledge: Debug + Send + Sync {
     /// Removes the message from the queue. After an error it is delivered again.

@@ -48,19 +48,15 @@ pub struct CheckoutOptions {
     /// that the drain has missed.
     pub confirm_counts_for: Duration,
     /// Attempts that are with admission at a time. More wait for a permit, in order: a stampede must not become a
-    /// queue in front of Redis that is longer than the timeout of its answers.
+    /// queue before admission that is longer than the timeout of its answers.
     pub in_flight_max: usize,
 }
 
 impl CheckoutOptions {
-    /// `redis.in_flight_max` and `broker.confirm_timeout_ms`. `admission_timeout`: longest wait for admission's answer.
-    pub fn read(reader: &mut Reader, admission_timeout: Duration) -> Self {
+    /// `admission_timeout`: longest wait for admission's answer.
+    pub fn read(reader: &mut Reader, admission_timeout: Duration, in_flight_max: usize) -> Self {
         let confirm_timeout = reader.millis("broker.confirm_timeout_ms", 1..=60_000);
-        Self {
-            confirm_timeout,
-            confirm_counts_for: admission_timeout + confirm_timeout,
-            in_flight_max: reader.integer("redis.in_flight_max", 1..=1_000_000),
-        }
+        Self { confirm_timeout, confirm_counts_for: admission_timeout + confirm_timeout, in_flight_max }
     }
 }
 

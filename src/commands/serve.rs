@@ -76,7 +76,12 @@ impl Serve {
         }
         drop(checkout);
         let over = stop.child_token();
-        let reporting = connected.report(Role::Serve, connected.readiness(&settings.catalogue, false), &over);
+        let reporting = connected.report(
+            Role::Serve,
+            connected.readiness(&settings.catalogue, false),
+            &settings.catalogue,
+            &over,
+        );
         let preparing = async {
             if connected.data_dir.is_some() {
                 return Ok(());

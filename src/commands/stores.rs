@@ -19,11 +19,12 @@ use crate::domain::Catalogue;
 use crate::ledger::{Ledger, PostgresLedger, SqliteLedger};
 use crate::observability::Dependency;
 use crate::observability::Telemetry;
-use crate::observability::readiness::{Readiness, Requirement};
+use crate::observability::readiness::{Readiness, ServiceProbe};
 use crate::observability::registry::{HeartbeatSender, ProcessRegistry, Role};
 use crate::outbox::Publisher;
 use crate::runtime::{Backoff, Runtime, error_chain};
 use crate::stores::Stores;
+use crate::stores::readiness::{LedgerProbe, SalesProbe};
 
 /// The stores, with the state of the connections beneath them.
 pub(super) struct Connected {
@@ -46,29 +47,29 @@ impl Connected {
         &self,
         role: Role,
         readiness: Readiness,
+        catalogue: &Catalogue,
         stop: &CancellationToken,
     ) -> JoinHandle<()> {
         let (registry, telemetry) = (self.registry.clone(), self.telemetry.clone());
-        let sender = HeartbeatSender::new(role, registry, readiness, telemetry, &self.runtime);
+        let ledger = self.stores.ledger.name();
+        let sender =
+            HeartbeatSender::new(role, registry, readiness, catalogue, ledger, telemetry, &self.runtime);
         tokio::spawn(sender.run(stop.clone()))
     }
 
+    /// A worker needs every service. Selling needs admission alone: during an outage of broker or ledger, purchases
+    /// are kept in the outbox; where the outbox does not outlive the process, selling needs the ledger too.
     pub(super) fn readiness(&self, catalogue: &Catalogue, needs_everything: bool) -> Readiness {
-        Readiness {
-            admission: self.stores.admission.clone(),
-            catalogue: catalogue.clone(),
-            ledger: self.stores.ledger.clone(),
-            dependencies: self.dependencies.iter().cloned().map(requirement).collect(),
-            needs_everything,
-            drift: None,
-        }
+        let (admission, ledger) = (self.stores.admission.clone(), self.stores.ledger.clone());
+        let needs_ledger = needs_everything || !admission.outlives_process();
+        let services = self.dependencies.iter().cloned().fold(Readiness::default(), |checked, dependency| {
+            let required = needs_everything || dependency.name() == "redis";
+            checked.with(ServiceProbe { dependency, required })
+        });
+        services
+            .with(LedgerProbe { ledger, required: needs_ledger, runtime: self.runtime.clone() })
+            .with(SalesProbe { admission, catalogue: catalogue.clone(), required: !needs_everything })
     }
-}
-
-/// Admission is in Redis; RabbitMQ may be away while a sale sells.
-fn requirement(dependency: Dependency) -> (Dependency, Requirement) {
-    let requirement = if dependency.name() == "redis" { Requirement::ToSell } else { Requirement::ToRecord };
-    (dependency, requirement)
 }
 
 /// Opens the embedded stores, or starts connecting to the services; that goes on in the background.

@@ -46,7 +46,12 @@ impl Web {
         let servers = listen_pages(&settings, &connected, &checkout, &stop)?;
         drop(checkout);
         let over = stop.child_token();
-        let reporting = connected.report(Role::Web, connected.readiness(&settings.catalogue, false), &over);
+        let reporting = connected.report(
+            Role::Web,
+            connected.readiness(&settings.catalogue, false),
+            &settings.catalogue,
+            &over,
+        );
         let ended = run(servers, async { Ok(()) }, &stop).await;
         over.cancel();
         shutdown::finish("the publisher and the report", join(sending, reporting)).await;

@@ -44,9 +44,8 @@ impl Work {
         let Connected { stores, telemetry, runtime, .. } = &connected;
         let options = settings.recovery.clone();
         let recovery = Recovery::new(stores.clone(), telemetry.clone(), options, runtime);
-        let mut readiness = connected.readiness(&settings.catalogue, true);
-        readiness.drift = Some(recovery.drift());
-        let reporting = connected.report(Role::Work, readiness.clone(), &stop);
+        let readiness = connected.readiness(&settings.catalogue, true).with(recovery.drift());
+        let reporting = connected.report(Role::Work, readiness.clone(), &settings.catalogue, &stop);
         let servers = listen_health(&settings, readiness)?.into_iter().collect();
         let working = async {
             let state = Dependency::new(stores.ledger.name(), &runtime.clock);

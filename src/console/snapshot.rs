@@ -144,7 +144,7 @@ pub(super) struct EventView {
     pub(super) kind: EventKind,
     pub(super) about: String,
     pub(super) text: String,
-    /// In a row.
+    /// How often the event occurred in a row.
     pub(super) times: u32,
     pub(super) processes: Vec<String>,
 }

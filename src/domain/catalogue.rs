@@ -11,7 +11,6 @@ pub struct Catalogue(Arc<[Product]>);
 /// The list is no catalogue.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum CatalogueError {
-    /// Nothing to sell.
     #[error("the catalogue has no product: add a [[products]] table")]
     Empty,
     /// Two products have one id.
@@ -32,7 +31,6 @@ impl Catalogue {
         }
     }
 
-    /// All products.
     pub fn products(&self) -> &[Product] {
         &self.0
     }
@@ -47,7 +45,6 @@ impl Catalogue {
         self.0.iter().find(|product| product.id.as_str() == id)
     }
 
-    /// The ids.
     pub fn ids(&self) -> impl Iterator<Item = &ProductId> {
         self.0.iter().map(|product| &product.id)
     }

@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 
 use super::Purchase;
 
-/// Position in the outbox, in the form of a Redis stream entry id: `<milliseconds>-<sequence>`. Its
+/// Position in the outbox, `<milliseconds>-<sequence>`. Its
 /// milliseconds are the admission time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct EntryId {
@@ -21,9 +21,7 @@ pub struct EntryId {
 pub struct EntryIdError;
 
 impl EntryId {
-    /// Before every entry.
     pub const FIRST: Self = Self { millis: 0, sequence: 0 };
-    /// After every entry.
     pub const LAST: Self = Self { millis: u64::MAX, sequence: u64::MAX };
 
     /// The last possible entry of an instant.

@@ -24,13 +24,12 @@ pub enum Outcome {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum Phase {
-    /// Before the opening.
     Upcoming,
     /// Open, and units are left.
     Active,
     /// Open, and no unit is left.
     SoldOut,
-    /// After the close.
+    /// The window has closed.
     Ended,
     /// Stopped by the operator.
     Paused,

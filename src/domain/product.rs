@@ -6,8 +6,8 @@ use chrono::{DateTime, Utc};
 
 use super::Money;
 
-/// A product's name in URLs, Redis keys, messages and tables: 1 to 64 of `a-z 0-9 - _ .`, starting with a
-/// letter or digit. (Braces, which mark a Redis hash tag, and anything a URL would escape are excluded.)
+/// A product's name in URLs, keys, messages and tables: 1 to 64 of `a-z 0-9 - _ .`, starting with a
+/// letter or digit. (Braces, which would end a hash tag in a key, and anything a URL would escape are excluded.)
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ProductId(Arc<str>);
 
@@ -20,7 +20,6 @@ impl ProductId {
     /// Longest id, in bytes.
     pub const LEN_MAX: usize = 64;
 
-    /// Reads an id.
     pub fn parse(text: &str) -> Result<Self, ProductIdError> {
         let allowed = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.');
         let starts_well = text.bytes().next().is_some_and(|first| first.is_ascii_alphanumeric());
@@ -46,11 +45,8 @@ impl fmt::Display for ProductId {
 /// What is sold, at what price, how many, and when.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Product {
-    /// Its id.
     pub id: ProductId,
-    /// Shown to buyers.
     pub name: String,
-    /// Shown to buyers.
     pub description: String,
     /// Path or URL of a picture.
     pub image: String,

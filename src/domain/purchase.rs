@@ -33,11 +33,8 @@ impl fmt::Display for PurchaseId {
 /// One unit of a product, given to one user.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Purchase {
-    /// Its name everywhere.
     pub id: PurchaseId,
-    /// What was bought.
     pub product: ProductId,
-    /// Who bought it.
     pub user: UserId,
     /// Which unit, from 1.
     pub unit: u32,
@@ -51,9 +48,8 @@ pub struct Purchase {
 pub enum PurchaseState {
     /// Admitted, and on its way to the ledger.
     Pending,
-    /// In the ledger.
     Confirmed,
-    /// Taken back, with a reason; only after Redis lost data or by an operator.
+    /// Taken back, with a reason; only after admission lost data or by an operator.
     Revoked,
 }
 
@@ -74,16 +70,15 @@ impl PurchaseState {
 pub enum Durability {
     /// Committed to the ledger.
     Database,
-    /// Confirmed by the broker, and in Redis.
+    /// Confirmed by the broker, and in admission.
     Broker,
-    /// In Redis alone; the outbox will deliver it.
+    /// In admission alone; the outbox will deliver it.
     Redis,
 }
 
 /// A purchase that was taken back, and why.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Revocation {
-    /// The purchase.
     pub id: PurchaseId,
     /// A sentence for the buyer.
     pub reason: String,

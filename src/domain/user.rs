@@ -9,7 +9,6 @@ pub struct UserId(Box<str>);
 /// Why a text is not a user id.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum UserIdError {
-    /// Nothing there.
     #[error("userId must not be empty")]
     Empty,
     /// Longer than [`UserId::LEN_MAX`].
@@ -24,7 +23,6 @@ impl UserId {
     /// Longest id, in bytes.
     pub const LEN_MAX: usize = 128;
 
-    /// Reads an id.
     pub fn parse(text: &str) -> Result<Self, UserIdError> {
         if text.is_empty() {
             return Err(UserIdError::Empty);

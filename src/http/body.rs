@@ -12,7 +12,7 @@ use actix_web::{
 use futures_util::StreamExt;
 use tokio::time::timeout;
 
-/// In bytes.
+/// Longest body, in bytes.
 pub const BODY_LEN_MAX: usize = 4096;
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(5);
 

@@ -22,7 +22,7 @@ const OTHER_DESCRIPTORS: u64 = 256;
 #[derive(Clone, Debug)]
 pub struct ServerOptions {
     pub addr: SocketAddr,
-    /// Over all threads.
+    /// Connections at a time, over all threads.
     pub connections_max: usize,
     /// Timeout for the head of the first request of a connection.
     pub head_timeout: Duration,

@@ -39,7 +39,7 @@ pub enum EventKind {
     ProcessLeft,
     /// The process stopped sending heartbeats, and had not ended in order.
     ProcessLost,
-    /// Of another version.
+    /// An event of another version of this program.
     #[serde(other)]
     Other,
 }
@@ -51,7 +51,6 @@ pub struct Event {
     pub kind: EventKind,
     /// A product, a dependency, a process, or a reason of dead letters.
     pub about: String,
-    /// Details for operators.
     pub text: String,
     /// In a row, each within a minute of the one before.
     pub times: u32,
@@ -84,7 +83,7 @@ impl Events {
         latest.push_back(Event { at, kind, about, text, times: 1 });
     }
 
-    /// Oldest first.
+    /// The latest events, from the oldest to the newest.
     pub fn latest(&self) -> Vec<Event> {
         self.latest.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
     }

@@ -27,7 +27,7 @@ pub enum Attempt {
     NotReady,
     /// Answered 503: the attempt may have taken effect.
     Unknown,
-    /// Of another version.
+    /// An outcome of another version of this program.
     #[serde(other)]
     Other,
 }

@@ -1,43 +1,12 @@
-//! Whether this process can do its work, dependency by dependency.
+//! Whether this process can do its work, check by check.
 
-use std::{sync::Arc, time::Duration};
+use std::{fmt::Debug, sync::Arc};
 
+use async_trait::async_trait;
 use futures_util::future::join_all;
 use serde::{Deserialize, Serialize};
-use tokio::time::timeout;
 
-use crate::admission::Admission;
-use crate::domain::Catalogue;
-use crate::ledger::Ledger;
-use crate::observability::Dependency;
-use crate::recovery::Drift;
-use crate::runtime::error_chain;
-
-/// Timeout of the query that each check sends to the ledger.
-const PING_TIMEOUT: Duration = Duration::from_secs(1);
-
-/// What a process depends on.
-#[derive(Clone, Debug)]
-pub struct Readiness {
-    /// Each sale must have its admission state.
-    pub admission: Arc<dyn Admission>,
-    pub catalogue: Catalogue,
-    pub ledger: Arc<dyn Ledger>,
-    /// Connections to services, each with whether this process can work without it.
-    pub dependencies: Vec<(Dependency, Requirement)>,
-    /// A worker needs every service. Selling needs admission alone: during an outage of broker or ledger, purchases wait
-    /// in the outbox; where the outbox does not outlive the process, selling needs the ledger too.
-    pub needs_everything: bool,
-    /// Of the scheduled comparison of admission and ledger, where one runs.
-    pub drift: Option<Drift>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Requirement {
-    /// Admission can't be reached without it.
-    ToSell,
-    ToRecord,
-}
+use super::Dependency;
 
 /// What a check is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -48,7 +17,7 @@ pub enum Subject {
     Sale,
     /// The scheduled comparison of admission and ledger.
     Reconciliation,
-    /// Of another version.
+    /// A subject of another version of this program.
     #[serde(other)]
     Other,
 }
@@ -64,33 +33,39 @@ pub struct Check {
     pub required: bool,
 }
 
+/// Something that a process depends on. A probe must answer within seconds, whatever the state of its subject.
+#[async_trait]
+pub trait Probe: Debug + Send + Sync {
+    async fn check(&self) -> Vec<Check>;
+}
+
+/// All that a process depends on, in the order in which it is shown. Clones share the probes.
+#[derive(Clone, Debug, Default)]
+pub struct Readiness(Vec<Arc<dyn Probe>>);
+
 impl Readiness {
+    #[must_use]
+    pub fn with(mut self, probe: impl Probe + 'static) -> Self {
+        self.0.push(Arc::new(probe));
+        self
+    }
+
     pub async fn check(&self) -> Vec<Check> {
-        let mut checks = Vec::new();
-        for (dependency, requirement) in &self.dependencies {
-            let required = self.needs_everything || *requirement == Requirement::ToSell;
-            let name = dependency.name().to_owned();
-            checks.push(Check { subject: Subject::Service, name, outage: dependency.outage(), required });
-        }
-        let outage = match timeout(PING_TIMEOUT, self.ledger.ping()).await {
-            Ok(Ok(())) => None,
-            Ok(Err(error)) => Some(error_chain(&error)),
-            Err(_elapsed) => Some("no answer".to_owned()),
-        };
-        let required = self.needs_everything || !self.admission.outlives_process();
-        let name = self.ledger.name().to_owned();
-        checks.push(Check { subject: Subject::Service, name, outage, required });
-        let sales = self.catalogue.ids().map(async |product| {
-            let outage = self.admission.sale(product).await.err().map(|error| error_chain(&error));
-            let name = format!("sale {product}");
-            Check { subject: Subject::Sale, name, outage, required: !self.needs_everything }
-        });
-        checks.extend(join_all(sales).await);
-        for (product, differences) in self.drift.iter().flat_map(Drift::products) {
-            let outage = Some(format!("admission and ledger differ in {differences} places"));
-            let name = format!("reconciliation {product}");
-            checks.push(Check { subject: Subject::Reconciliation, name, outage, required: false });
-        }
-        checks
+        join_all(self.0.iter().map(|probe| probe.check())).await.concat()
+    }
+}
+
+/// The connection to a service.
+#[derive(Debug)]
+pub struct ServiceProbe {
+    pub dependency: Dependency,
+    pub required: bool,
+}
+
+#[async_trait]
+impl Probe for ServiceProbe {
+    async fn check(&self) -> Vec<Check> {
+        let (name, outage) = (self.dependency.name().to_owned(), self.dependency.outage());
+        vec![Check { subject: Subject::Service, name, outage, required: self.required }]
     }
 }

@@ -4,7 +4,7 @@
 //! write to its disk, is paid once for all of them.
 //!
 //! What the broker did not confirm is kept, and sent again once the broker is reachable. The outbox has it as well,
-//! and the sweeper sends it; but should Redis be lost in that very outage, this process is the last that knows of it.
+//! and the sweeper sends it; but should admission be lost in that very outage, this process is the last that knows of it.
 
 use std::{
     collections::{HashSet, VecDeque},
@@ -75,7 +75,7 @@ impl Publisher {
 pub struct PublisherTask {
     broker: Arc<dyn Broker>,
     requests: mpsc::Receiver<Request>,
-    /// Oldest first.
+    /// The order is that of the admissions.
     unconfirmed: VecDeque<Entry>,
     retry_after: Duration,
     runtime: Runtime,

@@ -1,5 +1,5 @@
 //! Brings everything that is on its way into the ledger, before a snapshot of it is taken: what the queue holds,
-//! and what Redis still has in the outbox. Without this, a purchase that the broker has confirmed could find its
+//! and what admission still has in the outbox. Without this, a purchase that the broker has confirmed could find its
 //! unit sold to someone else.
 
 use std::{collections::BTreeMap, time::Duration};
@@ -48,7 +48,7 @@ impl Recovery {
     /// The queue is one for all products, and others may be selling: it is drained of what it holds now. Everything
     /// that the stopped products' buyers were told is safe with the broker is among it.
     async fn drain_queue(&self, queue: &mut dyn Consumer, recorder: &Recorder) -> Result<(), RecoveryError> {
-        // Whoever consumes may hold messages that the queue does not show; without consumers it shows all.
+        // A consumer may hold messages that the queue does not show; without consumers it shows all.
         let deadline = self.runtime.instant() + CONSUMERS_LEAVE_MAX;
         let mut expected = loop {
             let state = queue.state().await?;
@@ -70,7 +70,7 @@ impl Recovery {
                 batch.add(delivery?);
             }
             if batch.is_empty() {
-                // A message may have gone elsewhere meanwhile: RabbitMQ gives some up by itself.
+                // A message may have gone elsewhere meanwhile: the broker gives some up by itself.
                 let quiet_for = self.runtime.instant() - last_delivery;
                 if queue.state().await?.ready == 0 && quiet_for > EMPTY_AFTER {
                     return Ok(());
@@ -91,7 +91,7 @@ impl Recovery {
         Ok(())
     }
 
-    /// Entries of a Redis that lost its `sale` but not its outbox, or was rolled back.
+    /// Entries of an admission state that lost its sale but not its outbox, or was rolled back.
     async fn drain_outbox(&self, product: &ProductId, recorder: &Recorder) -> Result<(), RecoveryError> {
         let mut after = EntryId::FIRST;
         loop {

@@ -5,9 +5,12 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
+use async_trait::async_trait;
+
 use super::compare;
 use crate::audit::{Difference, DifferenceKind};
 use crate::domain::ProductId;
+use crate::observability::readiness::{Check, Probe, Subject};
 use crate::runtime::Runtime;
 use crate::stores::Stores;
 
@@ -60,5 +63,17 @@ impl Drift {
         let number = differences.len();
         tracing::warn!(%product, ?kinds, "admission and ledger differ in {number} places: run `flashsale reconcile`");
         found.insert(product.clone(), kinds);
+    }
+}
+
+#[async_trait]
+impl Probe for Drift {
+    async fn check(&self) -> Vec<Check> {
+        let check = |(product, differences)| {
+            let outage = Some(format!("admission and ledger differ in {differences} places"));
+            let name = format!("reconciliation {product}");
+            Check { subject: Subject::Reconciliation, name, outage, required: false }
+        };
+        self.products().into_iter().map(check).collect()
     }
 }

@@ -236,7 +236,7 @@ fn mismatch(state: &SaleState, sale: &LedgerSale) -> Option<&'static str> {
     if state.epoch != sale.epoch {
         Some("its epoch is not the ledger's")
     } else if state.next < sale.highest_unit {
-        Some("it is behind the ledger: Redis was rolled back")
+        Some("it is behind the ledger: admission was rolled back")
     } else {
         None
     }

@@ -70,7 +70,7 @@ impl Recovery {
                 Fence::Stopped => {
                     return Ok(Stopped { product: product.clone(), epoch, opened_epoch: *opened_epoch });
                 }
-                // The ledger is younger than Redis: it was restored, or made anew.
+                // The ledger is younger than admission: it was restored, or made anew.
                 Fence::Later(later) => found = later,
             }
         }
@@ -145,7 +145,6 @@ impl Recovery {
     }
 }
 
-/// What was staged.
 struct Loaded {
     buyers: u32,
     /// Units below the highest sold one that nobody has.

@@ -72,7 +72,6 @@ impl Repair {
         }
     }
 
-    /// For an operator.
     pub fn describe(self) -> &'static str {
         match self {
             Self::SettleEntry => "delete the outbox entry",

@@ -25,7 +25,6 @@ use crate::http::{
     routing::{get, read},
 };
 
-/// The route table.
 pub fn routes(config: &mut ServiceConfig, shop: Shop) {
     config
         .app_data(Data::new(shop.checkout.clone()))

@@ -27,7 +27,6 @@ const FOR_SCRIPTS: [(&str, &str); 7] = [
     ("RECONNECTING", "Connection lost, trying again…"),
 ];
 
-/// The buy button.
 pub(super) fn button(phase: Option<Phase>) -> &'static str {
     match phase {
         Some(Phase::Upcoming) => "Not open yet",

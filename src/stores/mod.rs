@@ -1,13 +1,6 @@
-//! The three stores that a process is connected to.
+//! The three stores that a process is connected to, and whether they are ready.
 
-use std::sync::Arc;
+mod bundle;
+pub mod readiness;
 
-use crate::{admission::Admission, broker::Broker, ledger::Ledger};
-
-/// Cheap to clone; clones share the connections.
-#[derive(Clone, Debug)]
-pub struct Stores {
-    pub admission: Arc<dyn Admission>,
-    pub broker: Arc<dyn Broker>,
-    pub ledger: Arc<dyn Ledger>,
-}
+pub use bundle::Stores;

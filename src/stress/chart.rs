@@ -91,7 +91,6 @@ fn number(value: f64) -> String {
     }
 }
 
-/// A line chart.
 pub(super) fn lines(title: &str, unit: &str, series: &[Series]) -> String {
     let values = || series.iter().flat_map(|one| one.values.iter().copied().flatten());
     let seconds = series.iter().map(|one| one.values.len()).max().unwrap_or(0);

@@ -33,7 +33,7 @@ pub(super) struct Second {
     /// The same, by the second in which they were sent.
     pub(super) sent: u64,
     pub(super) responses: Responses,
-    /// In microseconds.
+    /// Microseconds from the scheduled start.
     pub(super) latencies: Histogram<u64>,
     pub(super) stock: Option<i64>,
     /// Rows in the ledger.
@@ -44,7 +44,7 @@ pub(super) struct Second {
 #[derive(Debug)]
 pub(super) struct Group {
     pub(super) responses: Responses,
-    /// In microseconds.
+    /// Microseconds from the scheduled start.
     pub(super) latencies: Histogram<u64>,
 }
 

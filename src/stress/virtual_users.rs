@@ -40,11 +40,11 @@ const EVENTS_OPEN_FOR: Duration = Duration::from_secs(1);
 
 #[derive(Clone, Debug)]
 pub(super) enum Workload {
-    /// Open model.
+    /// Requests start on schedule (open model).
     Buy { arrivals: Arrivals, repeat_every: u64, erratic: bool },
-    /// Closed model.
+    /// The next request waits for the answer (closed model).
     BuyInLoop { repeat_every: u64, think_time_max: Duration, until: Instant, stop: CancellationToken },
-    /// Open model.
+    /// Requests start on schedule (open model).
     View { arrivals: Arrivals },
 }
 

@@ -1,4 +1,4 @@
-//! Settles what the ledger could not accept. Conflicts arise only after Redis lost data, when the same unit, or a unit
+//! Settles what the ledger could not accept. Conflicts arise only after admission lost data, when the same unit, or a unit
 //! for the same user, was given out twice: the first commit stands.
 
 use super::{Recorder, StepError};

@@ -50,13 +50,13 @@ impl Trial {
         Self { services, proxy, products: catalogue(UNITS), mutant, _redis: redis }
     }
 
-    fn spawn(&self, command: &str, crash: Option<&str>) -> Flashsale {
+    fn spawn(&self, command: &str, more: Option<(&str, &str)>) -> Flashsale {
         let mut variables = vec![
             ("FLASHSALE_PRODUCTS", self.products.path().to_str().expect("path")),
             ("FLASHSALE_OUTBOX_SWEEP_AFTER_MS", "1000"),
             ("FLASHSALE_MUTANT", self.mutant),
         ];
-        variables.extend(crash.map(|crash| ("FLASHSALE_CRASH", crash)));
+        variables.extend(more);
         self.services.spawn(&[command], &variables)
     }
 
@@ -77,7 +77,8 @@ impl Trial {
     async fn audited(&self, trouble: &Trouble) -> (Option<i32>, String) {
         let worker_dies =
             matches!(trouble, Trouble::WorkerDiesAndRedisIsWiped | Trouble::WorkerDiesAndQueueIsDeleted);
-        let mut work = self.spawn("work", worker_dies.then_some("worker-in-transaction@2"));
+        let mut work =
+            self.spawn("work", worker_dies.then_some(("FLASHSALE_CRASH", "worker-in-transaction@2")));
         let serves = [self.spawn("serve", None), self.spawn("serve", None)];
         let apis = [serves[0].api().await, serves[1].api().await];
         ready(&apis[0]).await;
@@ -100,7 +101,8 @@ impl Trial {
             Trouble::WorkerDiesAndRedisIsWiped => {
                 work.ended(SOON).await;
                 self.flush().await;
-                fresh = Some(self.spawn("work", None));
+                // Its lanes hold what they receive until the rebuild has begun: the messages are there to be drained.
+                fresh = Some(self.spawn("work", Some(("FLASHSALE_WORKER_LINGER_MS", "2000"))));
             }
             Trouble::WorkerDiesAndQueueIsDeleted => {
                 work.ended(SOON).await;

@@ -1,4 +1,4 @@
-//! Exchange and queues, declared by every connection: whoever comes first, or after a loss, makes them.
+//! Exchange and queues, declared by every connection: the first one, and the first one after a loss, makes them.
 
 use lapin::{
     Channel, ExchangeKind,

@@ -1,10 +1,10 @@
 //! The admission state machine: what admission keeps of one sale, and every operation on it.
 //!
 //! The machine is pure: time, ids and the identity of the server are arguments, and an operation either changes the
-//! state as a whole or leaves it as it was. Each operation is the twin of one Lua script in `admission/redis/scripts`;
+//! state as a whole or leaves it as it was. Each operation is the twin of one script of the shared admission;
 //! a differential test runs both on the same random histories. Where the two could differ, the comment says so.
 //!
-//! The state is distrusted, as Redis' is. It may only be sold from while it is of the server that answers and while
+//! The state is distrusted. It may only be sold from while it is of the server that answers and while
 //! `buyers + free = next + balance`: every unit up to `next` has a buyer or is free, apart from the units that settled
 //! conflicts have displaced, which `balance` counts (0 in every sale that never lost data).
 
@@ -26,7 +26,7 @@ pub use read::remaining;
 pub use rebuild_step::RebuildStep;
 pub use winners::Winner;
 
-/// The admission state of one sale. The fields are what the five Redis keys of a product hold; they are public so
+/// The admission state of one sale. The fields are what the five keys of a product hold; they are public so
 /// that a test can damage them.
 #[derive(Clone, Debug)]
 pub struct SaleMachine {
@@ -38,7 +38,7 @@ pub struct SaleMachine {
     pub outbox: Outbox,
     /// Purchases that the dead-letter queue has.
     pub dead: HashSet<PurchaseId>,
-    /// By epoch: what a rebuild will put in place. Redis deletes it after an hour without a change, this machine
+    /// By epoch: what a rebuild will put in place. The shared admission deletes it after an hour without a change, this machine
     /// never does.
     staged: HashMap<u64, Staged>,
 }

@@ -37,7 +37,6 @@ pub(crate) fn grouped(number: impl std::fmt::Display) -> String {
     text
 }
 
-/// To the second.
 pub(crate) fn rfc3339(instant: DateTime<Utc>) -> String {
     instant.to_rfc3339_opts(SecondsFormat::Secs, true)
 }

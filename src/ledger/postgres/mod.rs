@@ -154,7 +154,7 @@ impl Ledger for PostgresLedger {
         let (purchase, reason) = (purchase.clone(), reason.to_owned());
         self.transaction("revoke", move |connection| {
             async move {
-                // Waits for whoever may be inserting this very purchase, and holds up who would.
+                // Waits for transactions that may be inserting this very purchase, and holds up new ones.
                 sql_query("SELECT FROM products WHERE id = $1 FOR UPDATE")
                     .bind::<ty::Text, _>(purchase.product.as_str())
                     .execute(connection)

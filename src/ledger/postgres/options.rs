@@ -10,7 +10,6 @@ pub struct PostgresOptions {
     pub url: ServiceUrl,
     /// Shown in `pg_stat_activity`.
     pub application_name: String,
-    /// Most connections.
     pub pool_size: usize,
     pub connect_timeout: Duration,
     pub statement_timeout: Duration,

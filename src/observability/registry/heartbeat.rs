@@ -15,7 +15,7 @@ pub enum Role {
     Serve,
     Work,
     Web,
-    /// Of another version.
+    /// A role of another version of this program.
     #[serde(other)]
     Other,
 }
@@ -48,7 +48,6 @@ pub struct Heartbeat {
     /// What `/readyz` answers.
     pub checks: Vec<Check>,
     pub products: BTreeMap<String, Window>,
-    /// The latest events.
     pub events: Vec<Event>,
 }
 

@@ -9,6 +9,7 @@ use super::{
     heartbeat::{AllCounted, Counted, Heartbeat, Role},
     store::ProcessRegistry,
 };
+use crate::domain::Catalogue;
 use crate::observability::readiness::Readiness;
 use crate::observability::{Counts, EventKind, Telemetry};
 use crate::runtime::Runtime;
@@ -21,6 +22,8 @@ const LAST_TIMEOUT: Duration = Duration::from_secs(1);
 pub struct HeartbeatSender {
     registry: ProcessRegistry,
     readiness: Readiness,
+    /// The ledger's name in the checks.
+    ledger: &'static str,
     telemetry: Telemetry,
     runtime: Runtime,
     heartbeat: Heartbeat,
@@ -29,11 +32,12 @@ pub struct HeartbeatSender {
 }
 
 impl HeartbeatSender {
-    /// The products are those of `readiness`.
     pub fn new(
         role: Role,
         registry: ProcessRegistry,
         readiness: Readiness,
+        catalogue: &Catalogue,
+        ledger: &'static str,
         telemetry: Telemetry,
         runtime: &Runtime,
     ) -> Self {
@@ -50,9 +54,8 @@ impl HeartbeatSender {
             products: std::collections::BTreeMap::new(),
             events: Vec::new(),
         };
-        let counted =
-            readiness.catalogue.ids().map(|product| (product.clone(), Counted::default())).collect();
-        Self { registry, readiness, telemetry, runtime, heartbeat, counted, ledger_outage: false }
+        let counted = catalogue.ids().map(|product| (product.clone(), Counted::default())).collect();
+        Self { registry, readiness, ledger, telemetry, runtime, heartbeat, counted, ledger_outage: false }
     }
 
     /// Sends until `stop`, and then a last heartbeat that says that the process has left.
@@ -100,7 +103,7 @@ impl HeartbeatSender {
     /// Notes the outages of the ledger. Other services note theirs where their connection is kept; the ledger has a
     /// pool.
     fn note_ledger(&mut self) {
-        let name = self.readiness.ledger.name();
+        let name = self.ledger;
         let outage = self.heartbeat.checks.iter().find(|check| check.name == name);
         let outage = outage.and_then(|check| check.outage.clone());
         let events = &self.telemetry.events;

@@ -16,7 +16,6 @@ const PRIVATE: &[(&str, &str)] = &[
     ("mood", "severity"),
     ("control room", "operations console"),
     ("how many-th", "generation"),
-    ("whoever", "the role that does it"),
     ("evening of a drop", "sale"),
 ];
 
