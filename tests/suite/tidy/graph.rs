@@ -4,13 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::source::{Names, Source};
 
-/// Files by path, each with the files that it uses.
-pub(super) type Graph = BTreeMap<String, BTreeSet<String>>;
+/// Files (or folders), each with those that it uses, and a name by which it does.
+pub(super) type Graph = BTreeMap<String, BTreeMap<String, String>>;
 
 struct Index<'source>(BTreeMap<&'source [String], &'source Source>);
 
 impl<'source> Index<'source> {
-    /// The file in which the thing of this path is defined: re-exports are followed.
+    /// The file in which the thing of this path is defined: imports and re-exports are followed.
     fn defining(&self, path: &[String], depth: usize) -> Option<&'source Source> {
         let split = (0..=path.len()).rev().find(|length| self.0.contains_key(&path[..*length]))?;
         let file = self.0[&path[..split]];
@@ -19,7 +19,7 @@ impl<'source> Index<'source> {
             let target = [&exported[..], &path[split + 1..]].concat();
             self.defining(&target, depth + 1).filter(|found| !std::ptr::eq(*found, file))
         };
-        let named = file.exports.get(name).into_iter().flatten().find_map(follow);
+        let named = file.imports.get(name).into_iter().flatten().find_map(follow);
         named.or(Some(file))
     }
 }
@@ -29,9 +29,12 @@ pub(super) fn of_files(sources: &[Source]) -> Graph {
     let index = Index(sources.iter().map(|source| (&source.module[..], source)).collect());
     let mut graph = Graph::new();
     for source in sources.iter().filter(|source| !source.module.is_empty()) {
-        let used = source.uses.iter().filter_map(|path| index.defining(path, 0));
-        let used = used.filter(|found| !found.module.is_empty() && found.path != source.path);
-        graph.entry(source.path.clone()).or_default().extend(used.map(|found| found.path.clone()));
+        let used = graph.entry(source.path.clone()).or_default();
+        for path in &source.uses {
+            let found = index.defining(path, 0);
+            let found = found.filter(|found| !found.module.is_empty() && found.path != source.path);
+            used.extend(found.map(|found| (found.path.clone(), path.join("::"))));
+        }
     }
     graph
 }
@@ -42,8 +45,8 @@ pub(super) fn of_folders(files: &Graph) -> Graph {
     let mut graph = Graph::new();
     for (file, used) in files {
         let own = folder(file);
-        let used = used.iter().map(|path| folder(path)).filter(|used| *used != own);
-        graph.entry(own.clone()).or_default().extend(used);
+        let used = used.iter().map(|(path, name)| (folder(path), name.clone()));
+        graph.entry(own.clone()).or_default().extend(used.filter(|(used, _)| *used != own));
     }
     graph
 }
@@ -53,7 +56,7 @@ pub(super) fn circles(graph: &Graph) -> Vec<Vec<String>> {
     let reachable = |from: &String| {
         let (mut seen, mut next) = (BTreeSet::new(), vec![from]);
         while let Some(node) = next.pop() {
-            for used in graph.get(node).into_iter().flatten() {
+            for used in graph.get(node).into_iter().flat_map(BTreeMap::keys) {
                 if seen.insert(used.clone()) {
                     next.push(used);
                 }
@@ -71,4 +74,15 @@ pub(super) fn circles(graph: &Graph) -> Vec<Vec<String>> {
         }
     }
     circles.into_iter().collect()
+}
+
+/// The arrows of a circle, one a line.
+pub(super) fn arrows(graph: &Graph, circle: &[String]) -> String {
+    let mut lines = Vec::new();
+    for from in circle {
+        for (to, name) in graph.get(from).into_iter().flatten().filter(|(to, _)| circle.contains(to)) {
+            lines.push(format!("    {from} → {to} by {name}"));
+        }
+    }
+    lines.join("\n")
 }

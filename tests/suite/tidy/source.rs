@@ -25,8 +25,8 @@ pub(super) struct Source {
     pub(super) uses: BTreeSet<Names>,
     /// Other crates that the file names.
     pub(super) crates: BTreeSet<String>,
-    /// What the file re-exports, by name; `*` for globs.
-    pub(super) exports: BTreeMap<String, Vec<Names>>,
+    /// What the file imports or re-exports, by name; `*` for globs. Its submodules see both by `super::`.
+    pub(super) imports: BTreeMap<String, Vec<Names>>,
 }
 
 impl Source {
@@ -79,9 +79,15 @@ struct Reader<'source> {
     aliases: BTreeSet<String>,
 }
 
+/// A name that `use` brings into scope.
+struct Import<'name> {
+    alias: &'name str,
+    is_exported: bool,
+}
+
 impl Reader<'_> {
     /// Notes a path as it stands in the source.
-    fn path(&mut self, names: &[String], export: Option<&str>) {
+    fn path(&mut self, names: &[String], import: Option<Import<'_>>) {
         let absolute = match names.first().map(String::as_str) {
             Some("crate") => names[1..].to_vec(),
             Some("self") => [&self.source.module, &names[1..]].concat(),
@@ -91,7 +97,7 @@ impl Reader<'_> {
                 [&self.source.module[..base], &names[ups..]].concat()
             }
             Some(first) if names.len() > 1 => {
-                if export.is_none() {
+                if import.as_ref().is_none_or(|import| !import.is_exported) {
                     self.source.crates.insert(first.to_owned());
                 }
                 // A path into a submodule, unless it is another crate: the graph drops what it can't resolve.
@@ -99,11 +105,12 @@ impl Reader<'_> {
             }
             _ => return,
         };
-        match export {
-            Some(name) => self.source.exports.entry(name.to_owned()).or_default().push(absolute),
-            None => {
-                self.source.uses.insert(absolute);
-            }
+        if let Some(Import { alias, .. }) = &import {
+            self.source.imports.entry((*alias).to_owned()).or_default().push(absolute.clone());
+        }
+        // A file that re-exports something does not use it.
+        if import.is_none_or(|import| !import.is_exported) {
+            self.source.uses.insert(absolute);
         }
     }
 
@@ -121,7 +128,7 @@ impl Reader<'_> {
             }
             UseTree::Glob(_) => {
                 before.push("*".to_owned());
-                self.path(before, exports.then_some("*"));
+                self.path(before, Some(Import { alias: "*", is_exported: exports }));
                 before.pop();
             }
             UseTree::Name(name) => {
@@ -139,7 +146,7 @@ impl Reader<'_> {
             before.push(name.to_owned());
         }
         self.aliases.insert(alias.to_owned());
-        self.path(before, exports.then_some(alias));
+        self.path(before, Some(Import { alias, is_exported: exports }));
         if !of_itself {
             before.pop();
         }
@@ -164,6 +171,9 @@ impl<'ast> Visit<'ast> for Reader<'_> {
         let exports = !matches!(item.vis, Visibility::Inherited);
         self.tree(&item.tree, &mut Vec::new(), exports);
     }
+
+    /// `pub(super)` uses nothing.
+    fn visit_visibility(&mut self, _visibility: &'ast Visibility) {}
 
     fn visit_path(&mut self, path: &'ast syn::Path) {
         let names: Vec<_> = path.segments.iter().map(|segment| segment.ident.to_string()).collect();
