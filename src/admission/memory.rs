@@ -1,5 +1,5 @@
-//! Admission in memory, for the embedded mode: the state machine of each sale under one lock. A rebuild from the ledger
-//! opens the sales at every start, as in Redis.
+//! Admission in memory, for the embedded mode: the state machine of each sale under one lock. A
+//! rebuild from the ledger opens the sales at every start, as in Redis.
 
 use std::{
     collections::HashMap,
@@ -33,8 +33,8 @@ impl MemoryAdmission {
         Self { clock, sales: Arc::default() }
     }
 
-    /// Runs an operation on a product's state; a test also damages the state so. The time is read under the lock, so
-    /// that its order is that of the operations.
+    /// Runs an operation on a product's state; a test also damages the state so. The time is read
+    /// under the lock, so that its order is that of the operations.
     pub fn with<T>(&self, product: &ProductId, run: impl FnOnce(&mut SaleMachine, DateTime<Utc>) -> T) -> T {
         let mut sales = self.sales.lock().unwrap_or_else(PoisonError::into_inner);
         let now = self.clock.now();

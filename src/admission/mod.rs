@@ -1,7 +1,9 @@
-//! Admission decides who gets a unit, in one atomic step, and remembers the winner until the ledger has the purchase.
+//! Admission decides who gets a unit, in one atomic step, and remembers the winner until the ledger
+//! has the purchase.
 //!
-//! [`Admission`] has two implementations with one behaviour: [`RedisAdmission`], where every operation is one Lua
-//! script, and [`MemoryAdmission`] for the embedded mode. One conformance suite runs the same cases on both.
+//! [`Admission`] has two implementations with one behaviour: [`RedisAdmission`], where every
+//! operation is one Lua script, and [`MemoryAdmission`] for the embedded mode. One conformance
+//! suite runs the same cases on both.
 
 mod error;
 mod memory;
@@ -25,9 +27,9 @@ pub use crate::domain::sale::{
 
 /// Everything that changes or reads a sale's admission state.
 ///
-/// Every operation is atomic and idempotent: repeating one, with the same arguments, is safe at any time, also when
-/// the first answer was lost. An operation that fails has had no effect, unless the error
-/// [is unknown](AdmissionError::is_unknown). Units are numbers of `1..=total_stock`.
+/// Every operation is atomic and idempotent: repeating one, with the same arguments, is safe at any
+/// time, also when the first answer was lost. An operation that fails has had no effect, unless the
+/// error [is unknown](AdmissionError::is_unknown). Units are numbers of `1..=total_stock`.
 #[async_trait]
 pub trait Admission: Debug + Send + Sync {
     /// Decides one attempt; `id` becomes the purchase's if the user wins.
@@ -44,7 +46,8 @@ pub trait Admission: Debug + Send + Sync {
     /// Reads a user's purchase.
     async fn find(&self, product: &ProductId, user: &UserId) -> Result<Found, AdmissionError>;
 
-    /// Reads outbox entries after `after` and up to `up_to` inclusive, oldest first, at most `limit`.
+    /// Reads outbox entries after `after` and up to `up_to` inclusive, oldest first, at most
+    /// `limit`.
     async fn outbox(
         &self,
         product: &ProductId,
@@ -53,20 +56,20 @@ pub trait Admission: Debug + Send + Sync {
         limit: usize,
     ) -> Result<Vec<Entry>, AdmissionError>;
 
-    /// Reads all winners, ordered by unit, and the returned units. Read page by page: the answer is a snapshot only
-    /// while nobody buys.
+    /// Reads all winners, ordered by unit, and the returned units. Read page by page: the answer is
+    /// a snapshot only while nobody buys.
     async fn contents(&self, product: &ProductId) -> Result<Contents, AdmissionError>;
 
-    /// Deletes the outbox entries of purchases that the ledger has. `entries` are of one product and epoch; those of
-    /// another epoch than the sale's are left alone.
+    /// Deletes the outbox entries of purchases that the ledger has. `entries` are of one product
+    /// and epoch; those of another epoch than the sale's are left alone.
     async fn settle(&self, entries: &[Entry]) -> Result<(), AdmissionError>;
 
-    /// Deletes the outbox entries of purchases that the dead-letter queue has, and counts them as dead-lettered:
-    /// they stay pending. `entries` as for [`Admission::settle`].
+    /// Deletes the outbox entries of purchases that the dead-letter queue has, and counts them as
+    /// dead-lettered: they stay pending. `entries` as for [`Admission::settle`].
     async fn mark_dead_lettered(&self, entries: &[Entry]) -> Result<(), AdmissionError>;
 
-    /// Takes the admission of a purchase back. `stands`: the user's purchase in the ledger, if there is one; if not,
-    /// this one is revoked. `unit`: what becomes of its unit.
+    /// Takes the admission of a purchase back. `stands`: the user's purchase in the ledger, if
+    /// there is one; if not, this one is revoked. `unit`: what becomes of its unit.
     async fn withdraw(
         &self,
         withdrawn: &Purchase,
@@ -74,27 +77,28 @@ pub trait Admission: Debug + Send + Sync {
         unit: WithdrawnUnit,
     ) -> Result<(), AdmissionError>;
 
-    /// Gives a purchase a unit again: the one that it names, if `may_keep` and that unit is free, or else the lowest
-    /// free one.
+    /// Gives a purchase a unit again: the one that it names, if `may_keep` and that unit is free,
+    /// or else the lowest free one.
     async fn reassign(&self, purchase: &Purchase, may_keep: bool) -> Result<Reassignment, AdmissionError>;
 
     /// Makes a winner of the owner of a unit in the ledger, unless that user has a purchase here.
     async fn adopt(&self, owner: &Purchase) -> Result<(), AdmissionError>;
 
-    /// Puts a winner's purchase into the outbox again. False: there is no such winner, or the entry is there.
+    /// Puts a winner's purchase into the outbox again. False: there is no such winner, or the entry
+    /// is there.
     async fn send_again(&self, purchase: &Purchase) -> Result<bool, AdmissionError>;
 
-    /// Changes the terms of a running sale. False: the sale is of another epoch, or more units are handed out than
-    /// the new total.
+    /// Changes the terms of a running sale. False: the sale is of another epoch, or more units are
+    /// handed out than the new total.
     async fn configure(&self, product: &ProductId, epoch: u64, terms: &Terms)
     -> Result<bool, AdmissionError>;
 
-    /// Stops admission until [`Admission::open`] with the same epoch: the first step of a rebuild. The outbox is
-    /// kept.
+    /// Stops admission until [`Admission::open`] with the same epoch: the first step of a rebuild.
+    /// The outbox is kept.
     async fn fence(&self, product: &ProductId, epoch: u64) -> Result<Fence, AdmissionError>;
 
-    /// Records the progress of the rebuild under `epoch`, if its fence stands. [`AdmissionError::Rebuilding`] tells
-    /// it.
+    /// Records the progress of the rebuild under `epoch`, if its fence stands.
+    /// [`AdmissionError::Rebuilding`] tells it.
     async fn note_step(
         &self,
         product: &ProductId,
@@ -102,7 +106,8 @@ pub trait Admission: Debug + Send + Sync {
         step: RebuildStep,
     ) -> Result<(), AdmissionError>;
 
-    /// Adds a part of the ledger's snapshot to what [`Admission::open`] will put in place; each part once.
+    /// Adds a part of the ledger's snapshot to what [`Admission::open`] will put in place; each
+    /// part once.
     async fn stage(
         &self,
         product: &ProductId,
@@ -114,9 +119,9 @@ pub trait Admission: Debug + Send + Sync {
     /// Deletes what was staged for `epoch`, after a rebuild that did not succeed.
     async fn unstage(&self, product: &ProductId, epoch: u64) -> Result<(), AdmissionError>;
 
-    /// Puts the staged snapshot in place under `epoch`, whose fence must stand. `next`: the highest unit in the
-    /// ledger; the staged purchases and free units must be all of `1..=next`. `revoked`: whether purchases of this
-    /// sale were revoked.
+    /// Puts the staged snapshot in place under `epoch`, whose fence must stand. `next`: the highest
+    /// unit in the ledger; the staged purchases and free units must be all of `1..=next`.
+    /// `revoked`: whether purchases of this sale were revoked.
     async fn open(
         &self,
         product: &ProductId,
@@ -126,9 +131,11 @@ pub trait Admission: Debug + Send + Sync {
         revoked: bool,
     ) -> Result<Opening, AdmissionError>;
 
-    /// The same admission with resources of its own for the calling server thread, where that makes it faster.
+    /// The same admission with resources of its own for the calling server thread, where that makes
+    /// it faster.
     fn on_this_thread(&self) -> Arc<dyn Admission>;
 
-    /// Whether an admission outlives this process, so that SUCCESS may be answered before the broker has it.
+    /// Whether an admission outlives this process, so that SUCCESS may be answered before the
+    /// broker has it.
     fn outlives_process(&self) -> bool;
 }

@@ -1,4 +1,5 @@
-//! Where [`super::RedisAdmission`] gets its connections. The trait is the seam at which a test puts a simulated Redis.
+//! Where [`super::RedisAdmission`] gets its connections. The trait is the seam at which a test puts
+//! a simulated Redis.
 
 use deadpool_redis::Pool;
 use redis::{AsyncConnectionConfig, Client, RedisError, aio::ConnectionLike};
@@ -19,8 +20,8 @@ pub trait Connections: Clone + Send + Sync + 'static {
     /// A connection for everything else.
     fn pooled(&self) -> impl Future<Output = Result<Self::Pooled, AdmissionError>> + Send;
 
-    /// The same source, with a hot connection that the runtime of the caller serves: an attempt from there makes no
-    /// other thread wake up.
+    /// The same source, with a hot connection that the runtime of the caller serves: an attempt
+    /// from there makes no other thread wake up.
     #[must_use]
     fn on_this_thread(&self) -> Self;
 }
@@ -31,11 +32,12 @@ pub trait HotConnection: Send {
 
     fn connection(&mut self) -> &mut Self::Connection;
 
-    /// The identity of the server that the connection leads to, as it was at the time of connecting.
+    /// The identity of the server that the connection leads to, as it was at the time of
+    /// connecting.
     fn server(&self) -> &str;
 
-    /// Turns the error of a command on this connection into ours, and has the connection replaced if the connection
-    /// is to blame.
+    /// Turns the error of a command on this connection into ours, and has the connection replaced
+    /// if the connection is to blame.
     fn failed(&self, error: RedisError) -> AdmissionError;
 }
 

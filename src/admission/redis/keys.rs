@@ -1,5 +1,5 @@
-//! Names of a product's keys. All share the product's hash tag, and so a Cluster slot. What each key holds is said in
-//! `scripts/prelude.lua`.
+//! Names of a product's keys. All share the product's hash tag, and so a Cluster slot. What each
+//! key holds is said in `scripts/prelude.lua`.
 
 use crate::domain::ProductId;
 

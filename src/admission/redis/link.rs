@@ -1,9 +1,11 @@
-//! The supervised connections on which purchases are admitted and found: one of each server thread's own, and a few
-//! shared ones for other threads and for the time in which a thread's own is down.
+//! The supervised connections on which purchases are admitted and found: one of each server
+//! thread's own, and a few shared ones for other threads and for the time in which a thread's own
+//! is down.
 //!
-//! A multiplexed connection pipelines by itself and needs no check-out, but never reconnects. Each has a supervisor,
-//! which replaces it when it breaks, and sends PING every second, so that a dead connection that reports no error (a
-//! lost route, a stopped server) is noticed within [`WATCH_INTERVAL`] + the response timeout.
+//! A multiplexed connection pipelines by itself and needs no check-out, but never reconnects. Each
+//! has a supervisor, which replaces it when it breaks, and sends PING every second, so that a dead
+//! connection that reports no error (a lost route, a stopped server) is noticed within
+//! [`WATCH_INTERVAL`] + the response timeout.
 
 use std::{
     sync::{
@@ -29,8 +31,9 @@ struct Live {
     /// Counts the connections of a slot.
     generation: u64,
     connection: MultiplexedConnection,
-    /// `run_id` of the server at the time of connecting. A server that restarted has another one: the state that it
-    /// still holds may be older than the one that it answered from, so that nothing is sold from it before a rebuild.
+    /// `run_id` of the server at the time of connecting. A server that restarted has another one:
+    /// the state that it still holds may be older than the one that it answered from, so that
+    /// nothing is sold from it before a rebuild.
     server: Arc<str>,
 }
 

@@ -40,7 +40,8 @@ struct Shared {
 }
 
 impl RedisAdmission {
-    /// Starts connecting in the background; until then every operation is [`AdmissionError::Unavailable`].
+    /// Starts connecting in the background; until then every operation is
+    /// [`AdmissionError::Unavailable`].
     pub fn start(
         options: &RedisOptions,
         scripts: Scripts,
@@ -317,8 +318,8 @@ impl<C> std::fmt::Debug for RedisAdmission<C> {
     }
 }
 
-/// The record in `buyers` of a purchase that is in the ledger. The purchase has no outbox entry: its entry id is the
-/// admission time with a sequence that no stream gives out.
+/// The record in `buyers` of a purchase that is in the ledger. The purchase has no outbox entry:
+/// its entry id is the admission time with a sequence that no stream gives out.
 fn record(purchase: &Purchase) -> String {
     format!("{} {} {}", purchase.unit, purchase.id, EntryId::end_of(purchase.admitted_at))
 }

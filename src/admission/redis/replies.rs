@@ -152,7 +152,8 @@ pub(super) fn winner(product: &ProductId, user: &str, value: &str) -> Result<Pur
     read().ok_or_else(|| malformed(&format!("the winner {user:?} is {value:?}")))
 }
 
-/// The entries of an `XRANGE`. Entries that this program did not write are left out, so that they do not stop the others.
+/// The entries of an `XRANGE`. Entries that this program did not write are left out, so that they
+/// do not stop the others.
 pub(super) fn outbox(reply: redis::streams::StreamRangeReply, product: &ProductId) -> Vec<Entry> {
     let entry = |stream_id: redis::streams::StreamId| {
         let field = |name: &str| {

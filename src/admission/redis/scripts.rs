@@ -1,4 +1,5 @@
-//! The texts of the scripts. Each file states the script's contract; `prelude.lua` is a part of every script.
+//! The texts of the scripts. Each file states the script's contract; `prelude.lua` is a part of
+//! every script.
 
 use redis::Script;
 
@@ -13,8 +14,8 @@ macro_rules! scripts {
         }
 
         impl Scripts {
-            /// The scripts after an edit of their texts: `edit` is given each one's name and text, and returns the
-            /// text to use. A test so makes a script that is wrong.
+            /// The scripts after an edit of their texts: `edit` is given each one's name and text,
+            /// and returns the text to use. A test so makes a script that is wrong.
             pub fn edited(edit: impl Fn(&'static str, String) -> String) -> Self {
                 Self { $($name: Script::new(&edit(stringify!($name), $name())),)+ }
             }

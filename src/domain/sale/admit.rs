@@ -6,9 +6,9 @@ use super::{Decision, NotAdmitting, SaleMachine, remaining};
 use crate::domain::{PurchaseId, UserId};
 
 impl SaleMachine {
-    /// Decides one attempt; `id` becomes the purchase's if the user wins, and the same attempt again wins again. A
-    /// user who has a purchase learns it also before, after and during a pause. Returned units are sold before fresh
-    /// ones.
+    /// Decides one attempt; `id` becomes the purchase's if the user wins, and the same attempt
+    /// again wins again. A user who has a purchase learns it also before, after and during a pause.
+    /// Returned units are sold before fresh ones.
     pub fn admit(
         &mut self,
         user: &UserId,

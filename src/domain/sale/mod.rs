@@ -1,12 +1,14 @@
 //! The admission state machine: what admission keeps of one sale, and every operation on it.
 //!
-//! The machine is pure: time, ids and the identity of the server are arguments, and an operation either changes the
-//! state as a whole or leaves it as it was. Each operation is the twin of one script of the shared admission;
-//! a differential test runs both on the same random histories. Where the two could differ, the comment says so.
+//! The machine is pure: time, ids and the identity of the server are arguments, and an operation
+//! either changes the state as a whole or leaves it as it was. Each operation is the twin of one
+//! script of the shared admission; a differential test runs both on the same random
+//! histories. Where the two could differ, the comment says so.
 //!
-//! The state is distrusted. It may only be sold from while it is of the server that answers and while
-//! `buyers + free = next + balance`: every unit up to `next` has a buyer or is free, apart from the units that settled
-//! conflicts have displaced, which `balance` counts (0 in every sale that never lost data).
+//! The state is distrusted. It may only be sold from while it is of the server that
+//! answers and while `buyers + free = next + balance`: every unit up to `next` has a buyer or is
+//! free, apart from the units that settled conflicts have displaced, which `balance` counts (0 in
+//! every sale that never lost data).
 
 mod admit;
 mod answers;
@@ -26,8 +28,8 @@ pub use read::remaining;
 pub use rebuild_step::RebuildStep;
 pub use winners::Winner;
 
-/// The admission state of one sale. The fields are what the five keys of a product hold; they are public so
-/// that a test can damage them.
+/// The admission state of one sale. The fields are what the five keys of a product hold; they
+/// are public so that a test can damage them.
 #[derive(Clone, Debug)]
 pub struct SaleMachine {
     product: ProductId,
@@ -38,8 +40,8 @@ pub struct SaleMachine {
     pub outbox: Outbox,
     /// Purchases that the dead-letter queue has.
     pub dead: HashSet<PurchaseId>,
-    /// By epoch: what a rebuild will put in place. The shared admission deletes it after an hour without a change, this machine
-    /// never does.
+    /// By epoch: what a rebuild will put in place. The shared admission deletes it after an hour without a change,
+    /// this machine never does.
     staged: HashMap<u64, Staged>,
 }
 
@@ -63,8 +65,8 @@ pub struct OpenSale {
     pub terms: Terms,
     /// The highest unit that was ever handed out; the next fresh unit is `next + 1`.
     pub next: u32,
-    /// The identity of the server that this state was made on. A server that restarted or was promoted has another
-    /// one, and may hold an older state than the one that it answered from.
+    /// The identity of the server that this state was made on. A server that restarted or was
+    /// promoted has another one, and may hold an older state than the one that it answered from.
     pub server: String,
     /// What settled conflicts have added to `buyers + free - next`.
     pub balance: i64,
@@ -130,7 +132,8 @@ impl SaleMachine {
         self.buyers.len() + self.free.len()
     }
 
-    /// The integrity check. An error: a part of the state is gone, and so is the knowledge of who has which unit.
+    /// The integrity check. An error: a part of the state is gone, and so is the knowledge of who
+    /// has which unit.
     fn check_integrity(&self, sale: &OpenSale) -> Result<(), NotAdmitting> {
         let (held, next) = (self.held(), sale.next);
         let is_whole = i64::try_from(held).is_ok_and(|held| held == i64::from(next) + sale.balance);

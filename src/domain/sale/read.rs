@@ -40,8 +40,8 @@ impl SaleMachine {
         })
     }
 
-    /// Entries after `after` and up to `up_to` inclusive, oldest first, at most `limit`: in whichever state the sale
-    /// is, for the outbox holds promises that a rebuild needs.
+    /// Entries after `after` and up to `up_to` inclusive, oldest first, at most `limit`: in
+    /// whichever state the sale is, for the outbox holds promises that a rebuild needs.
     pub fn outbox(&self, after: EntryId, up_to: EntryId, limit: usize) -> Vec<Entry> {
         if after >= up_to {
             return Vec::new();
@@ -50,7 +50,8 @@ impl SaleMachine {
         range.take(limit).map(|(_, entry)| entry.clone()).collect()
     }
 
-    /// Everything that `buyers` and `free` hold, winners ordered by unit: in whichever state the sale is.
+    /// Everything that `buyers` and `free` hold, winners ordered by unit: in whichever state the
+    /// sale is.
     pub fn contents(&self) -> Contents {
         let winners = self.buyers.iter().map(|(user, &winner)| self.purchase(user, winner));
         let mut winners: Vec<_> = winners.collect();

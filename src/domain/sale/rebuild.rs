@@ -4,15 +4,16 @@ use super::{Fence, Header, OpenSale, Opening, Outbox, RebuildStep, SaleMachine, 
 use crate::domain::{Purchase, Terms};
 
 impl SaleMachine {
-    /// Changes the terms of a running sale. False: the sale is of another epoch, or more units are handed out than
-    /// the new total.
+    /// Changes the terms of a running sale. False: the sale is of another epoch, or more units are
+    /// handed out than the new total.
     pub fn configure(&mut self, epoch: u64, terms: &Terms) -> bool {
         let sale = self.open_sale_mut();
         let changed = sale.filter(|sale| sale.epoch == epoch && sale.next <= terms.total_stock);
         changed.map(|sale| sale.terms = terms.clone()).is_some()
     }
 
-    /// Stops admission until [`SaleMachine::open`] with the same epoch. Everything but the header is kept.
+    /// Stops admission until [`SaleMachine::open`] with the same epoch. Everything but the header
+    /// is kept.
     pub fn fence(&mut self, epoch: u64) -> Fence {
         let found = match &self.header {
             Header::Absent => 0,
@@ -35,7 +36,8 @@ impl SaleMachine {
         }
     }
 
-    /// Adds a part of the ledger's snapshot to what [`SaleMachine::open`] will put in place; each part once.
+    /// Adds a part of the ledger's snapshot to what [`SaleMachine::open`] will put in place; each
+    /// part once.
     pub fn stage(&mut self, epoch: u64, purchases: &[Purchase], free: &[u32]) {
         let staged = self.staged.entry(epoch).or_default();
         staged.free.extend(free);
@@ -48,8 +50,8 @@ impl SaleMachine {
         self.staged.remove(&epoch);
     }
 
-    /// Puts the staged snapshot in place under `epoch`, whose fence must stand. `next`: the highest unit in the
-    /// ledger; the staged purchases and free units must be all of `1..=next`.
+    /// Puts the staged snapshot in place under `epoch`, whose fence must stand. `next`: the highest
+    /// unit in the ledger; the staged purchases and free units must be all of `1..=next`.
     pub fn open(&mut self, epoch: u64, terms: &Terms, next: u32, revoked: bool, server: &str) -> Opening {
         match &self.header {
             Header::Open(sale) if sale.epoch == epoch => return Opening::Open,

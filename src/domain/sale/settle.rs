@@ -3,7 +3,8 @@
 use super::{Entry, SaleMachine};
 
 impl SaleMachine {
-    /// Deletes the outbox entries of purchases that the ledger has. Entries of another epoch are left alone.
+    /// Deletes the outbox entries of purchases that the ledger has. Entries of another epoch are
+    /// left alone.
     pub fn settle(&mut self, entries: &[Entry]) {
         for entry in self.of_this_epoch(entries) {
             self.outbox.entries.remove(&entry.id);
@@ -11,8 +12,9 @@ impl SaleMachine {
         }
     }
 
-    /// Deletes the outbox entries of purchases that the dead-letter queue has, and counts them as dead-lettered: they
-    /// stay pending. A purchase that had no entry is not counted, since it has no unit of this sale.
+    /// Deletes the outbox entries of purchases that the dead-letter queue has, and counts them as
+    /// dead-lettered: they stay pending. A purchase that had no entry is not counted, since it has
+    /// no unit of this sale.
     pub fn mark_dead_lettered(&mut self, entries: &[Entry]) {
         for entry in self.of_this_epoch(entries) {
             if self.outbox.entries.remove(&entry.id).is_some() {

@@ -14,8 +14,8 @@ pub struct Winner {
 }
 
 impl Winner {
-    /// The record of a purchase that is in the ledger, and so not in the outbox: its entry id has a sequence that no
-    /// outbox gives out.
+    /// The record of a purchase that is in the ledger, and so not in the outbox: its entry id has a
+    /// sequence that no outbox gives out.
     pub fn from_ledger(purchase: &Purchase) -> Self {
         let entry = EntryId::end_of(purchase.admitted_at);
         Self { unit: purchase.unit, id: purchase.id, entry }
@@ -23,8 +23,8 @@ impl Winner {
 }
 
 impl SaleMachine {
-    /// Writes a winner with a new outbox entry. The id of the entry is the time; a clock that stands still or goes
-    /// back does not reorder the outbox.
+    /// Writes a winner with a new outbox entry. The id of the entry is the time; a clock that
+    /// stands still or goes back does not reorder the outbox.
     pub(super) fn write_winner(
         &mut self,
         user: &UserId,

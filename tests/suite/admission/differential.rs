@@ -1,5 +1,6 @@
-//! The scripts on redis-server against the state machine: random histories of all operations, of changes of the server
-//! identity and of damage must have the same answers and leave the same state.
+//! The scripts on redis-server against the state machine: random histories of all operations, of
+//! changes of the server identity and of damage must have the same answers and leave the same
+//! state.
 
 mod run;
 mod sides;
@@ -17,13 +18,14 @@ use proptest::{
 
 use crate::support::services::Services;
 use run::{Before, read, run};
+pub(super) use sides::Claiming;
 use sides::Sides;
 use steps::{Step, history};
 
 const CASES: u32 = 150;
 
-/// Answers that the histories must have produced, by the beginning of their text: a comparison of histories in which
-/// these never occur would prove nothing.
+/// Answers that the histories must have produced, by the beginning of their text: a comparison of
+/// histories in which these never occur would prove nothing.
 const OCCUR: [&str; 23] = [
     "admit Won",
     "admit Already Pending",

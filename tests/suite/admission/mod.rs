@@ -1,7 +1,9 @@
-//! Admission in memory and on redis-server: the conformance suite on both, and the scripts against the state machine.
+//! Admission in memory and on redis-server: the conformance suite on both, and the scripts against
+//! the state machine.
 
 mod damage;
 mod differential;
+mod mutants;
 
 use std::{sync::Arc, time::Duration};
 

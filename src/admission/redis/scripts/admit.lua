@@ -1,15 +1,16 @@
 #!lua
 -- Decides one purchase attempt.
 --
--- ARGV  1 user   2 purchase id to give if the user wins   3 identity of the server as its connection knows it
+-- ARGV  1 user   2 purchase id to give if the user wins
+--       3 identity of the server as its connection knows it
 -- Reply {"SUCCESS", unit, purchase id, entry id, epoch}
 --       {"PURCHASED", unit, purchase id, entry id, epoch, pending (1|0)}   the user's one purchase
 --       {"SOLD_OUT"} {"UPCOMING"} {"ENDED"} {"PAUSED"}
 --       {"NOT_READY"}   no state, the state of another server, or a damaged state
 --
--- Atomic: a unit is taken, its winner written and its outbox entry made together or not at all. Lua has no rollback:
--- everything that could fail is read before the first write, and the first write (XADD) is the only one whose key was
--- not read before.
+-- Atomic: a unit is taken, its winner written and its outbox entry made together or not at all. Lua
+-- has no rollback: everything that could fail is read before the first write, and the first write
+-- (XADD) is the only one whose key was not read before.
 -- Idempotent: a second run with the same purchase id answers SUCCESS with the same unit.
 
 local sale = call('HMGET', SALE, 'epoch', 'total', 'next', 'opens_ms', 'closes_ms', 'paused', 'server', 'balance')

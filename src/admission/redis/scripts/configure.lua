@@ -2,7 +2,8 @@
 -- Changes the terms of a running sale.
 --
 -- ARGV  1 epoch   2 total   3 opens_ms or ""   4 closes_ms or ""   5 paused (1|0)
--- Reply 1 when done, 0 when the sale is of another epoch, or more units are handed out than the new total
+-- Reply 1 when done, 0 when the sale is of another epoch, or more units are handed out than the
+--       new total
 --
 -- Keeps next <= total. Idempotent.
 

@@ -1,13 +1,13 @@
 #!lua flags=allow-oom
--- Stops admission for a rebuild: of the hash `sale` only the epoch that may open the sale, and the rebuild's step, are
--- left.
+-- Stops admission for a rebuild: of the hash `sale` only the epoch that may open the sale, and the
+-- rebuild's step, are left.
 --
 -- ARGV  1 epoch of the rebuild
 -- Reply 0 when stopped, or the later epoch that has stopped or opened the sale already
 --
--- Purchases that are not yet in the ledger stay in the outbox. What this program did not write, and would stop every
--- rebuild, is deleted: a key of another type, an epoch that is no number. Allowed when Redis is full, so that a rebuild
--- can empty it.
+-- Purchases that are not yet in the ledger stay in the outbox. What this program did not write, and
+-- would stop every rebuild, is deleted: a key of another type, an epoch that is no number. Allowed
+-- when Redis is full, so that a rebuild can empty it.
 -- Idempotent until open.lua has run under this epoch; after that, it stops the sale again.
 
 local EPOCH_DIGITS = 15 -- a Lua number holds these exactly

@@ -3,7 +3,7 @@
 --
 -- ARGV  1 user   2 identity of the server as its connection knows it
 -- Reply {"FOUND", unit, purchase id, entry id, epoch, pending (1|0)}
---       {"NONE", revoked (1|0)}   1: purchases of this sale were revoked, and the ledger knows whose
+--       {"NONE", revoked (1|0)}   1: purchases of this sale were revoked; the ledger knows whose
 --       {"NOT_READY"}   no state, or the state of another server
 
 local sale = call('HMGET', SALE, 'epoch', 'server', 'revoked')

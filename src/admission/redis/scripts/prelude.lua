@@ -1,23 +1,24 @@
 -- Shared by all scripts: the program inserts this text behind the first line of each.
 --
--- KEYS  1 sale (hash)   2 free (list)   3 buyers (hash)   4 outbox (stream)   5 dead (set), of every script;
---       6 staged free (list)   7 staged buyers (hash), of the scripts that make a state
+-- KEYS  1 sale (hash)   2 free (list)   3 buyers (hash)   4 outbox (stream)   5 dead (set);
+--       in scripts that make a state also   6 staged free (list)   7 staged buyers (hash)
 --
--- sale    epoch, total, next, opens_ms, closes_ms, paused, server, balance, revoked while the sale is open;
---         fence, step while a rebuild has stopped it
--- buyers  user to winner, "unit purchase-id entry-id". The winner of a purchase that came from the ledger has an entry
---         id that no stream gives out.
+-- sale    while it is open: epoch, total, next, opens_ms, closes_ms, paused, server, balance, revoked;
+--         while a rebuild has stopped it: fence, step
+-- buyers  user to winner, "unit purchase-id entry-id". Where the purchase came from the ledger, the
+--         entry id is one that no stream gives out.
 --
--- A state may be sold from only on the server that it was made on (`server`), and only while
--- buyers + free = next + balance: every unit up to `next` has a buyer or is free, apart from the units that settled
--- conflicts have displaced, which `balance` counts (absent or 0 in every sale that never lost data).
+-- A state may be sold from only on the server that it was made on (`server`), and only while buyers
+-- + free = next + balance: every unit up to `next` has a buyer or is free, apart from the units
+-- that settled conflicts have displaced, which `balance` counts (absent or 0 in every sale that
+-- never lost data).
 
 local SALE, FREE, BUYERS, OUTBOX, DEAD, STAGED_FREE, STAGED_BUYERS = unpack(KEYS)
 local call = redis.call
 local WINNER = '^(%d+) (%S+) (%S+)$'
 
--- These functions are created at each run, and a function that uses no local from outside is cheaper to create: hence
--- KEYS and redis.call in them.
+-- These functions are created at each run, and a function that uses no local from outside is
+-- cheaper to create. So they use KEYS and redis.call.
 
 -- 1 while the outbox or the dead-letter queue has the purchase, 0 once the ledger has it.
 local function pending(id, entry)

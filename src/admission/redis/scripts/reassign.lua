@@ -1,18 +1,20 @@
 #!lua
--- Gives a purchase a unit again: the ledger has given its unit to someone else, or the state that admitted it was lost
--- since, so that its unit may have been handed out anew.
+-- Gives a purchase a unit again: the ledger has given its unit to someone else, or the state that
+-- admitted it was lost since, so that its unit may have been handed out anew.
 --
 -- ARGV  1 user   2 purchase id   3 its unit
 --       4 "1": the unit is someone else's; "0": the purchase may keep it if it is free
 --       5 identity of the server as its connection knows it
--- Reply {"MOVED", unit, purchase id, entry id, epoch}   the same purchase with the unit that it has now
---       {"OTHER", unit, purchase id, entry id, epoch}   the user has another purchase by now: that one stands
+-- Reply {"MOVED", unit, purchase id, entry id, epoch}   the same purchase with its unit now
+--       {"OTHER", unit, purchase id, entry id, epoch}   the user's other purchase, which stands
 --       {"NONE"}        no unit is left
 --       {"NOT_READY"}   no state, or the state of another server
 --
--- The lowest free unit goes first. A unit beyond `next` that is kept makes the units between free, up to GAP_MAX. Window
--- and pause do not matter, since the purchase was admitted before. Keeps `balance`.
--- Atomic: the buyer has one unit throughout. Idempotent: a second run finds the unit that the purchase has.
+-- The lowest free unit goes first. A unit beyond `next` that is kept makes the units between free,
+-- up to GAP_MAX. Window and pause do not matter, since the purchase was admitted before. Keeps
+-- `balance`.
+-- Atomic: the buyer has one unit throughout. Idempotent: a second run finds the unit that the
+-- purchase has.
 
 local GAP_MAX = 1000
 local sale = call('HMGET', SALE, 'epoch', 'total', 'next', 'server')

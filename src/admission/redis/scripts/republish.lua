@@ -4,7 +4,8 @@
 -- ARGV  1 user   2 purchase id
 -- Reply 1 when done, 0 when the user has no such purchase, or its entry is there
 --
--- Idempotent. A purchase that the ledger has already may be put there again: recording is idempotent too.
+-- Idempotent. A purchase that the ledger has already may be put there again: recording is
+-- idempotent too.
 
 local epoch = call('HGET', SALE, 'epoch')
 local winner = call('HGET', BUYERS, ARGV[1])

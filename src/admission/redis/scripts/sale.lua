@@ -3,7 +3,8 @@
 --
 -- ARGV  1 identity of the server as its connection knows it
 -- Reply {epoch, total, next, opens_ms, closes_ms, paused, #free, #outbox, now_ms, #dead}
---       {"REBUILDING", step} while a rebuild has stopped the sale, or {} without a state of this server
+--       {"REBUILDING", step} while a rebuild has stopped the sale
+--       {} without a state of this server
 -- Error FOREIGN when a part of the state is gone
 
 local sale = call('HMGET', SALE, 'epoch', 'total', 'next', 'opens_ms', 'closes_ms', 'paused', 'server', 'balance',

@@ -1,13 +1,13 @@
 #!lua flags=allow-oom
--- Deletes the outbox entries of purchases that the ledger has committed, or that are dead-lettered: those are counted
--- as dead, and stay pending.
+-- Deletes the outbox entries of purchases that the ledger has committed, or that are dead-lettered:
+-- those are counted as dead, and stay pending.
 --
 -- ARGV  1 epoch   2 "1": the purchases are dead-lettered; then pairs: entry id, purchase id
 -- Reply number of entries deleted
 --
--- Entries of another epoch are never touched, so that a late message cannot delete what it does not know of. Only a
--- purchase that had an entry is counted as dead, since another one has no unit of this sale. Allowed when Redis is
--- full: settling is what empties it.
+-- Entries of another epoch are never touched, so that a late message cannot delete what it does not
+-- know of. Only a purchase that had an entry is counted as dead, since another one has no unit of
+-- this sale. Allowed when Redis is full: settling is what empties it.
 -- Idempotent.
 
 if call('HGET', SALE, 'epoch') ~= ARGV[1] then

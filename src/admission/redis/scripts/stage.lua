@@ -1,10 +1,11 @@
 #!lua
 -- Adds a part of the ledger's snapshot to the keys that open.lua will put in place.
 --
--- ARGV  1 number of free units n, then n units, then pairs: user, winner "unit purchase-id entry-id"
+-- ARGV  1 number of free units n, then n units, then pairs: user, "unit purchase-id entry-id"
 -- Reply nothing
 --
--- The names of the staged keys contain the epoch of the rebuild. The keys expire an hour after the last part.
+-- The names of the staged keys contain the epoch of the rebuild. The keys expire an hour after the
+-- last part.
 -- Not idempotent: each part must be staged once; open.lua counts them.
 
 local EXPIRY_S = 3600

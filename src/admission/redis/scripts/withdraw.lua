@@ -2,13 +2,15 @@
 -- Takes an admission back that the ledger could not accept.
 --
 -- ARGV  1 user   2 purchase id
---       3 what stands instead: the winner that the ledger has, "unit purchase-id entry-id", or "": this one is revoked
+--       3 what stands instead: the winner that the ledger has, "unit purchase-id entry-id";
+--         "": nothing does, and this purchase is revoked
 --       4 "1": its unit has no owner and returns to free; "0": the unit belongs to someone else
 -- Reply 1 when the admission was taken back, 0 when there was none, or no more
 --
--- The purchase id says which admission is meant, in whichever epoch. A unit returns to free at most once, because only
--- the step that removes the winner returns it. A revocation is noted also where the admission itself was lost with
--- an earlier state, so that the buyer can learn of it. Keeps `balance`.
+-- The purchase id says which admission is meant, in whichever epoch. A unit returns to free at most
+-- once, because only the step that removes the winner returns it. A revocation is noted also where
+-- the admission itself was lost with an earlier state, so that the buyer can learn of it. Keeps
+-- `balance`.
 -- Atomic: every key is read, and its type so checked, before the first write. Idempotent.
 
 if not call('HGET', SALE, 'epoch') then

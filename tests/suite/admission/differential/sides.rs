@@ -35,7 +35,7 @@ pub(super) struct Sides {
 impl Sides {
     pub(super) fn new(connection: MultiplexedConnection, prefix: &str, product: &str) -> Self {
         let product = ProductId::parse(product).expect("product id");
-        let connections = Claiming { connection, server: Arc::new(Mutex::new(name(0))) };
+        let connections = Claiming::new(connection);
         let clock = Arc::new(SetClock(Mutex::new(DateTime::UNIX_EPOCH)));
         Self {
             redis: RedisAdmission::new(connections.clone(), prefix, Scripts::default()),
@@ -52,8 +52,8 @@ impl Sides {
         self.memory.with(&self.product, |sale, _| sale.clone())
     }
 
-    /// Sets the clock of the memory to the time that redis-server has: that of its newest outbox entry, if the last
-    /// step made one, so that the memory gives the same id.
+    /// Sets the clock of the memory to the time that redis-server has: that of its newest outbox
+    /// entry, if the last step made one, so that the memory gives the same id.
     pub(super) async fn adopt_time(&self) {
         let entries =
             self.redis.outbox(&self.product, EntryId::FIRST, EntryId::LAST, 1000).await.expect("outbox");
@@ -72,8 +72,8 @@ impl Sides {
         DateTime::from_timestamp(seconds, micros / 1000 * 1_000_000).expect("time")
     }
 
-    /// From now on a server of this identity answers. The memory's identity is fixed, so that its states are renamed
-    /// instead.
+    /// From now on a server of this identity answers. The memory's identity is fixed, so that its
+    /// states are renamed instead.
     pub(super) fn change_server(&self, number: u8) {
         let mut claimed = self.connections.server.lock().expect("not poisoned");
         let before = std::mem::replace(&mut *claimed, name(number));
@@ -147,12 +147,18 @@ impl Clock for SetClock {
 
 /// Connections to one real server that claim an identity of the test's choice.
 #[derive(Clone)]
-pub(super) struct Claiming {
+pub(in crate::admission) struct Claiming {
     connection: MultiplexedConnection,
     server: Arc<Mutex<String>>,
 }
 
-pub(super) struct Claimed {
+impl Claiming {
+    pub(in crate::admission) fn new(connection: MultiplexedConnection) -> Self {
+        Self { connection, server: Arc::new(Mutex::new(name(0))) }
+    }
+}
+
+pub(in crate::admission) struct Claimed {
     connection: MultiplexedConnection,
     server: String,
 }
