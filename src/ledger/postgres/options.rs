@@ -29,6 +29,7 @@ impl PostgresOptions {
     }
 
     /// The same for one command: its name shows in `pg_stat_activity`.
+    #[must_use]
     pub fn of_command(&self, command: &str) -> Self {
         Self { application_name: format!("flashsale {command}"), ..self.clone() }
     }
