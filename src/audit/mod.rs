@@ -6,6 +6,7 @@
 //! audit`, the fault tests and the load scenarios use this one audit.
 
 mod answers;
+mod check;
 mod difference;
 mod evidence;
 mod gather;
@@ -16,6 +17,7 @@ mod wire;
 
 use serde::Serialize;
 
+pub use check::Check;
 pub use difference::{Difference, DifferenceKind, differences};
 pub use evidence::{AdmissionState, Evidence};
 pub use gather::{Counts, GatherError, Sources};
@@ -30,41 +32,6 @@ pub enum AuditResult {
     Violated,
     /// No counter-example, in a run that could not have produced one.
     Unknown,
-}
-
-#[derive(Clone, Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Check {
-    /// From 1 to 10.
-    pub number: u8,
-    pub claim: &'static str,
-    /// The number of things that were checked.
-    pub checked: usize,
-    pub violations: usize,
-    /// A few violations, the first ones that were found.
-    pub examples: Vec<String>,
-}
-
-const EXAMPLES_MAX: usize = 5;
-
-impl Check {
-    fn new(number: u8, claim: &'static str) -> Self {
-        Self { number, claim, checked: 0, violations: 0, examples: Vec::new() }
-    }
-
-    fn verify(&mut self, holds: bool, example: impl FnOnce() -> String) {
-        self.checked += 1;
-        if !holds {
-            self.violation(example);
-        }
-    }
-
-    fn violation(&mut self, example: impl FnOnce() -> String) {
-        self.violations += 1;
-        if self.examples.len() < EXAMPLES_MAX {
-            self.examples.push(example());
-        }
-    }
 }
 
 /// Audits one product. Without a history only the stores are checked.

@@ -5,7 +5,11 @@ use std::{fs::File, io::BufReader, path::PathBuf, process::ExitCode, time::Durat
 use anyhow::Context;
 use clap::Args;
 
-use super::{Overrides, ProductFlag, actor, stores};
+use super::{
+    overrides::Overrides,
+    stores,
+    target::{ProductFlag, actor},
+};
 use crate::audit::{AuditResult, History};
 use crate::domain::ProductId;
 use crate::operations;

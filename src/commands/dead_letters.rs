@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use clap::{Args, Subcommand};
 
-use super::{Overrides, actor, stores};
+use super::{overrides::Overrides, stores, target::actor};
 use crate::broker::DeadLetter;
 use crate::domain::Entry;
 use crate::operations::{

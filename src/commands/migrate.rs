@@ -7,7 +7,7 @@ use clap::Args;
 use tokio_util::sync::CancellationToken;
 
 use super::settings::{Mode, Settings};
-use super::{Overrides, data_dir::DataDir, stores};
+use super::{data_dir::DataDir, overrides::Overrides, stores};
 use crate::ledger::{Ledger, PostgresLedger, SqliteLedger};
 use crate::observability::Dependency;
 use crate::runtime::Runtime;

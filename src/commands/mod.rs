@@ -10,6 +10,7 @@ mod data_dir;
 mod dead_letters;
 mod healthcheck;
 mod migrate;
+mod overrides;
 mod pause;
 mod reconcile;
 mod serve;
@@ -17,20 +18,18 @@ mod servers;
 pub mod settings;
 mod stores;
 mod stress;
+mod target;
 mod web;
 mod wiring;
 mod work;
 
-use std::{path::PathBuf, process::ExitCode};
+use std::process::ExitCode;
 
 use anyhow::Context;
-use clap::{Args, Parser, Subcommand};
+use clap::{Parser, Subcommand};
 
-use crate::config::{FILE_VARIABLE, Layers};
-use crate::domain::ProductId;
-use crate::operations::Actor;
 use crate::runtime::shutdown;
-use settings::Settings;
+use overrides::Overrides;
 pub use wiring::Wiring;
 
 const ABOUT: &str =
@@ -60,28 +59,6 @@ pub struct Cli {
     command: Command,
 }
 
-/// Settings that every command takes. They win over the environment, which wins over the file.
-#[derive(Debug, Args)]
-struct Overrides {
-    /// Configuration file (or FLASHSALE_CONFIG); only the keys that differ from config/default.toml
-    #[arg(long, global = true, value_name = "FILE")]
-    config: Option<PathBuf>,
-    /// Catalogue file (or FLASHSALE_PRODUCTS); without it, one demo product
-    #[arg(long, global = true, value_name = "FILE")]
-    products: Option<String>,
-    /// First part of Redis keys and queue names (or FLASHSALE_PREFIX) [default: flashsale]
-    #[arg(long, global = true)]
-    prefix: Option<String>,
-    /// Where the embedded mode keeps its database (or FLASHSALE_DATA_DIR) [default: data]
-    #[arg(long, global = true, value_name = "DIR")]
-    data_dir: Option<String>,
-    /// Any key of config/default.toml, such as broker.confirm_timeout_ms=500; can be repeated, in one place
-    #[arg(long = "set", global = true, value_name = "KEY=VALUE", value_parser = key_and_value)]
-    set: Vec<(String, String)>,
-    #[arg(skip)]
-    wiring: Wiring,
-}
-
 #[derive(Debug, Subcommand)]
 enum Command {
     Serve(serve::Serve),
@@ -95,57 +72,6 @@ enum Command {
     Reconcile(reconcile::Reconcile),
     Stress(Box<stress::Stress>),
     Healthcheck(healthcheck::Healthcheck),
-}
-
-#[derive(Debug, Args)]
-struct ProductFlag {
-    /// The product; without it, the first of the catalogue
-    #[arg(long, value_name = "ID")]
-    product: Option<String>,
-}
-
-impl ProductFlag {
-    fn product(&self, settings: &Settings) -> anyhow::Result<ProductId> {
-        match &self.product {
-            Some(id) => Ok(ProductId::parse(id)?),
-            None => settings.catalogue.first().map(|product| product.id.clone()).context("no product"),
-        }
-    }
-}
-
-/// The operating-system user.
-fn actor() -> Actor {
-    let name = std::env::var("USER").ok().filter(|name| !name.is_empty());
-    Actor::named(name.unwrap_or_else(|| format!("user {}", rustix::process::getuid().as_raw())))
-}
-
-fn key_and_value(text: &str) -> Result<(String, String), String> {
-    let (key, value) = text.split_once('=').ok_or("must be KEY=VALUE")?;
-    Ok((key.trim().to_owned(), value.to_owned()))
-}
-
-impl Overrides {
-    /// Reads the settings, with the command's own flags on top.
-    fn settings(&self, own: &[(&str, Option<&String>)]) -> anyhow::Result<Settings> {
-        let named = [
-            ("products", self.products.as_ref()),
-            ("prefix", self.prefix.as_ref()),
-            ("data_dir", self.data_dir.as_ref()),
-        ];
-        let flags = named.iter().chain(own);
-        let flags = flags.filter_map(|(key, value)| Some(((*key).to_owned(), (*value)?.clone())));
-        let flags: Vec<_> = self.set.iter().cloned().chain(flags).collect();
-        let file = self.config.clone().or_else(|| std::env::var_os(FILE_VARIABLE).map(PathBuf::from));
-        let file = file.filter(|path| !path.as_os_str().is_empty());
-        let variables = std::env::vars_os()
-            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok())));
-        let settings = Layers::read(file.as_deref(), variables, &flags).and_then(Settings::load)?;
-        crate::observability::start_log(&settings.log)?;
-        for name in &settings.unknown_variables {
-            tracing::warn!("the environment variable {name} has no meaning here; is it misspelt?");
-        }
-        Ok(settings)
-    }
 }
 
 /// Runs the command to its end.

@@ -6,7 +6,12 @@ use anyhow::ensure;
 use clap::Args;
 
 use super::settings::Mode;
-use super::{Overrides, ProductFlag, actor, data_dir::DataDir, migrate::open_ledger};
+use super::{
+    data_dir::DataDir,
+    migrate::open_ledger,
+    overrides::Overrides,
+    target::{ProductFlag, actor},
+};
 use crate::domain::ProductId;
 use crate::ledger::Ledger;
 use crate::operations;

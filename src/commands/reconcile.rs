@@ -5,7 +5,11 @@ use std::process::ExitCode;
 use anyhow::Context;
 use clap::Args;
 
-use super::{Overrides, ProductFlag, actor, stores};
+use super::{
+    overrides::Overrides,
+    stores,
+    target::{ProductFlag, actor},
+};
 use crate::operations::{Reconciliation, fix_differences, report_differences};
 use crate::recovery::{Comparison, Repair, Repairs};
 use crate::runtime::Runtime;

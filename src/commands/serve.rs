@@ -7,7 +7,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::settings::{Mode, Settings};
 use super::{
-    Overrides,
+    overrides::Overrides,
     servers::{listen_api, listen_pages},
     stores::{self, Connected},
 };

@@ -6,7 +6,7 @@ use futures_util::future::join;
 use tokio_util::sync::CancellationToken;
 
 use super::settings::Mode;
-use super::{Overrides, servers::listen_pages, stores};
+use super::{overrides::Overrides, servers::listen_pages, stores};
 use crate::http::run::run;
 use crate::observability::registry::Role;
 use crate::outbox::Publisher;

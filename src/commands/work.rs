@@ -7,7 +7,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::settings::Mode;
 use super::{
-    Overrides,
+    overrides::Overrides,
     servers::listen_health,
     stores::{self, Connected},
 };

@@ -9,8 +9,10 @@ mod arrivals;
 mod audit;
 mod chart;
 mod criteria;
+mod head;
 mod hostile;
 mod load;
+mod options;
 mod output;
 mod polling;
 mod progress;
@@ -25,13 +27,11 @@ mod target;
 mod verdict;
 mod virtual_users;
 
-use std::path::PathBuf;
-
-use serde::Serialize;
 use tokio_util::sync::CancellationToken;
-use url::Url;
 
 use crate::runtime::Runtime;
+use head::Run;
+pub use options::Options;
 use scenario::Load;
 pub use scenario::{SCENARIOS_HELP, Scenario, ScenarioName};
 use target::Target;
@@ -39,40 +39,6 @@ pub use verdict::{RunResult, RunVerdict};
 
 const NO_AUDIT: &str = "nothing was audited: the API has no audit route for this machine; start it with \
                         `flashsale serve --audit-route`";
-
-#[derive(Debug)]
-pub struct Options {
-    pub scenario: Scenario,
-    pub api: Url,
-    /// The shop's pages.
-    pub web: Url,
-    /// `None`: the first of the catalogue.
-    pub product: Option<String>,
-    pub users_prefix: String,
-    pub report: Option<PathBuf>,
-    pub json: Option<PathBuf>,
-    pub history: Option<PathBuf>,
-    pub goose_report: Option<PathBuf>,
-    /// The command line, for the report.
-    pub command: String,
-}
-
-/// The head of a report.
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Run {
-    scenario: &'static str,
-    question: &'static str,
-    product: String,
-    api: String,
-    /// RFC 3339.
-    began_at: String,
-    machine: String,
-    version: &'static str,
-    command: String,
-    /// Requests were due at given times.
-    open_model: bool,
-}
 
 /// Runs a scenario and writes the files that the options name.
 pub async fn run(

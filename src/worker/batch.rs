@@ -1,35 +1,17 @@
 //! One batch: from messages to committed rows.
 
 use super::{
-    Recorder,
+    Recorder, StepError,
     conflict::{self, Settled},
 };
 use crate::admission::AdmissionError;
 use crate::broker::{
-    Acknowledge, BrokerError, Content, DeadReason, DeadReasonClass, Delivery, DeliveryHistory, Rejected,
-    Unrecordable,
+    Acknowledge, Content, DeadReason, DeadReasonClass, Delivery, DeliveryHistory, Rejected, Unrecordable,
 };
-use crate::domain::{Entry, LedgerVerdict, PurchaseId};
+use crate::domain::{Entry, LedgerVerdict};
 use crate::ledger::{Ledger, LedgerError, Writer};
 use crate::runtime::{crash_points::crash_point, error_chain};
 use crate::stores::Stores;
-
-/// Why a step did not finish. Repeating it is safe, and goes on where it ended.
-#[derive(Debug, thiserror::Error)]
-pub enum StepError {
-    /// The ledger did not take the batch.
-    #[error(transparent)]
-    Ledger(#[from] LedgerError),
-    /// A conflict could not be settled because admission can't be reached, or a rebuild is under way.
-    #[error(transparent)]
-    Admission(#[from] AdmissionError),
-    /// A dead letter could not be published.
-    #[error(transparent)]
-    Broker(#[from] BrokerError),
-    /// Each unit that a purchase was given went to someone else in the meantime.
-    #[error("purchase {0} keeps losing its unit")]
-    KeepsLosing(PurchaseId),
-}
 
 /// Messages that are recorded together.
 #[derive(Debug, Default)]

@@ -5,6 +5,7 @@
 
 mod batch;
 mod conflict;
+mod error;
 mod mode;
 mod options;
 mod recorder;
@@ -18,7 +19,8 @@ use crate::ledger::LedgerError;
 use crate::observability::{Dependency, Telemetry};
 use crate::runtime::{Backoff, Runtime, error_chain};
 use crate::stores::Stores;
-pub use batch::{Batch, StepError};
+pub use batch::Batch;
+pub use error::StepError;
 pub use mode::{Mode, RebuildEpochs};
 pub use options::WorkerOptions;
 pub use recorder::Recorder;

@@ -5,6 +5,8 @@
 
 #[path = "../support/admission/mod.rs"]
 mod conformance;
+#[path = "../support/mutants/mod.rs"]
+mod faulty;
 #[path = "../support/mod.rs"]
 mod support;
 

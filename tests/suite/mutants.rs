@@ -3,6 +3,7 @@
 
 use crate::{
     distributed::catalogue,
+    faulty::Mutant,
     support::{
         SOON, eventually,
         http::ready,
@@ -36,12 +37,12 @@ struct Trial {
     services: Services,
     proxy: Proxy,
     products: tempfile::NamedTempFile,
-    mutant: &'static str,
+    mutant: Mutant,
     _redis: servers::Server,
 }
 
 impl Trial {
-    async fn new(mutant: &'static str) -> Self {
+    async fn new(mutant: Mutant) -> Self {
         let redis = tokio::task::spawn_blocking(servers::redis).await.expect("redis");
         let proxy = Proxy::to(redis.port).await;
         let shared = Services::urls();
@@ -54,7 +55,7 @@ impl Trial {
         let mut variables = vec![
             ("FLASHSALE_PRODUCTS", self.products.path().to_str().expect("path")),
             ("FLASHSALE_OUTBOX_SWEEP_AFTER_MS", "1000"),
-            ("FLASHSALE_MUTANT", self.mutant),
+            ("FLASHSALE_MUTANT", self.mutant.name()),
         ];
         variables.extend(more);
         self.services.spawn(&[command], &variables)
@@ -133,30 +134,38 @@ impl Trial {
 }
 
 /// The audit must be violated with the mistake; that it holds without it is what the other tests show.
-async fn is_found(mutant: &'static str, trouble: Trouble, check: u8) {
+async fn is_found(mutant: Mutant, trouble: Trouble, check: u8) {
     let trial = Trial::new(mutant).await;
     let (code, report) = trial.audited(&trouble).await;
-    assert_eq!(code, Some(1), "{mutant} was not found:\n{report}");
+    assert_eq!(code, Some(1), "{mutant:?} was not found:\n{report}");
     let line = report.lines().find(|line| line.trim_start().starts_with(&format!("{check} ")));
     assert!(line.is_some_and(|line| line.contains("VIOLATED")), "not by check {check}:\n{report}");
 }
 
 macro_rules! mutants {
-    ($($name:ident: $mutant:literal under $trouble:ident by $check:literal,)*) => { $(
-        #[tokio::test(flavor = "multi_thread")]
-        async fn $name() {
-            is_found($mutant, Trouble::$trouble, $check).await;
-        }
-    )* };
+    ($($name:ident: $mutant:ident under $trouble:ident by $check:literal,)*) => {
+        const TRIED: &[Mutant] = &[$(Mutant::$mutant),*];
+        $(
+            #[tokio::test(flavor = "multi_thread")]
+            async fn $name() {
+                is_found(Mutant::$mutant, Trouble::$trouble, $check).await;
+            }
+        )*
+    };
 }
 
 mutants! {
-    ack_before_commit: "ack-before-commit" under WorkerDiesAndRedisIsWiped by 4,
-    delete_before_commit: "delete-before-commit" under WorkerDiesAndQueueIsDeleted by 4,
-    reset_stock: "reset-stock" under RedisIsWiped by 4,
-    check_then_decrement: "check-then-decrement" under None by 4,
-    nothing_done_is_success: "nothing-done-is-success" under RowsOfOthers by 3,
-    no_duplicate_check: "no-duplicate-check" under None by 10,
-    rebuild_ignores_queue: "rebuild-ignores-queue" under WorkerDiesAndRedisIsWiped by 4,
-    time_out_is_sold_out: "time-out-is-sold-out" under RedisLinkIsCut by 7,
+    ack_before_commit: AckBeforeCommit under WorkerDiesAndRedisIsWiped by 4,
+    delete_before_commit: DeleteBeforeCommit under WorkerDiesAndQueueIsDeleted by 4,
+    reset_stock: ResetStock under RedisIsWiped by 4,
+    check_then_decrement: CheckThenDecrement under None by 4,
+    nothing_done_is_success: NothingDoneIsSuccess under RowsOfOthers by 3,
+    no_duplicate_check: NoDuplicateCheck under None by 10,
+    rebuild_ignores_queue: RebuildIgnoresQueue under WorkerDiesAndRedisIsWiped by 4,
+    time_out_is_sold_out: TimeOutIsSoldOut under RedisLinkIsCut by 7,
+}
+
+#[test]
+fn every_mutant_is_tried() {
+    assert!(Mutant::ALL.iter().all(|mutant| TRIED.contains(mutant)));
 }

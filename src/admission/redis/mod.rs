@@ -12,12 +12,14 @@ mod link;
 mod options;
 mod replies;
 mod scripts;
+mod server_connections;
 
-pub use connections::{Connections, HotConnection, ServerConnections};
+pub use connections::{Connections, HotConnection};
 pub use keys::Keys;
 pub use options::RedisOptions;
 use replies::Reply;
 pub use scripts::{Scripts, scripts};
+pub use server_connections::ServerConnections;
 
 use super::{
     Admission, AdmissionError, Contents, Decision, Fence, Found, Opening, Reassignment, RebuildStep,

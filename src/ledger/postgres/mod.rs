@@ -3,6 +3,7 @@
 mod catalogue;
 mod connect;
 mod leader;
+mod lock;
 mod options;
 mod record;
 mod rows;
@@ -23,14 +24,6 @@ pub use options::PostgresOptions;
 use rows::{ConfirmationRow, CountRow, EpochRow, PurchaseRow, RevocationRow, SaleRow};
 
 const MIGRATIONS: EmbeddedMigrations = embed_migrations!("migrations/postgres");
-
-/// Keys of PostgreSQL's advisory locks; one database holds one system. The numbers are arbitrary.
-mod lock {
-    pub(super) const MIGRATIONS: i64 = 0x666c_6173_6801;
-    pub(super) const LEADER: i64 = 0x666c_6173_6802;
-    /// Shared by every transaction that persists; exclusive while a rebuild takes its snapshot.
-    pub(super) const WORKERS: i64 = 0x666c_6173_6803;
-}
 
 /// The ledger in PostgreSQL; clones share the pool.
 #[derive(Clone)]

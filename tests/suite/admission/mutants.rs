@@ -1,8 +1,5 @@
 //! The conformance suite must find each mutant of admission.
 
-#[path = "../../support/mutants/mod.rs"]
-mod faulty;
-
 use std::sync::Arc;
 
 use flashsale::{
@@ -15,9 +12,9 @@ use flashsale::{
 use super::{differential::Claiming, redis_on};
 use crate::{
     conformance::{Bench, buying},
+    faulty::Mutant,
     support::services::Services,
 };
-use faulty::Mutant;
 
 async fn with_scripts(scripts: Scripts) -> Bench {
     let services = Services::new().await;

@@ -16,7 +16,7 @@ use self::{
     ledger::NothingDoneIsSuccess,
 };
 
-pub(crate) use self::decorator::{AdmissionDecorator, Decorated};
+use self::decorator::Decorated;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Mutant {

@@ -1,0 +1,19 @@
+//! What a run was: the head of its report.
+
+use serde::Serialize;
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Run {
+    pub(super) scenario: &'static str,
+    pub(super) question: &'static str,
+    pub(super) product: String,
+    pub(super) api: String,
+    /// RFC 3339.
+    pub(super) began_at: String,
+    pub(super) machine: String,
+    pub(super) version: &'static str,
+    pub(super) command: String,
+    /// Requests were due at given times.
+    pub(super) open_model: bool,
+}
