@@ -124,12 +124,12 @@ fn run(
     let grown_mib = resident_mib(web) - before;
     let mut pages = pages.map_or(vec![0.0], |pages| runtime.block_on(pages).expect("pages"));
     runtime.block_on(tasks.shutdown());
-    let told = result["told"].as_object().expect("told");
+    let responses = result["responses"].as_object().expect("response classes");
     let is_sold = |outcome: &String| ["SUCCESS", "PURCHASED"].contains(&outcome.as_str());
-    assert!(told.keys().all(is_sold), "{told:?}");
+    assert!(responses.keys().all(is_sold), "{responses:?}");
     Run {
         buyers_p95_ms: result["latencyUs"]["p95"].as_f64().expect("a latency") / 1e3,
-        attempts: told.values().filter_map(Value::as_u64).sum(),
+        attempts: responses.values().filter_map(Value::as_u64).sum(),
         pages_ms: [0.5, 0.95, 0.99].map(|quantile| percentile(&mut pages, quantile)),
         staleness_ms: staleness_ms(&shown.lock().expect("shown"), &truth),
         grown_mib,
