@@ -2,13 +2,13 @@
 //!
 //! The machine is pure: time, ids and the identity of the server are arguments, and an operation
 //! either changes the state as a whole or leaves it as it was. Each operation is the twin of one
-//! script of the shared admission; a differential test runs both on the same random
-//! histories. Where the two could differ, the comment says so.
+//! script of the shared admission; a differential test runs both on the same random histories.
+//! Where the two could differ, the comment says so.
 //!
-//! The state is distrusted. It may only be sold from while it is of the server that
-//! answers and while `buyers + free = next + balance`: every unit up to `next` has a buyer or is
-//! free, apart from the units that settled conflicts have displaced, which `balance` counts (0 in
-//! every sale that never lost data).
+//! The state is distrusted. It may only be sold from while it is of the server that answers and
+//! while `buyers + free = next + balance`: every unit up to `next` has a buyer or is free, apart
+//! from the units that settled conflicts have displaced, which `balance` counts (0 in every sale
+//! that never lost data).
 
 mod admit;
 mod answers;
@@ -40,8 +40,8 @@ pub struct SaleMachine {
     pub outbox: Outbox,
     /// Purchases that the dead-letter queue has.
     pub dead: HashSet<PurchaseId>,
-    /// By epoch: what a rebuild will put in place. The shared admission deletes it after an hour without a change,
-    /// this machine never does.
+    /// By epoch: what a rebuild will put in place. The shared admission deletes it after an hour
+    /// without a change, this machine never does.
     staged: HashMap<u64, Staged>,
 }
 

@@ -3,8 +3,8 @@
 -- KEYS  1 sale (hash)   2 free (list)   3 buyers (hash)   4 outbox (stream)   5 dead (set);
 --       in scripts that make a state also   6 staged free (list)   7 staged buyers (hash)
 --
--- sale    while it is open: epoch, total, next, opens_ms, closes_ms, paused, server, balance, revoked;
---         while a rebuild has stopped it: fence, step
+-- sale    while it is open: epoch, total, next, opens_ms, closes_ms, paused, server, balance,
+--         revoked; while a rebuild has stopped it: fence, step
 -- buyers  user to winner, "unit purchase-id entry-id". Where the purchase came from the ledger, the
 --         entry id is one that no stream gives out.
 --
