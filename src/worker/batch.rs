@@ -52,7 +52,7 @@ impl Batch {
     /// After an error it can be repeated.
     pub async fn step(&mut self, recorder: &Recorder) -> Result<(), StepError> {
         crash_point!("worker-after-delivery");
-        let mut recorded = Vec::with_capacity(self.entries.len());
+        let mut committed = Vec::with_capacity(self.entries.len());
         let mut dead = Vec::new();
         let verdicts = self.record(recorder).await?;
         let now = recorder.telemetry.clock().now();
@@ -67,13 +67,13 @@ impl Batch {
                 Err(detail) => Settled::Dead(DeadReason { class: DeadReasonClass::Refused, detail }),
             };
             match settled {
-                Settled::Recorded(entry) => recorded.push(entry),
+                Settled::Recorded(entry) => committed.push(entry),
                 Settled::Withdrawn | Settled::Deferred => {}
                 Settled::Dead(reason) => dead.push((entry.clone(), reason, *history)),
             }
         }
         crash_point!("worker-after-commit");
-        settle(&recorder.stores, recorded).await;
+        settle(&recorder.stores, committed).await;
         crash_point!("worker-after-delete");
         self.dead_letter(recorder, dead).await
     }

@@ -274,10 +274,10 @@ fn a_run_that_exercised_nothing_proves_nothing() {
     type Less = fn(&mut Run);
     let cases: &[(&str, Less)] = &[
         ("no attempt was answered SOLD_OUT", |run| {
-            run.history.attempts.retain(|attempt| attempt.user != "d")
+            run.history.attempts.retain(|attempt| attempt.user != "d");
         }),
         ("no user made two attempts", |run| {
-            run.history.attempts.retain(|attempt| attempt.outcome() != "PURCHASED")
+            run.history.attempts.retain(|attempt| attempt.outcome() != "PURCHASED");
         }),
         ("the stock was not exhausted", |run| {
             run.evidence.rows.pop();

@@ -1,6 +1,7 @@
 //! All tests that need more than one module, on real servers: run them with `scripts/test`.
 
 #![allow(clippy::expect_used, clippy::unwrap_used, reason = "a test fails by panicking")]
+#![allow(clippy::disallowed_methods, reason = "real processes run on the real clock")]
 #![allow(clippy::cloned_ref_to_slice_refs, reason = "a list of one reads better as a list")]
 
 #[path = "../support/admission/mod.rs"]

@@ -78,7 +78,7 @@ fn decode_whole(body: &[u8]) -> Option<Vec<Entry>> {
     let envelope: Envelope<'_, Vec<Item<&str>>> = serde_json::from_slice(body).ok()?;
     let Envelope { kind: TYPE, v: VERSION, epoch, product, items } = envelope else { return None };
     let product = ProductId::parse(product).ok()?;
-    items.into_iter().map(|item| entry(item, &product, epoch).ok()).collect()
+    items.iter().map(|item| entry(item, &product, epoch).ok()).collect()
 }
 
 fn decode_envelope(body: &[u8]) -> Result<Envelope<'_, Vec<&RawValue>>, DeadReason> {
@@ -107,10 +107,10 @@ fn decode_envelope(body: &[u8]) -> Result<Envelope<'_, Vec<&RawValue>>, DeadReas
 
 fn decode_item(raw: &RawValue, product: &ProductId, epoch: u64) -> Result<Entry, String> {
     let item: Item<String> = serde_json::from_str(raw.get()).map_err(|error| error.to_string())?;
-    entry(item, product, epoch)
+    entry(&item, product, epoch)
 }
 
-fn entry(item: Item<impl AsRef<str>>, product: &ProductId, epoch: u64) -> Result<Entry, String> {
+fn entry(item: &Item<impl AsRef<str>>, product: &ProductId, epoch: u64) -> Result<Entry, String> {
     let user = UserId::parse(item.user.as_ref()).map_err(|error| error.to_string())?;
     if item.unit == 0 {
         return Err("unit must be at least 1".to_owned());

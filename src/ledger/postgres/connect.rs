@@ -37,7 +37,7 @@ pub(super) fn pool(options: &PostgresOptions) -> Result<Pool<AsyncPgConnection>,
         .create_timeout(Some(options.connect_timeout))
         .recycle_timeout(Some(options.connect_timeout))
         .pre_recycle(Hook::sync_fn(|_, metrics| {
-            if metrics.created.elapsed() > CONNECTION_AGE_MAX {
+            if metrics.age() > CONNECTION_AGE_MAX {
                 return Err(HookError::message("old enough"));
             }
             Ok(())

@@ -86,7 +86,7 @@ impl Ledger for SqliteLedger {
             harness.run_pending_migrations(MIGRATIONS).map(|applied| applied.len())
         });
         let ended = migrating.await.map_err(|panicked| LedgerError::Migration(panicked.into()))?;
-        ended.map_err(|error| LedgerError::Migration(error))
+        ended.map_err(LedgerError::Migration)
     }
 
     async fn ping(&self) -> Result<(), LedgerError> {

@@ -132,7 +132,7 @@ impl Reader<'_> {
                 before.pop();
             }
             UseTree::Name(name) => {
-                self.leaf(&name.ident.to_string(), &name.ident.to_string(), before, exports)
+                self.leaf(&name.ident.to_string(), &name.ident.to_string(), before, exports);
             }
             UseTree::Rename(name) => {
                 self.leaf(&name.ident.to_string(), &name.rename.to_string(), before, exports);

@@ -151,8 +151,8 @@ impl<C: ConnectionLike + Clone + Send + Sync + 'static> CheckThenDecrement<C> {
         held.arg(&keys.buyers).arg(user.as_str());
         let mut check = redis::cmd("HMGET");
         check.arg(&keys.sale).arg("next").arg("total").arg("epoch").arg("opens_ms");
-        type Sale = (Option<u32>, Option<u32>, Option<u64>, Option<u64>);
-        let sale: Sale = check.query_async(&mut connection).await?;
+        let sale: (Option<u32>, Option<u32>, Option<u64>, Option<u64>) =
+            check.query_async(&mut connection).await?;
         let held: Option<String> = held.query_async(&mut connection).await?;
         // What is not simply a sale of a fresh unit is left to the right implementation.
         let (Some(next), Some(total), Some(epoch), None) = sale else { return Ok(None) };

@@ -36,12 +36,12 @@ impl BrokerDecorator for WrongBroker {
 
     fn consumer(&self, consumer: Box<dyn Consumer>) -> Box<dyn Consumer> {
         let (admission, wrong) = (self.admission.clone(), self.wrong);
-        Box::new(Wrong { inner: consumer, admission, wrong })
+        Box::new(Mistaken { inner: consumer, admission, wrong })
     }
 }
 
 #[derive(Debug)]
-struct Wrong {
+struct Mistaken {
     inner: Box<dyn Consumer>,
     admission: Arc<dyn Admission>,
     wrong: WrongConsumer,
@@ -58,7 +58,7 @@ impl Acknowledge for AckedBefore {
 }
 
 #[async_trait]
-impl Consumer for Wrong {
+impl Consumer for Mistaken {
     async fn start(&mut self) -> Result<(), BrokerError> {
         self.inner.start().await
     }

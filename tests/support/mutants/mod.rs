@@ -2,7 +2,7 @@
 
 mod admission;
 mod broker;
-mod decorator;
+pub(crate) mod decorator;
 mod ledger;
 
 use std::sync::Arc;
