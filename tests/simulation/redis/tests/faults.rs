@@ -24,6 +24,9 @@ fn a_full_server_refuses_what_may_need_memory() {
     redis.set_full(0, true);
     let writes = redis.writes(0);
     assert_eq!(code(eval(&redis, 0, WRITES)), "OOM");
+    // The first line decides, whatever the script would do; without one each command does.
+    assert_eq!(code(eval(&redis, 0, "#!lua\nreturn 1")), "OOM");
+    eval(&redis, 0, "return 1").unwrap();
     assert_eq!(code(redis.run(0, &["SET", "key", "value"])), "OOM");
     assert_eq!(code(eval(&redis, 0, "return redis.call('SET', 'key', 'value')")), "OOM");
     assert_eq!(redis.writes(0), writes);
