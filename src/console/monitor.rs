@@ -28,7 +28,7 @@ const INTERVAL: Duration = Duration::from_secs(1);
 /// Polls in a row until dead letters are missing: `flashsale dead-letters` holds messages for a moment.
 const MISSING_POLLS: u32 = 15;
 
-/// Keeps the latest [`Snapshot`] and the history. Clones share them.
+/// Keeps the latest snapshot and the history. Clones share them.
 #[derive(Clone, Debug)]
 pub struct Monitor {
     latest: Arc<RwLock<Latest>>,
