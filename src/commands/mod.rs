@@ -33,7 +33,7 @@ use overrides::Overrides;
 pub use wiring::Wiring;
 
 const ABOUT: &str =
-    "Limited-stock drops: nobody buys twice, nothing is oversold, and every SUCCESS is in the \
+    "Limited-stock sales: nobody buys twice, nothing is oversold, and every SUCCESS is in the \
                      database.
 
 Without services it runs embedded: `flashsale serve` is the whole system in one process, on SQLite. With \
@@ -50,7 +50,7 @@ All keys, their defaults and their variables: config/default.toml.";
 
 /// What was asked for on the command line.
 #[derive(Debug, Parser)]
-#[command(name = "flashsale", version, about = "Limited-stock drops", long_about = ABOUT,
+#[command(name = "flashsale", version, about = "Limited-stock sales", long_about = ABOUT,
           after_long_help = EXAMPLES)]
 pub struct Cli {
     #[command(flatten)]

@@ -26,7 +26,7 @@ use crate::observability::Dependency;
 use crate::runtime::crash_points::crash_point;
 use crate::runtime::{Backoff, Runtime, error_chain};
 
-/// How often a connection that nobody uses is looked at.
+/// How often an idle connection is checked.
 const WATCH_INTERVAL: Duration = Duration::from_millis(500);
 
 /// The publishing connection; clones share it. Dropping the last one ends its supervisor.
