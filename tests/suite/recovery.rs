@@ -169,7 +169,7 @@ async fn readiness_tells_how_far_a_rebuild_is() {
     ready(&work.health().await).await;
     link.set(Link::Blackhole);
     redis::cmd("FLUSHALL").exec_async(&mut services.redis().await).await.expect("FLUSHALL");
-    for step in ["rebuilding, 2 of 5", "rebuilding, 3 of 5: what is on its way is recorded"] {
+    for step in ["rebuilding, 2 of 5", "rebuilding, 3 of 5: purchases in queue and outbox are recorded"] {
         eventually(step, SOON, async || {
             let answer = get(&format!("{api}/readyz")).await;
             (answer.status == 503 && answer.body.to_string().contains(step)).then_some(())
