@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use super::{
-    cluster::SimRedis,
+    cluster::{Node, SimRedis},
     network::{Delivery, Network},
 };
 
@@ -15,6 +15,14 @@ impl SimRedis {
         cluster.nodes[server].incarnation += 1;
         cluster.nodes[server].network.frozen = false;
         cluster.nodes[server].network.wake();
+    }
+
+    /// Ends all primaries but this one.
+    pub(crate) fn kill_other_primaries(&self, server: usize) {
+        let is_primary = |(_, node): &(usize, &Node)| node.primary.is_none();
+        let primaries: Vec<_> =
+            self.lock().nodes.iter().enumerate().filter(is_primary).map(|(other, _)| other).collect();
+        primaries.into_iter().filter(|other| *other != server).for_each(|other| self.kill(other));
     }
 
     /// Starts the process again, or ends and starts it, without the last `lost` writes. It has another run id and

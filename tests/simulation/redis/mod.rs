@@ -23,3 +23,5 @@ mod server;
 mod stream;
 #[cfg(test)]
 mod tests;
+
+pub(crate) use self::{cluster::SimRedis, connection::SimConnection, network::Delivery};

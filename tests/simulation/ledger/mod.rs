@@ -1,0 +1,256 @@
+//! A simulated ledger: serialisable transactions with the real constraints, lost replies, outages, late locks.
+
+mod database;
+mod leadership;
+mod tables;
+mod transaction;
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use flashsale::{
+    domain::{Entry, LedgerVerdict, Product, ProductId, Purchase, PurchaseId, Revocation, Terms, UserId},
+    ledger::{Confirmation, Discard, Leadership, Ledger, LedgerError, LedgerSale, Writer},
+};
+use tokio::time::sleep;
+
+pub(crate) use database::{Database, Reach};
+pub(crate) use tables::Tables;
+
+use self::{leadership::SimLeadership, tables::RevocationRow, transaction::Transaction};
+use crate::{executor::Pid, sim::Sim};
+
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// The ledger as one process reaches it.
+#[derive(Clone, Debug)]
+pub(crate) struct SimLedger {
+    sim: Sim,
+    database: Database,
+    pid: Pid,
+}
+
+fn unavailable(why: &'static str) -> LedgerError {
+    LedgerError::Unavailable(why.into())
+}
+
+fn name_of(verdict: &LedgerVerdict) -> String {
+    let shown = format!("{verdict:?}");
+    shown.split([' ', '{']).next().unwrap_or_default().to_owned()
+}
+
+impl SimLedger {
+    pub(crate) fn new(sim: &Sim, database: &Database, pid: Pid) -> Self {
+        Self { sim: sim.clone(), database: database.clone(), pid }
+    }
+
+    /// A request on its way to the server.
+    async fn arrive(&self) -> Result<(), LedgerError> {
+        self.sim.latency().await;
+        let reach = self.database.lock().reach;
+        match reach {
+            Reach::Up => Ok(()),
+            Reach::Down => Err(unavailable("connection refused")),
+            Reach::Silent => {
+                sleep(CONNECT_TIMEOUT).await;
+                Err(unavailable("time-out"))
+            }
+        }
+    }
+
+    /// A reply on its way back.
+    async fn reply(&self) -> Result<(), LedgerError> {
+        let (lost, incarnation) = {
+            let state = self.database.lock();
+            (state.replies_lost, state.incarnation)
+        };
+        self.sim.latency().await;
+        if self.sim.happens(lost) || self.database.lock().incarnation != incarnation {
+            self.sim.note(self.pid, "a reply of the database is lost");
+            return Err(unavailable("the reply was lost"));
+        }
+        Ok(())
+    }
+
+    /// One transaction.
+    async fn run<R>(&self, change: impl FnOnce(&mut Tables) -> R + Send) -> Result<R, LedgerError>
+    where
+        R: Send,
+    {
+        self.arrive().await?;
+        let result = change(&mut self.database.lock().tables);
+        self.reply().await?;
+        Ok(result)
+    }
+}
+
+#[async_trait]
+impl Ledger for SimLedger {
+    fn name(&self) -> &'static str {
+        "simulated"
+    }
+
+    async fn migrate(&self) -> Result<usize, LedgerError> {
+        self.run(|_| 0).await
+    }
+
+    async fn ping(&self) -> Result<(), LedgerError> {
+        self.run(|_| ()).await
+    }
+
+    async fn upsert_products(&self, products: &[Product]) -> Result<(), LedgerError> {
+        self.run(|tables| products.iter().for_each(|product| tables.upsert(product))).await
+    }
+
+    async fn set_paused(&self, product: &ProductId, paused: bool) -> Result<bool, LedgerError> {
+        self.run(|tables| {
+            let row = tables.products.get_mut(product);
+            row.map(|row| row.terms = Terms { paused, ..row.terms.clone() }).is_some()
+        })
+        .await
+    }
+
+    async fn sales(&self) -> Result<Vec<LedgerSale>, LedgerError> {
+        self.run(|tables| tables.sales()).await
+    }
+
+    async fn settle_stock(&self, product: &ProductId, wanted: u32, lower: bool) -> Result<bool, LedgerError> {
+        self.run(|tables| {
+            let highest = tables.rows(product, 0).last().map_or(0, |row| row.unit);
+            let Some(row) = tables.products.get_mut(product) else { return false };
+            if row.lower_stock_to != Some(wanted) {
+                return false;
+            }
+            row.lower_stock_to = None;
+            let lowered = lower && highest <= wanted;
+            if lowered {
+                row.terms.total_stock = wanted;
+            }
+            lowered
+        })
+        .await
+    }
+
+    async fn record(&self, entries: &[Entry], writer: Writer) -> Result<Vec<LedgerVerdict>, LedgerError> {
+        self.arrive().await?;
+        let transaction = Transaction::begin(self, entries, writer)?;
+        let most = self.database.lock().commits_take;
+        let millis = u64::try_from(most.as_millis()).expect("short");
+        let takes = self.sim.draw(|random| Duration::from_millis(random.u64(0..=millis)));
+        sleep(takes).await;
+        let verdicts = transaction.commit()?;
+        self.reply().await?;
+        Ok(verdicts)
+    }
+
+    async fn revoke(&self, purchase: &Purchase, reason: &str) -> Result<bool, LedgerError> {
+        let revoked = self
+            .run(|tables| {
+                if tables.purchase(purchase.id).is_some() || tables.is_revoked(purchase.id) {
+                    return false;
+                }
+                let Purchase { id, product, user, .. } = purchase.clone();
+                tables.revocations.push(RevocationRow { id, product, user, reason: reason.to_owned() });
+                true
+            })
+            .await?;
+        let Purchase { user, unit, .. } = purchase;
+        self.sim.note(self.pid, format_args!("revoke {user} unit {unit}: {revoked}, {reason}"));
+        Ok(revoked)
+    }
+
+    async fn purchase(&self, id: PurchaseId) -> Result<Option<Purchase>, LedgerError> {
+        self.run(|tables| tables.purchase(id).cloned()).await
+    }
+
+    async fn purchase_of(&self, product: &ProductId, user: &UserId) -> Result<Option<Purchase>, LedgerError> {
+        self.run(|tables| tables.purchase_of(product, user).cloned()).await
+    }
+
+    async fn revocation_of(
+        &self,
+        product: &ProductId,
+        user: &UserId,
+    ) -> Result<Option<Revocation>, LedgerError> {
+        self.run(|tables| {
+            let rows = tables.revocations.iter().rev();
+            let mut latest = rows.filter(|row| (&row.product, &row.user) == (product, user));
+            latest.next().map(|row| Revocation { id: row.id, reason: row.reason.clone() })
+        })
+        .await
+    }
+
+    async fn revocations(&self, product: &ProductId) -> Result<Vec<(PurchaseId, UserId)>, LedgerError> {
+        self.run(|tables| {
+            let rows = tables.revocations.iter().filter(|row| row.product == *product);
+            rows.map(|row| (row.id, row.user.clone())).collect()
+        })
+        .await
+    }
+
+    async fn record_discard(&self, discard: Discard) -> Result<(), LedgerError> {
+        self.run(|tables| tables.discards.push(discard)).await
+    }
+
+    async fn purchases(
+        &self,
+        product: &ProductId,
+        after_unit: u32,
+        limit: u32,
+    ) -> Result<Vec<Purchase>, LedgerError> {
+        self.run(|tables| tables.rows(product, after_unit).take(limit as usize).cloned().collect()).await
+    }
+
+    async fn confirmations(
+        &self,
+        product: &ProductId,
+        after_unit: u32,
+        limit: u32,
+    ) -> Result<Vec<Confirmation>, LedgerError> {
+        self.run(|tables| {
+            let mut page = tables.confirmations(product, after_unit);
+            page.truncate(limit as usize);
+            page
+        })
+        .await
+    }
+
+    async fn count(&self, product: &ProductId) -> Result<u64, LedgerError> {
+        self.run(|tables| tables.rows(product, 0).count() as u64).await
+    }
+
+    async fn raise_epoch(&self, product: &ProductId, found: u64) -> Result<u64, LedgerError> {
+        let raised = self
+            .run(|tables| {
+                let row = tables.products.get_mut(product)?;
+                row.epoch = row.epoch.max(found) + 1;
+                Some(row.epoch)
+            })
+            .await?;
+        let epoch = raised.ok_or_else(|| LedgerError::UnknownProduct(product.clone()))?;
+        self.sim.note(self.pid, format_args!("raise epoch to {epoch}"));
+        Ok(epoch)
+    }
+
+    async fn note_opening(&self, product: &ProductId, epoch: u64) -> Result<bool, LedgerError> {
+        self.run(|tables| {
+            let row = tables.products.get_mut(product).filter(|row| row.epoch == epoch);
+            row.map(|row| row.opened_epoch = epoch).is_some()
+        })
+        .await
+    }
+
+    async fn workers_may_run(&self) -> Result<bool, LedgerError> {
+        self.arrive().await?;
+        let may_run = self.database.lock().locks.workers_may_run();
+        self.reply().await?;
+        Ok(may_run)
+    }
+
+    async fn lead(&self) -> Result<Option<Box<dyn Leadership>>, LedgerError> {
+        self.arrive().await?;
+        let elected = SimLeadership::elect(self);
+        self.reply().await?;
+        Ok(elected.map(|leader| Box::new(leader) as Box<dyn Leadership>))
+    }
+}

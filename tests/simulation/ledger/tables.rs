@@ -1,0 +1,158 @@
+//! The tables, with the constraints of the real ones. A change of them is one transaction.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use chrono::{DateTime, Utc};
+use flashsale::{
+    domain::{Entry, LedgerVerdict, Obstacles, Product, ProductId, Purchase, PurchaseId, Terms, UserId},
+    ledger::{Confirmation, Discard, LedgerSale},
+};
+
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Tables {
+    pub(super) products: BTreeMap<ProductId, ProductRow>,
+    by_unit: BTreeMap<(ProductId, u32), Purchase>,
+    unit_of_user: BTreeMap<(ProductId, UserId), u32>,
+    unit_of_id: BTreeMap<PurchaseId, (ProductId, u32)>,
+    confirmed_at: BTreeMap<PurchaseId, DateTime<Utc>>,
+    /// In the order in which they were inserted.
+    pub(super) revocations: Vec<RevocationRow>,
+    pub(super) discards: Vec<Discard>,
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct ProductRow {
+    pub(super) terms: Terms,
+    pub(super) epoch: u64,
+    pub(super) opened_epoch: u64,
+    pub(super) lower_stock_to: Option<u32>,
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct RevocationRow {
+    pub(super) id: PurchaseId,
+    pub(super) product: ProductId,
+    pub(super) user: UserId,
+    pub(super) reason: String,
+}
+
+impl Tables {
+    pub(super) fn upsert(&mut self, product: &Product) {
+        let terms = Terms {
+            total_stock: product.total_stock,
+            opens_at: product.sale_start,
+            closes_at: product.sale_end,
+            paused: false,
+        };
+        let new = ProductRow { terms: terms.clone(), epoch: 0, opened_epoch: 0, lower_stock_to: None };
+        let row = self.products.entry(product.id.clone()).or_insert(new);
+        row.lower_stock_to = (terms.total_stock < row.terms.total_stock).then_some(terms.total_stock);
+        let total_stock = row.terms.total_stock.max(terms.total_stock);
+        row.terms = Terms { total_stock, paused: row.terms.paused, ..terms };
+    }
+
+    pub(super) fn sales(&self) -> Vec<LedgerSale> {
+        let sale = |(product, row): (&ProductId, &ProductRow)| LedgerSale {
+            product: product.clone(),
+            epoch: row.epoch,
+            terms: row.terms.clone(),
+            opened_epoch: row.opened_epoch,
+            highest_unit: self.rows(product, 0).last().map_or(0, |row| row.unit),
+            lower_stock_to: row.lower_stock_to,
+        };
+        self.products.iter().map(sale).collect()
+    }
+
+    /// Purchases of a product ordered by unit, from the one after `after_unit`.
+    pub(crate) fn rows(&self, product: &ProductId, after_unit: u32) -> impl Iterator<Item = &Purchase> {
+        let range = (product.clone(), after_unit.saturating_add(1))..=(product.clone(), u32::MAX);
+        self.by_unit.range(range).map(|(_, purchase)| purchase)
+    }
+
+    pub(super) fn confirmations(&self, product: &ProductId, after_unit: u32) -> Vec<Confirmation> {
+        let confirmation = |row: &Purchase| Confirmation {
+            unit: row.unit,
+            id: row.id,
+            at: self.confirmed_at.get(&row.id).copied().unwrap_or_default(),
+        };
+        self.rows(product, after_unit).map(confirmation).collect()
+    }
+
+    pub(super) fn purchase(&self, id: PurchaseId) -> Option<&Purchase> {
+        self.by_unit.get(self.unit_of_id.get(&id)?)
+    }
+
+    pub(super) fn purchase_of(&self, product: &ProductId, user: &UserId) -> Option<&Purchase> {
+        let unit = self.unit_of_user.get(&(product.clone(), user.clone()))?;
+        self.by_unit.get(&(product.clone(), *unit))
+    }
+
+    pub(super) fn is_revoked(&self, id: PurchaseId) -> bool {
+        self.revocations.iter().any(|row| row.id == id)
+    }
+
+    /// The latest epoch that a product was opened with.
+    pub(crate) fn opened_epoch(&self, product: &ProductId) -> u64 {
+        self.products.get(product).map_or(0, |row| row.opened_epoch)
+    }
+
+    pub(super) fn epochs(&self) -> BTreeMap<ProductId, u64> {
+        self.products.iter().map(|(product, row)| (product.clone(), row.epoch)).collect()
+    }
+
+    /// Inserts what nothing is in the way of, and gives a verdict on each purchase. `epochs`: those that the
+    /// transaction saw.
+    pub(super) fn record(
+        &mut self,
+        entries: &[Entry],
+        epochs: &BTreeMap<ProductId, u64>,
+        now: DateTime<Utc>,
+    ) -> Vec<LedgerVerdict> {
+        let mut ordered: Vec<_> = entries.iter().collect();
+        ordered.sort_by(|a, b| {
+            (&a.purchase.product, a.purchase.unit).cmp(&(&b.purchase.product, b.purchase.unit))
+        });
+        let mut inserted = BTreeSet::new();
+        for entry in ordered {
+            if self.may_insert(entry, epochs) {
+                self.insert(entry.purchase.clone(), now);
+                inserted.insert(entry.purchase.id);
+            }
+        }
+        let verdict = |entry: &Entry| {
+            let is_inserted = inserted.contains(&entry.purchase.id);
+            if is_inserted { LedgerVerdict::Recorded } else { self.obstacles(entry).verdict(entry) }
+        };
+        entries.iter().map(verdict).collect()
+    }
+
+    fn may_insert(&self, Entry { epoch, purchase, .. }: &Entry, epochs: &BTreeMap<ProductId, u64>) -> bool {
+        let Some(row) = self.products.get(&purchase.product) else { return false };
+        (1..=row.terms.total_stock).contains(&purchase.unit)
+            && epochs.get(&purchase.product).is_some_and(|current| epoch >= current)
+            && !self.is_revoked(purchase.id)
+            && !self.unit_of_id.contains_key(&purchase.id)
+            && !self.by_unit.contains_key(&(purchase.product.clone(), purchase.unit))
+            && self.purchase_of(&purchase.product, &purchase.user).is_none()
+    }
+
+    fn insert(&mut self, purchase: Purchase, now: DateTime<Utc>) {
+        let Purchase { id, product, user, unit, .. } = purchase.clone();
+        self.unit_of_user.insert((product.clone(), user), unit);
+        self.unit_of_id.insert(id, (product.clone(), unit));
+        self.confirmed_at.insert(id, now);
+        self.by_unit.insert((product, unit), purchase);
+    }
+
+    fn obstacles(&self, Entry { purchase, .. }: &Entry) -> Obstacles {
+        let row = self.products.get(&purchase.product);
+        let mine = self.purchase_of(&purchase.product, &purchase.user);
+        Obstacles {
+            total_stock: row.map(|row| row.terms.total_stock),
+            epoch: row.map_or(0, |row| row.epoch),
+            revoked: self.is_revoked(purchase.id),
+            mine: mine.map(|mine| (mine.id, mine.unit, mine.admitted_at)),
+            unit_taken: self.by_unit.contains_key(&(purchase.product.clone(), purchase.unit)),
+        }
+    }
+}
