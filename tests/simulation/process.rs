@@ -1,0 +1,98 @@
+//! The processes: the product's own parts, wired as `serve` and `work` wire them.
+
+use std::time::Duration;
+
+use flashsale::{
+    checkout::{Checkout, CheckoutOptions, SaleReader},
+    domain::Product,
+    observability::{Dependency, Telemetry},
+    outbox::Publisher,
+    recovery::{Recovery, RecoveryOptions},
+    runtime::{Backoff, Runtime},
+    stores::Stores,
+    worker::{Worker, WorkerOptions},
+};
+use tokio_util::sync::CancellationToken;
+
+use crate::{executor::Pid, plan::Plan, sim::Sim};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Role {
+    Serve,
+    Work,
+}
+
+/// What the world knows of a running process.
+#[derive(Clone)]
+pub(crate) struct Process {
+    pub(crate) pid: Pid,
+    pub(crate) role: Role,
+    /// Sells, in a `serve` process.
+    pub(crate) checkout: Option<Checkout>,
+    pub(crate) stop: CancellationToken,
+}
+
+const CONFIRM_TIMEOUT: Duration = Duration::from_secs(1);
+const REDIS_TIMEOUT: Duration = Duration::from_millis(500);
+const CONFIRM_COUNTS_FOR: Duration = CONFIRM_TIMEOUT.saturating_add(REDIS_TIMEOUT);
+const SETTLE_MARGIN: Duration = Duration::from_millis(250);
+
+/// Starts the tasks of `flashsale serve`.
+pub(crate) fn serve(sim: &Sim, pid: Pid, stores: &Stores, runtime: &Runtime, product: &Product) -> Process {
+    let telemetry = Telemetry::new(runtime.clock.clone());
+    let (publisher, task) = Publisher::new(stores.broker.clone(), runtime);
+    sim.executor.spawn(pid, task.run());
+    let options = CheckoutOptions {
+        confirm_timeout: CONFIRM_TIMEOUT,
+        confirm_counts_for: CONFIRM_COUNTS_FOR,
+        in_flight_max: 1_000,
+    };
+    let reader = SaleReader::new(stores, runtime);
+    let checkout = Checkout::new(reader, publisher, options, runtime, &telemetry.meter);
+    sim.executor.spawn(pid, prepare(stores.clone(), product.clone(), runtime.clone()));
+    Process { pid, role: Role::Serve, checkout: Some(checkout), stop: CancellationToken::new() }
+}
+
+/// Starts the tasks of `flashsale work`.
+pub(crate) fn work(
+    sim: &Sim,
+    pid: Pid,
+    stores: &Stores,
+    runtime: &Runtime,
+    (product, plan): (&Product, &Plan),
+) -> Process {
+    let telemetry = Telemetry::new(runtime.clock.clone());
+    let options = RecoveryOptions {
+        sweep_after: plan.sweep_after,
+        settle_time: CONFIRM_COUNTS_FOR + SETTLE_MARGIN,
+        reconcile_interval: Duration::from_secs(15),
+    };
+    let stop = CancellationToken::new();
+    let recovery = Recovery::new(stores.clone(), telemetry.clone(), options, runtime);
+    let state = Dependency::new(stores.ledger.name(), &runtime.clock);
+    let lane = |_| {
+        let linger = Duration::from_millis(5);
+        let options = WorkerOptions { lanes: plan.lanes as usize, batch_items_max: 1_000, linger };
+        Worker::new(stores.clone(), telemetry.clone(), options, state.clone(), runtime)
+    };
+    let lanes: Vec<_> = (0..plan.lanes).map(lane).collect();
+    let preparing = prepare(stores.clone(), product.clone(), runtime.clone());
+    let (executor, background) = (sim.executor.clone(), stop.clone());
+    sim.executor.spawn(pid, async move {
+        preparing.await;
+        executor.spawn(pid, recovery.run(background.clone()));
+        for lane in lanes {
+            executor.spawn(pid, lane.run(background.clone()));
+        }
+    });
+    Process { pid, role: Role::Work, checkout: None, stop }
+}
+
+/// Writes the catalogue, once the ledger can be reached.
+async fn prepare(stores: Stores, product: Product, runtime: Runtime) {
+    let mut backoff = Backoff::of_reconnects(&runtime);
+    let products = [product];
+    while stores.ledger.upsert_products(&products).await.is_err() {
+        backoff.wait().await;
+    }
+}
