@@ -105,8 +105,8 @@ async fn request(world: &World, user: &UserId, operation: Operation) -> Reply {
         Ok(Err(_crashed)) => Err(AttemptKind::Unknown),
         Err(_elapsed) => Err(AttemptKind::Unknown),
     };
-    if let Ok(answer) = &reply {
-        world.note_answer(answer.purchase_id.as_ref(), pid);
+    if let Ok(audit::Answer { durability: Some(_), purchase_id: Some(purchase), .. }) = &reply {
+        world.note_success(purchase, pid);
     }
     world.sim.latency().await;
     // The answer's way is long enough for it to be lost.

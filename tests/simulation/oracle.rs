@@ -15,6 +15,9 @@ use crate::{buyers, executor::WORLD, world::World};
 
 /// Every SUCCESS is recorded within this time after all parts are healthy (G5).
 const RECORDED_WITHIN: Duration = Duration::from_mins(1);
+/// A publisher connects and sends what it has kept within this time, of the time above.
+const PUBLISHED_WITHIN: Duration = Duration::from_secs(12);
+const POLL_INTERVAL: Duration = Duration::from_secs(1);
 const LAW_INTERVAL: Duration = Duration::from_millis(100);
 /// Latecomers that find no unit before the sale counts as sold out.
 const ATTEMPTS_MAX: u32 = 200;
@@ -140,14 +143,15 @@ fn forget_what_nobody_knows(world: &World, evidence: &Evidence, history: &mut Hi
 }
 
 async fn settled(world: &World, (sources, runtime): (&Sources, &Runtime), when: &str) -> Option<()> {
-    // A message in the hands of a process that is gone is given back when its heartbeats have been missed.
-    for _ in 0..RECORDED_WITHIN.as_secs() {
-        if world.rabbit.unacked() == 0 {
-            break;
-        }
-        sleep(Duration::from_secs(1)).await;
+    // Neither the outbox nor the queue shows what a publisher keeps in memory until it reaches the broker, and what a
+    // process that is gone holds until its heartbeats have been missed.
+    let mut left = RECORDED_WITHIN - PUBLISHED_WITHIN;
+    sleep(PUBLISHED_WITHIN).await;
+    while world.rabbit.unacked() > 0 && !left.is_zero() {
+        sleep(POLL_INTERVAL).await;
+        left = left.saturating_sub(POLL_INTERVAL);
     }
-    match sources.settle(&world.product.id, RECORDED_WITHIN, runtime).await {
+    match sources.settle(&world.product.id, left, runtime).await {
         Ok(()) => Some(()),
         Err(error) => {
             let error: GatherError = error;
@@ -211,10 +215,11 @@ async fn ask_everyone(world: &World) {
     let users: BTreeSet<_> = asked.map(|attempt| attempt.user.clone()).collect();
     for user in users {
         let user = UserId::parse(&user).expect("an id");
-        for _ in 0..5 {
+        for _ in 0..10 {
             if buyers::status(world, &user).await == AttemptKind::Ok {
                 break;
             }
+            sleep(POLL_INTERVAL).await;
         }
     }
 }

@@ -58,7 +58,7 @@ struct Record {
     processes: Vec<Process>,
     history: History,
     redis_was_lost: bool,
-    /// Which process answered with a purchase first.
+    /// Which process answered SUCCESS for a purchase.
     answered_by: BTreeMap<String, Pid>,
     violations: Vec<String>,
 }
@@ -211,10 +211,8 @@ impl World {
         self.record().history.faults.push(fault);
     }
 
-    pub(crate) fn note_answer(&self, purchase: Option<&String>, pid: Pid) {
-        if let Some(purchase) = purchase {
-            self.record().answered_by.entry(purchase.clone()).or_insert(pid);
-        }
+    pub(crate) fn note_success(&self, purchase: &str, pid: Pid) {
+        self.record().answered_by.insert(purchase.to_owned(), pid);
     }
 
     pub(crate) fn history(&self) -> History {
