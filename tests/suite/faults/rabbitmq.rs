@@ -97,7 +97,10 @@ async fn loses_its_queue_and_its_exchange() {
     let before = lost();
     // A publisher that is just being connected declares the exchange anew: it is deleted until a publish fails.
     eventually("a publish fails", SOON, async || {
-        channel.exchange_delete(name.as_str().into(), ExchangeDeleteOptions::default()).await.expect("delete");
+        channel
+            .exchange_delete(name.as_str().into(), ExchangeDeleteOptions::default())
+            .await
+            .expect("delete");
         (lost() > before).then_some(())
     })
     .await;

@@ -2,6 +2,8 @@
 
 use std::{fs, path::Path};
 
+use super::source::collect;
+
 /// Whether one of the tests (as the test program lists them) is meant by `words`: the end of its path, with parts left
 /// out, the last of which may be a beginning that ends in `…`.
 fn names_a_test(words: &str, tests: &[String]) -> bool {
@@ -28,8 +30,11 @@ fn every_test_that_a_document_names_exists() {
         listed.lines().filter_map(|line| Some(line.strip_suffix(": test")?.to_owned())).collect();
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let (mut named, mut missing) = (0, Vec::new());
-    for document in ["README.md", "docs/ARCHITECTURE.md", "docs/RELIABILITY.md"] {
-        let text = fs::read_to_string(root.join(document)).expect("a document");
+    let mut documents = ["README.md", "CONTRIBUTING.md", "CHANGELOG.md"].map(|name| root.join(name)).to_vec();
+    collect(&root.join("docs"), "md", &mut documents);
+    for path in documents {
+        let document = path.strip_prefix(root).expect("in the package").display().to_string();
+        let text = fs::read_to_string(&path).expect("a document");
         let quoted = text.split('`').skip(1).step_by(2);
         for words in quoted.filter(|words| is_path(words)) {
             named += 1;
