@@ -47,10 +47,11 @@ fn every_test_that_a_document_names_exists() {
     assert!(missing.is_empty(), "no such test:\n{}", missing.join("\n"));
 }
 
-/// Whether these words are a path of names, with a name at its end.
+/// Whether these words are a path of names, with a name at its end. Types and their functions begin with a capital.
 fn is_path(words: &str) -> bool {
     let name = |part: &str| {
-        !part.is_empty() && part.chars().all(|letter| letter.is_alphanumeric() || "_…".contains(letter))
+        part.starts_with(char::is_lowercase)
+            && part.chars().all(|letter| letter.is_alphanumeric() || "_…".contains(letter))
     };
     words.contains("::") && words.split("::").all(name)
 }
