@@ -145,7 +145,7 @@ fn forget_what_nobody_knows(world: &World, evidence: &Evidence, history: &mut Hi
 async fn settled(world: &World, (sources, runtime): (&Sources, &Runtime), when: &str) -> Option<()> {
     // Neither the outbox nor the queue shows what a publisher keeps in memory until it reaches the broker, and what a
     // process that is gone holds until its heartbeats have been missed.
-    let mut left = RECORDED_WITHIN - PUBLISHED_WITHIN;
+    let mut left = RECORDED_WITHIN.saturating_sub(PUBLISHED_WITHIN);
     sleep(PUBLISHED_WITHIN).await;
     while world.rabbit.unacked() > 0 && !left.is_zero() {
         sleep(POLL_INTERVAL).await;
