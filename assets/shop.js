@@ -2,15 +2,15 @@
 // page load. Without this file everything works by forms and page loads.
 "use strict";
 
-const drop = document.querySelector("[data-product]");
-const find = (selector) => drop.querySelector(selector);
+const page = document.querySelector("[data-product]");
+const find = (selector) => page.querySelector(selector);
 const [badge, clock, stock, notice, link] = [".badge", ".clock", ".stock", ".notice", ".link"].map((selector) => document.querySelector(selector));
 const form = find("form.buy");
 const button = form.querySelector("button");
 const texts = JSON.parse(find("[data-texts]").dataset.texts);
 const number = new Intl.NumberFormat(document.documentElement.lang);
 
-let sale = { ...drop.dataset };
+let sale = { ...page.dataset };
 let offset = 0; // server's clock minus this device's
 let buying = false;
 
@@ -24,7 +24,7 @@ function duration(millis) {
 }
 
 function show() {
-  drop.dataset.phase = sale.phase;
+  page.dataset.phase = sale.phase;
   badge.textContent = texts[sale.phase];
   button.disabled = buying || sale.phase !== "ACTIVE";
   button.textContent = buying ? texts.BUYING : texts[`BUTTON_${sale.phase}`] ?? texts.BUTTON_ACTIVE;
@@ -78,7 +78,7 @@ form.addEventListener("submit", async (event) => {
   show();
 });
 
-const events = new EventSource(`/products/${drop.dataset.product}/events`);
+const events = new EventSource(`/products/${page.dataset.product}/events`);
 events.addEventListener("sale", (event) => {
   sale = { ...sale, ...JSON.parse(event.data) };
   offset = sale.now - Date.now();

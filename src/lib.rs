@@ -1,6 +1,7 @@
 //! Limited-stock sales: a product with few units, very many people, all at once.
 //!
-//! The folders stand in the order in which a purchase passes through them; docs/ARCHITECTURE.md has the picture.
+//! The folders stand in the order in which a purchase passes through them; docs/ARCHITECTURE.md has
+//! the picture.
 
 pub mod domain;
 

@@ -3,13 +3,16 @@
 use std::process::ExitCode;
 
 use clap::Parser;
-use flashsale::commands::{Cli, run};
+use flashsale::{
+    commands::{Cli, run},
+    runtime::error_chain,
+};
 
 fn main() -> ExitCode {
     match run(Cli::parse()) {
         Ok(code) => code,
         Err(error) => {
-            eprintln!("flashsale: {error:#}");
+            eprintln!("flashsale: {}", error_chain(error.as_ref()));
             ExitCode::FAILURE
         }
     }

@@ -27,9 +27,11 @@ pub use crate::domain::sale::{
 
 /// Everything that changes or reads a sale's admission state.
 ///
-/// Every operation is atomic and idempotent: repeating one, with the same arguments, is safe at any
-/// time, also when the first answer was lost. An operation that fails has had no effect, unless the
-/// error [is unknown](AdmissionError::is_unknown). Units are numbers of `1..=total_stock`.
+/// Every operation is atomic (but for reads in pages, which say so) and idempotent: repeating one,
+/// with the same arguments, is safe at any time, also when the first answer was lost. Exceptions
+/// are [`Admission::stage`], once a part, and [`Admission::fence`], which stops a sale of its epoch
+/// again. An operation that fails has had no effect, unless the error [is
+/// unknown](AdmissionError::is_unknown). Units are numbers of `1..=total_stock`.
 #[async_trait]
 pub trait Admission: Debug + Send + Sync {
     /// Decides one attempt; `id` becomes the purchase's if the user wins.

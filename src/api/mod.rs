@@ -44,8 +44,8 @@ pub fn routes(config: &mut ServiceConfig, api: Api) {
         .default_service(web::to(not_found));
 }
 
-/// The routes of `serve --audit-route`, beside [`routes`]. They name every buyer, so only clients on this machine get
-/// an answer.
+/// The routes of `serve --audit-route`, beside [`routes`]. They name every buyer, so only clients
+/// on this machine get an answer.
 pub fn audit_routes(config: &mut ServiceConfig, sources: Data<Sources>) {
     config
         .app_data(sources)

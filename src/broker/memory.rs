@@ -1,4 +1,5 @@
-//! The broker within one process. Its confirm is the worker's ack, which comes after the ledger's commit.
+//! The broker within one process. Its confirm is the worker's ack, which comes after the ledger's
+//! commit.
 
 use std::sync::Arc;
 

@@ -1,6 +1,7 @@
 //! One purchase attempt, from user to answer: admit, publish, await the confirm.
 //!
-//! This is the hot path: one round trip to admission and one confirm of the broker, and no access to the database.
+//! This is the hot path: one round trip to admission and one confirm of the broker, and no access
+//! to the database.
 
 use std::{
     sync::Arc,
@@ -43,12 +44,12 @@ impl Answer {
 pub struct CheckoutOptions {
     /// How long an answer waits for the confirm.
     pub confirm_timeout: Duration,
-    /// Longest time from the beginning of an attempt to a confirm that counts. A rebuild waits it out before it
-    /// drains the queue; a confirm that comes later, to a process that was stopped in between, may be for a purchase
-    /// that the drain has missed.
+    /// Longest time from the beginning of an attempt to a confirm that counts. A rebuild waits it
+    /// out before it drains the queue; a confirm that comes later, to a process that was stopped in
+    /// between, may be for a purchase that the drain has missed.
     pub confirm_counts_for: Duration,
-    /// Attempts that are with admission at a time. More wait for a permit, in order: a stampede must not become a
-    /// queue before admission that is longer than the timeout of its answers.
+    /// Attempts that are with admission at a time. More wait for a permit, in order: a stampede
+    /// must not become a queue before admission that is longer than the timeout of its answers.
     pub in_flight_max: usize,
 }
 
@@ -92,7 +93,8 @@ impl Checkout {
         }
     }
 
-    /// The same, for a thread of a server, with resources of its own where that saves waking another thread.
+    /// The same, for a thread of a server, with resources of its own where that saves waking
+    /// another thread.
     #[must_use]
     pub fn on_this_thread(&self) -> Self {
         let reader = self.reader.on_this_thread();
@@ -144,7 +146,8 @@ impl Checkout {
                 };
                 Ok(Answer::Success(purchase, state, durability))
             }
-            // Where an admission does not outlive the process, no buyer is told of one that is not in the ledger.
+            // Where an admission does not outlive the process, no buyer is told of one that is not
+            // in the ledger.
             Decision::Already(entry, PurchaseState::Pending) if !self.admission.outlives_process() => {
                 let purchase = entry.purchase.clone();
                 self.deliver(entry, counts_until).await?;

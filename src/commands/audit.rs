@@ -13,7 +13,7 @@ use super::{
 use crate::audit::{AuditResult, History};
 use crate::domain::ProductId;
 use crate::operations;
-use crate::runtime::Runtime;
+use crate::runtime::{Runtime, error_chain};
 
 /// Check that what the stores hold is what was promised
 ///
@@ -47,7 +47,7 @@ impl Audit {
             Ok(AuditResult::Violated) => ExitCode::from(1),
             Ok(AuditResult::Unknown) => ExitCode::from(2),
             Err(error) => {
-                eprintln!("flashsale: no result: {error:#}");
+                eprintln!("flashsale: no result: {}", error_chain(error.as_ref()));
                 ExitCode::from(2)
             }
         }

@@ -19,7 +19,7 @@ use crate::runtime::Runtime;
 /// deployments that migrate in a separate step. Waits for the database.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:
-  flashsale --products drop.toml migrate")]
+  flashsale --products sale.toml migrate")]
 pub(super) struct Migrate {}
 
 impl Migrate {

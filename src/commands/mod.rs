@@ -1,4 +1,5 @@
-//! The command line: one file a command. Only here are parts connected to each other and to services.
+//! The command line: one file a command. Only here are parts connected to each other and to
+//! services.
 
 #![allow(
     clippy::doc_markdown,
@@ -42,7 +43,7 @@ Without services it runs embedded: `flashsale serve` is the whole system in one 
 
 const EXAMPLES: &str = "Examples:
   flashsale serve                                  everything in one process; shop on :3000, API on :3001
-  flashsale --products drop.toml serve             with your own catalogue
+  flashsale --products sale.toml serve             with your own catalogue
   flashsale --set broker.confirm_timeout_ms=500 serve
   FLASHSALE_API_ADDR=0.0.0.0:3001 flashsale serve  any key, as a variable
 
@@ -104,8 +105,9 @@ pub fn run_with(cli: Cli, wiring: Wiring) -> anyhow::Result<ExitCode> {
         }
         Ok(ExitCode::SUCCESS)
     }));
-    // Everything that matters is done. Tearing the runtime down would wait for connections that hang, and make the
-    // broker's driver panic in a thread of its own; the end of the process is cleaner.
+    // Everything that matters is done. Tearing the runtime down would wait for connections that
+    // hang, and make the broker's driver panic in a thread of its own; the end of the process is
+    // cleaner.
     std::mem::forget(runtime);
     ended
 }

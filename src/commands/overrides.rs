@@ -22,7 +22,8 @@ pub(super) struct Overrides {
     /// Where the embedded mode keeps its database (or FLASHSALE_DATA_DIR) [default: data]
     #[arg(long, global = true, value_name = "DIR")]
     pub(super) data_dir: Option<String>,
-    /// Any key of config/default.toml, such as broker.confirm_timeout_ms=500; can be repeated, in one place
+    /// Any key of config/default.toml, such as broker.confirm_timeout_ms=500; can be repeated, in
+    /// one place
     #[arg(long = "set", global = true, value_name = "KEY=VALUE", value_parser = key_and_value)]
     pub(super) set: Vec<(String, String)>,
     #[arg(skip)]

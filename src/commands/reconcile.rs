@@ -10,9 +10,9 @@ use super::{
     stores,
     target::{ProductFlag, actor},
 };
-use crate::operations::{Reconciliation, fix_differences, report_differences};
+use crate::operations::{fix_differences, report_differences};
 use crate::recovery::{Comparison, Repair, Repairs};
-use crate::runtime::Runtime;
+use crate::runtime::{Runtime, error_chain};
 
 /// Compare Redis, outbox and queue with the ledger, purchase by purchase, and repair what differs
 ///
@@ -43,7 +43,7 @@ impl Reconcile {
             Ok(true) => ExitCode::SUCCESS,
             Ok(false) => ExitCode::from(1),
             Err(error) => {
-                eprintln!("flashsale: no result: {error:#}");
+                eprintln!("flashsale: no result: {}", error_chain(error.as_ref()));
                 ExitCode::from(2)
             }
         }
@@ -58,18 +58,16 @@ impl Reconcile {
             "the embedded mode has nothing to reconcile: its admission is made from its ledger at every start",
         )?;
         let (runtime, actor) = (Runtime::system(), actor());
-        if self.fix {
-            let done = fix_differences(&actor, &stores, &product, &runtime).await?;
-            let Reconciliation { comparison, repairs: Repairs { made, left } } = done;
-            self.print(&comparison)?;
-            if !self.json && !comparison.differences.is_empty() {
-                println!("repairs: {made}");
-            }
-            return Ok(left == 0);
-        }
         let comparison = report_differences(&actor, &stores, &product, &runtime).await?;
         self.print(&comparison)?;
-        Ok(comparison.differences.is_empty())
+        if !self.fix || comparison.differences.is_empty() {
+            return Ok(comparison.differences.is_empty());
+        }
+        let Repairs { made, left } = fix_differences(&actor, &stores, &product, &comparison).await?;
+        if !self.json {
+            println!("repairs: {made}");
+        }
+        Ok(left == 0)
     }
 
     fn print(&self, comparison: &Comparison) -> anyhow::Result<()> {

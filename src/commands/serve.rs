@@ -21,9 +21,10 @@ use crate::worker::Worker;
 
 /// Serve the JSON API; embedded, also the pages and the worker
 ///
-/// Distributed (DATABASE_URL, REDIS_URL and AMQP_URL set): the JSON API alone; run any number of them, with at
-/// least one `flashsale work`. It starts at once and tells at /readyz what it waits for. Embedded (none set):
-/// the whole system in this process, with its database in the data directory.
+/// Distributed (DATABASE_URL, REDIS_URL and AMQP_URL set): the JSON API alone; run any number of
+/// them, with at least one `flashsale work`. It starts at once and tells at /readyz what it waits
+/// for. Embedded (none set): the whole system in this process, with its database in the data
+/// directory.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:
   flashsale serve &
@@ -32,13 +33,16 @@ pub(super) struct Serve {
     /// Where the API listens (or FLASHSALE_API_ADDR) [default: 127.0.0.1:3001]
     #[arg(long, value_name = "ADDR")]
     api_addr: Option<String>,
-    /// Where the pages are served in the embedded mode (or FLASHSALE_WEB_ADDR) [default: 127.0.0.1:3000]
+    /// Where the pages are served in the embedded mode (or FLASHSALE_WEB_ADDR) [default:
+    /// 127.0.0.1:3000]
     #[arg(long, value_name = "ADDR")]
     web_addr: Option<String>,
-    /// Where the operations console is served in the embedded mode (or FLASHSALE_CONSOLE_ADDR) [default: 127.0.0.1:3003]
+    /// Where the operations console is served in the embedded mode (or FLASHSALE_CONSOLE_ADDR)
+    /// [default: 127.0.0.1:3003]
     #[arg(long, value_name = "ADDR")]
     console_addr: Option<String>,
-    /// Let clients on this machine read what an audit needs, as `flashsale stress` does; not behind a public proxy
+    /// Let clients on this machine read what an audit needs, as `flashsale stress` does; not behind
+    /// a public proxy
     #[arg(long)]
     audit_route: bool,
 }
@@ -91,7 +95,8 @@ impl Serve {
         };
         let ended = run(servers, preparing, &stop).await;
         over.cancel();
-        // The servers held the last publishers: what they handed in is sent, and recorded where that is done here.
+        // The servers held the last publishers: what they handed in is sent, and recorded where
+        // that is done here.
         shutdown::finish("the publisher and the report", join(sending, reporting)).await;
         background.cancel();
         shutdown::finish("the worker and the recovery", join_all(tasks)).await;

@@ -57,8 +57,9 @@ impl Connected {
         tokio::spawn(sender.run(stop.clone()))
     }
 
-    /// A worker needs every service. Selling needs admission alone: during an outage of broker or ledger, purchases
-    /// are kept in the outbox; where the outbox does not outlive the process, selling needs the ledger too.
+    /// A worker needs every service. Selling needs admission alone: during an outage of broker or
+    /// ledger, purchases are kept in the outbox; where the outbox does not outlive the process,
+    /// selling needs the ledger too.
     pub(super) fn readiness(&self, catalogue: &Catalogue, needs_everything: bool) -> Readiness {
         let (admission, ledger) = (self.stores.admission.clone(), self.stores.ledger.clone());
         let needs_ledger = needs_everything || !admission.outlives_process();
@@ -156,8 +157,8 @@ pub(super) async fn sources(settings: &Settings, role: &str) -> anyhow::Result<S
     Ok(stores.into())
 }
 
-/// Migrates the ledger and writes the catalogue into it. Waits during an outage of the database; fails if the
-/// catalogue contradicts what is sold, or a migration fails.
+/// Migrates the ledger and writes the catalogue into it. Waits during an outage of the database;
+/// fails if the catalogue contradicts what is sold, or a migration fails.
 pub(super) async fn prepare_ledger(
     ledger: &dyn Ledger,
     catalogue: &Catalogue,

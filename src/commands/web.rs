@@ -14,8 +14,8 @@ use crate::runtime::shutdown;
 
 /// Serve the pages (distributed mode)
 ///
-/// Needs DATABASE_URL, REDIS_URL and AMQP_URL, and at least one `flashsale work`; any number can run side by
-/// side. In the embedded mode `flashsale serve` serves the pages itself.
+/// Needs DATABASE_URL, REDIS_URL and AMQP_URL, and at least one `flashsale work`; any number can
+/// run side by side. In the embedded mode `flashsale serve` serves the pages itself.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:
   flashsale web --web-addr 0.0.0.0:3000")]

@@ -20,8 +20,9 @@ use crate::worker::Worker;
 
 /// Record purchases in the database, and keep admission true to it (distributed mode)
 ///
-/// Needs DATABASE_URL, REDIS_URL and AMQP_URL. Takes purchases from the queue into PostgreSQL; any number can run
-/// side by side. One of them, elected, prepares sales, rebuilds Redis after a loss, and sweeps the outbox.
+/// Needs DATABASE_URL, REDIS_URL and AMQP_URL. Takes purchases from the queue into PostgreSQL; any
+/// number can run side by side. One of them, elected, prepares sales, rebuilds Redis after a loss,
+/// and sweeps the outbox.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:
   flashsale work --health-addr 127.0.0.1:3002")]

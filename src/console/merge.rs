@@ -1,4 +1,5 @@
-//! Merges the heartbeats of all processes: events that several processes note, and services that several use.
+//! Merges the heartbeats of all processes: events that several processes note, and services that
+//! several use.
 
 use std::collections::BTreeMap;
 
@@ -23,7 +24,8 @@ pub(super) fn events<'all>(heartbeats: impl Iterator<Item = &'all Heartbeat>) ->
         };
         if let Some(shown) = merged.iter_mut().rev().find(is_same) {
             shown.processes.push(process);
-            // Each worker dead-letters other purchases; any other event is one that several processes see.
+            // Each worker dead-letters other purchases; any other event is one that several
+            // processes see.
             shown.times = if event.kind == EventKind::DeadLetter {
                 shown.times.saturating_add(event.times)
             } else {

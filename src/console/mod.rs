@@ -1,7 +1,9 @@
-//! The operations console: the state of the whole system on one page and as JSON. It changes nothing.
+//! The operations console: the state of the whole system on one page and as JSON. It changes
+//! nothing.
 //!
-//! Every process sends a heartbeat with a report of itself to the process registry once a second. A [`Monitor`] reads
-//! all reports, polls the stores, checks the conservation law, and keeps the last minutes.
+//! Every process sends a heartbeat with a report of itself to the process registry once a second. A
+//! [`Monitor`] reads all reports, polls the stores, checks the conservation law, and keeps the last
+//! minutes.
 
 mod history;
 mod merge;
@@ -26,7 +28,8 @@ use crate::http::{
     security::host::{KnownHost, check_host},
 };
 
-/// The route table, for a server of its own. `host_name` is where it is reached besides addresses and `localhost`.
+/// The route table, for a server of its own. `host_name` is where it is reached besides addresses
+/// and `localhost`.
 pub fn routes(config: &mut ServiceConfig, monitor: Monitor, host_name: &str) {
     config
         .app_data(Data::new(monitor))

@@ -49,8 +49,8 @@ pub(super) struct SalesReader(HashMap<ProductId, SaleReader>);
 #[derive(Debug, Default)]
 struct SaleReader {
     phase: Option<Phase>,
-    /// The count that is under way, and since when. It is never cancelled, because PostgreSQL would go on with the
-    /// query.
+    /// The count that is under way, and since when. It is never cancelled, because PostgreSQL would
+    /// go on with the query.
     counting: Option<(Instant, JoinHandle<Count>)>,
     next_count_at: Option<Instant>,
     conservation: Option<(Conservation, i64)>,
@@ -104,8 +104,8 @@ impl SaleReader {
         }
     }
 
-    /// Takes the result of the count that is under way, if it has one. The poll that started the count waits for it;
-    /// later polls do not.
+    /// Takes the result of the count that is under way, if it has one. The poll that started the
+    /// count waits for it; later polls do not.
     async fn take_count(&mut self, poll_began: Instant, telemetry: &Telemetry) {
         let Some((since, counting)) = &mut self.counting else { return };
         let wait = if *since >= poll_began { STORE_TIMEOUT } else { Duration::ZERO };
@@ -155,7 +155,8 @@ impl SaleReader {
         }
         self.phase = Some(phase);
         let known = self.conservation.clone();
-        // Twice in a row, because a purchase whose conflict is being settled is in no place for a moment.
+        // Twice in a row, because a purchase whose conflict is being settled is in no place for a
+        // moment.
         let adds_up = match self.broken {
             _ if known.is_none() || self.count_error.is_some() => None,
             0 => Some(true),

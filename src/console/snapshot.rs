@@ -23,7 +23,8 @@ pub(super) struct Snapshot {
     pub(super) conservation: Option<Conservation>,
     /// `None`: not known at the moment.
     pub(super) adds_up: Option<bool>,
-    /// Purchases that admission has marked as dead-lettered, and that the dead-letter queue has not had for a while.
+    /// Purchases that admission has marked as dead-lettered, and that the dead-letter queue has not
+    /// had for a while.
     pub(super) dead_letters_missing: u64,
     /// Of all products together.
     pub(super) total: Totals,

@@ -52,15 +52,17 @@ impl Conservation {
         }
     }
 
-    /// From a system that is running. `before` and `after` are admission's state before and after the ledger was
-    /// counted: admission gives its counts in one atomic read, the ledger cannot take part in it, and purchases move
-    /// on in between. The number of rows must lie between what the two states allow, so no tolerance is needed.
+    /// From a system that is running. `before` and `after` are admission's state before and after
+    /// the ledger was counted: admission gives its counts in one atomic read, the ledger cannot
+    /// take part in it, and purchases move on in between. The number of rows must lie between what
+    /// the two states allow, so no tolerance is needed.
     pub fn between(before: &SaleState, recorded: u64, after: &SaleState) -> Self {
         let admitted = |sale: &SaleState| u64::from(sale.terms.total_stock.saturating_sub(sale.remaining));
         let unrecorded = before.in_flight + before.dead;
         // A purchase that had left the outbox before the ledger was counted was in the ledger then.
         let missing = admitted(before).saturating_sub(unrecorded).saturating_sub(recorded);
-        // A row belongs to a purchase that was admitted before `after`; a unit may have been returned since.
+        // A row belongs to a purchase that was admitted before `after`; a unit may have been
+        // returned since.
         let surplus = recorded.saturating_sub(admitted(after).max(admitted(before)));
         let counted_twice = (unrecorded + recorded).saturating_sub(admitted(before));
         Self {
@@ -144,7 +146,8 @@ mod tests {
             assert_eq!((checked(&law), law.holds()), ((missing, surplus), rows == 40), "{rows} rows");
         }
         let state = sale(57, 0, 3);
-        // While the system runs, a dead letter that is replayed may be in the ledger as well for a moment.
+        // While the system runs, a dead letter that is replayed may be in the ledger as well for a
+        // moment.
         for (rows, missing, surplus) in [(39, 1, 0), (40, 0, 0), (43, 0, 0), (44, 0, 1)] {
             assert_eq!(
                 checked(&Conservation::between(&state, rows, &state)),
@@ -156,7 +159,8 @@ mod tests {
 
     #[test]
     fn purchases_that_move_between_the_reads_are_no_difference() {
-        // 20 were admitted, 12 of them in flight; then 30, of which 5; the ledger was counted in between.
+        // 20 were admitted, 12 of them in flight; then 30, of which 5; the ledger was counted in
+        // between.
         let (before, after) = (sale(80, 12, 0), sale(70, 5, 0));
         let law = |rows| checked(&Conservation::between(&before, rows, &after));
         for rows in 8..=30 {

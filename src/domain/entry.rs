@@ -6,6 +6,9 @@ use chrono::{DateTime, Utc};
 
 use super::Purchase;
 
+/// 9999-12-31T23:59:59.999Z: the databases hold the years up to here alike.
+const ADMITTED_AT_MAX_MS: u64 = 253_402_300_799_999;
+
 /// Position in the outbox, `<milliseconds>-<sequence>`. Its
 /// milliseconds are the admission time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -52,7 +55,8 @@ impl FromStr for EntryId {
     }
 }
 
-/// An admitted purchase on its way to the ledger: what the outbox, the message, the batch and the settlement hold.
+/// An admitted purchase on its way to the ledger: what the outbox, the message, the batch and the
+/// settlement hold.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
     /// Its position in the outbox.
@@ -74,6 +78,17 @@ impl Entry {
             }
         }
         groups
+    }
+
+    /// Whether every store can hold it; the error says what is out of its bounds.
+    pub fn check(&self) -> Result<(), &'static str> {
+        if self.purchase.unit == 0 {
+            return Err("unit: it must be at least 1");
+        }
+        if self.id.millis > ADMITTED_AT_MAX_MS {
+            return Err("admittedAt: it must be between 1970 and 9999");
+        }
+        Ok(())
     }
 
     fn is_beside(&self, other: &Self) -> bool {

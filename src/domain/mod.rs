@@ -1,4 +1,4 @@
-//! What a drop is made of: products, units, users, purchases, and the outcome of an attempt.
+//! What a sale is made of: products, units, users, purchases, and the outcome of an attempt.
 //!
 //! Pure values and rules. Nothing here does I/O, reads a clock or knows a driver.
 

@@ -7,7 +7,8 @@ use chrono::{DateTime, Utc};
 use super::Money;
 
 /// A product's name in URLs, keys, messages and tables: 1 to 64 of `a-z 0-9 - _ .`, starting with a
-/// letter or digit. (Braces, which would end a hash tag in a key, and anything a URL would escape are excluded.)
+/// letter or digit. (Braces, which would end a hash tag in a key, and anything a URL would escape
+/// are excluded.)
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ProductId(Arc<str>);
 

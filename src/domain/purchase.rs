@@ -8,14 +8,15 @@ use uuid::{Builder, Uuid};
 
 use super::{ProductId, UserId};
 
-/// Names a purchase everywhere: answers, messages, tables. A UUID of version 7, so that rows which are made
-/// together lie together in an index.
+/// Names a purchase everywhere: answers, messages, tables. A UUID of version 7, so that rows which
+/// are made together lie together in an index.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct PurchaseId(pub Uuid);
 
 impl PurchaseId {
-    /// A fresh id for an attempt made at `now`. `random` makes it unguessable: 74 of its bits are used.
+    /// A fresh id for an attempt made at `now`. `random` makes it unguessable: 74 of its bits are
+    /// used.
     pub fn new(now: DateTime<Utc>, random: [u64; 2]) -> Self {
         let millis = u64::try_from(now.timestamp_millis()).unwrap_or(0);
         let [a, b] = random.map(u64::to_be_bytes);

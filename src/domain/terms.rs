@@ -4,7 +4,8 @@ use chrono::{DateTime, Utc};
 
 use super::Phase;
 
-/// Most units one sale can have. Units are 32-bit integers in the ledger, and every buyer costs memory in admission.
+/// Most units one sale can have. Units are 32-bit integers in the ledger, and every buyer costs
+/// memory in admission.
 pub const TOTAL_STOCK_MAX: u32 = 100_000_000;
 
 /// What an operator decides about a sale, and may change while it runs.
@@ -21,8 +22,8 @@ pub struct Terms {
 }
 
 impl Terms {
-    /// The phase at `now` with `remaining` units left. A pause outranks the window, and the window the stock:
-    /// the order in which admission refuses.
+    /// The phase at `now` with `remaining` units left. A pause outranks the window, and the window
+    /// the stock: the order in which admission refuses.
     pub fn phase(&self, now: DateTime<Utc>, remaining: u32) -> Phase {
         if self.paused {
             Phase::Paused

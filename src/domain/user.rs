@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-/// A buyer's identity as the caller names it: 1 to 128 bytes of printable ASCII without spaces (0x21–0x7E).
+/// A buyer's identity as the caller names it: 1 to 128 bytes of printable ASCII without spaces
+/// (0x21–0x7E).
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct UserId(Box<str>);
 

@@ -5,8 +5,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::server::Listening;
 
-/// Runs `servers` beside `work` until `stop`, or until a server or `work` fails. Then requests under way are finished.
-/// `servers` may be empty.
+/// Runs `servers` beside `work` until `stop`, or until a server or `work` fails. Then requests
+/// under way are finished. `servers` may be empty.
 pub async fn run(
     servers: Vec<Listening>,
     work: impl Future<Output = anyhow::Result<()>>,

@@ -1,7 +1,8 @@
 //! Closes the connection of a request whose chunked body was not read to its end.
 //!
-//! actix would read such a body on, without limit of length or time, so that it can reuse the connection; it does not
-//! as long as the body is owned by somebody else. This middleware makes the response own it.
+//! actix would read such a body on, without limit of length or time, so that it can reuse the
+//! connection; it does not as long as the body is owned by something else. This middleware makes
+//! the response own it.
 
 use std::{
     cell::RefCell,

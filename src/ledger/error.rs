@@ -6,7 +6,8 @@ use crate::runtime::Cause;
 /// What went wrong, by what to do about it.
 #[derive(Debug, thiserror::Error)]
 pub enum LedgerError {
-    /// The database can't be reached, is slow, read-only, or had a conflict that a repetition resolves. Try again.
+    /// The database can't be reached, is slow, read-only, or had a conflict that a repetition
+    /// resolves. Try again.
     #[error("the database can't be used")]
     Unavailable(#[source] Cause),
     /// A rebuild has made the workers stand aside. Give the messages back and wait.

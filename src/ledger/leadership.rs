@@ -12,8 +12,9 @@ pub trait Leadership: Debug + Send {
     /// Fails when the lead is lost.
     async fn check(&mut self) -> Result<(), LedgerError>;
 
-    /// Waits until no worker is in a transaction, and keeps the workers out until [`Leadership::resume_workers`] or
-    /// until the lead is lost. Fails after the lock timeout; repeating it is safe.
+    /// Waits until no worker is in a transaction, and keeps the workers out until
+    /// [`Leadership::resume_workers`] or until the lead is lost. Fails after the lock timeout;
+    /// repeating it is safe.
     async fn pause_workers(&mut self) -> Result<(), LedgerError>;
 
     /// Lets the workers go on.

@@ -1,7 +1,8 @@
 //! The ledger is the source of truth: who bought which unit.
 //!
-//! [`Ledger`] has two implementations with one behaviour: [`PostgresLedger`], shared by every process, and
-//! [`SqliteLedger`] for the embedded mode. One conformance suite runs the same cases on both.
+//! [`Ledger`] has two implementations with one behaviour: [`PostgresLedger`], shared by every
+//! process, and [`SqliteLedger`] for the embedded mode. One conformance suite runs the same cases
+//! on both.
 
 mod diesel_error;
 mod error;
@@ -30,8 +31,8 @@ pub struct LedgerSale {
     /// The incarnation of the admission state that may sell.
     pub epoch: u64,
     pub terms: Terms,
-    /// The latest epoch that admission was opened with. Whatever an earlier one admitted may have been handed out
-    /// anew.
+    /// The latest epoch that admission was opened with. Whatever an earlier one admitted may have
+    /// been handed out anew.
     pub opened_epoch: u64,
     /// The highest unit that is sold; 0: none.
     pub highest_unit: u32,
@@ -75,7 +76,8 @@ pub enum Writer {
 /// Records purchases, and keeps what must outlive everything else.
 ///
 /// Every operation is one transaction, and idempotent. An error that [is
-/// transient](LedgerError::is_transient) may hide a transaction that was committed: repeat the operation.
+/// transient](LedgerError::is_transient) may hide a transaction that was committed: repeat the
+/// operation.
 #[async_trait]
 pub trait Ledger: Debug + Send + Sync {
     /// Its name in logs and in the readiness answer.
@@ -86,8 +88,9 @@ pub trait Ledger: Debug + Send + Sync {
 
     async fn ping(&self) -> Result<(), LedgerError>;
 
-    /// Writes the catalogue: new products are added, known ones changed, none removed. Stock can't be lowered below
-    /// the highest unit that is sold; a lower one that can be is only noted, see [`LedgerSale::lower_stock_to`].
+    /// Writes the catalogue: new products are added, known ones changed, none removed. Stock can't
+    /// be lowered below the highest unit that is sold; a lower one that can be is only noted, see
+    /// [`LedgerSale::lower_stock_to`].
     async fn upsert_products(&self, products: &[Product]) -> Result<(), LedgerError>;
 
     /// Stops or resumes a sale. False: there is no such product.
@@ -95,15 +98,16 @@ pub trait Ledger: Debug + Send + Sync {
 
     async fn sales(&self) -> Result<Vec<LedgerSale>, LedgerError>;
 
-    /// Lowers the total stock to `wanted`, once admission hands out no unit above it; or keeps it, when `lower` is
-    /// false. Does nothing if the catalogue asks for something else by now. False: it is not lowered.
+    /// Lowers the total stock to `wanted`, once admission hands out no unit above it; or keeps it,
+    /// when `lower` is false. Does nothing if the catalogue asks for something else by now. False:
+    /// it is not lowered.
     async fn settle_stock(&self, product: &ProductId, wanted: u32, lower: bool) -> Result<bool, LedgerError>;
 
     /// Records a batch and returns a verdict on each purchase, in order.
     async fn record(&self, entries: &[Entry], writer: Writer) -> Result<Vec<LedgerVerdict>, LedgerError>;
 
-    /// Records that a purchase was taken back, and why. False: it is in the ledger, and stays, or was revoked
-    /// before.
+    /// Records that a purchase was taken back, and why. False: it is in the ledger, and stays, or
+    /// was revoked before.
     async fn revoke(&self, purchase: &Purchase, reason: &str) -> Result<bool, LedgerError>;
 
     async fn purchase(&self, id: PurchaseId) -> Result<Option<Purchase>, LedgerError>;
@@ -142,11 +146,12 @@ pub trait Ledger: Debug + Send + Sync {
     /// How many purchases of a product are recorded.
     async fn count(&self, product: &ProductId) -> Result<u64, LedgerError>;
 
-    /// Raises a product's epoch above its present one and above `found`, and returns it: from now on no older
-    /// admission state may sell.
+    /// Raises a product's epoch above its present one and above `found`, and returns it: from now
+    /// on no older admission state may sell.
     async fn raise_epoch(&self, product: &ProductId, found: u64) -> Result<u64, LedgerError>;
 
-    /// Records that admission is about to be opened with this epoch. False: it is not the product's any more.
+    /// Records that admission is about to be opened with this epoch. False: it is not the product's
+    /// any more.
     async fn note_opening(&self, product: &ProductId, epoch: u64) -> Result<bool, LedgerError>;
 
     /// Whether workers may take messages: no rebuild is under way or waiting.
@@ -156,8 +161,9 @@ pub trait Ledger: Debug + Send + Sync {
     async fn lead(&self) -> Result<Option<Box<dyn Leadership>>, LedgerError>;
 }
 
-/// A unit or a stock as the ledger's column holds it. Neither exceeds [`crate::domain::TOTAL_STOCK_MAX`] in a
-/// well-formed catalogue; a unit that does is out of range of every product.
+/// A unit or a stock as the ledger's column holds it. Neither exceeds
+/// [`crate::domain::TOTAL_STOCK_MAX`] in a well-formed catalogue; a unit that does is out of range
+/// of every product.
 fn column(number: u32) -> i32 {
     i32::try_from(number).unwrap_or(i32::MAX)
 }

@@ -1,4 +1,5 @@
-//! The state of a service that this process depends on, with one log line when an outage begins and one when it ends.
+//! The state of a service that this process depends on, with one log line when an outage begins and
+//! one when it ends.
 
 use std::{
     sync::{Arc, Mutex, PoisonError},

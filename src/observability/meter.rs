@@ -45,8 +45,8 @@ impl From<Outcome> for Attempt {
     }
 }
 
-/// A histogram of durations: from a microsecond to a minute, with two significant digits. It is allocated at the first
-/// use.
+/// A histogram of durations: from a microsecond to a minute, with two significant digits. It is
+/// allocated at the first use.
 #[derive(Clone, Debug, Default)]
 pub struct Durations(Option<Box<Histogram<u32>>>);
 
@@ -100,9 +100,11 @@ pub struct Tally {
     pub attempts: HashMap<Attempt, u64>,
     /// From the admission permit to the decision.
     pub admission: Durations,
-    /// From the request to its answer, with the wait for a permit and for the confirm, without the network.
+    /// From the request to its answer, with the wait for a permit and for the confirm, without the
+    /// network.
     pub answer: Durations,
-    /// From an admission to the commit of its row: as exact as the clocks of Redis and the worker agree.
+    /// From an admission to the commit of its row: as exact as the clocks of Redis and the worker
+    /// agree.
     pub recording: Durations,
 }
 
@@ -119,7 +121,8 @@ impl Tally {
 
 pub type Counts = HashMap<ProductId, Tally>;
 
-/// Clones share all counts. Each thread of a server has a part of its own, so that threads do not wait for each other.
+/// Clones share all counts. Each thread of a server has a part of its own, so that threads do not
+/// wait for each other.
 #[derive(Clone, Debug)]
 pub struct Meter {
     parts: Arc<Mutex<Vec<Part>>>,
@@ -144,8 +147,8 @@ impl Meter {
         Self { parts: self.parts.clone(), mine }
     }
 
-    /// Counts an attempt: `after` is from the request to the answer, `decided` from the permit to the decision of
-    /// admission, if it decided.
+    /// Counts an attempt: `after` is from the request to the answer, `decided` from the permit to
+    /// the decision of admission, if it decided.
     pub fn answered(
         &self,
         product: &ProductId,

@@ -1,5 +1,5 @@
-//! What operators see of a process: its log (to standard error, as text or JSON), counts, events, readiness, and the
-//! process registry.
+//! What operators see of a process: its log (to standard error, as text or JSON), counts, events,
+//! readiness, and the process registry.
 
 mod dependency;
 mod events;

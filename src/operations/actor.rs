@@ -1,7 +1,5 @@
 //! Who performs an operation.
 
-use std::fmt;
-
 /// The name of the operating-system user who runs a command, or the name that the user gives
 /// instead.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,12 +21,6 @@ impl Actor {
 
     /// Logs an operation that has changed something.
     pub(super) fn has_changed(&self, operation: &str, object: &str) {
-        tracing::info!(actor = self.0, object, "{operation}");
-    }
-}
-
-impl fmt::Display for Actor {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.write_str(&self.0)
+        tracing::warn!(actor = self.0, object, "{operation}");
     }
 }

@@ -10,4 +10,4 @@ mod reconcile;
 pub use actor::Actor;
 pub use audit::audit;
 pub use pause::{PauseError, pause, resume};
-pub use reconcile::{ReconcileError, Reconciliation, fix_differences, report_differences};
+pub use reconcile::{ReconcileError, fix_differences, report_differences};

@@ -15,13 +15,6 @@ pub enum ReconcileError {
     Repair(#[from] RecoveryError),
 }
 
-/// The differences that were found, and what was done about them.
-#[derive(Debug)]
-pub struct Reconciliation {
-    pub comparison: Comparison,
-    pub repairs: Repairs,
-}
-
 pub async fn report_differences(
     actor: &Actor,
     stores: &Stores,
@@ -32,17 +25,17 @@ pub async fn report_differences(
     Ok(compare(stores, product, runtime).await?)
 }
 
+/// Repairs the differences that [`report_differences`] has found.
 pub async fn fix_differences(
     actor: &Actor,
     stores: &Stores,
     product: &ProductId,
-    runtime: &Runtime,
-) -> Result<Reconciliation, ReconcileError> {
-    let comparison = compare(stores, product, runtime).await?;
+    comparison: &Comparison,
+) -> Result<Repairs, ReconcileError> {
     let repairs = repair(stores, product, &comparison.differences).await?;
     let Repairs { made, left } = repairs;
-    if made + left > 0 {
+    if made > 0 {
         actor.has_changed(&format!("reconcile: {made} repairs, {left} differences left"), product.as_str());
     }
-    Ok(Reconciliation { comparison, repairs })
+    Ok(repairs)
 }

@@ -1,10 +1,12 @@
-//! Group commit: the purchases that arrive while the previous publish is under way go out as one message.
+//! Group commit: the purchases that arrive while the previous publish is under way go out as one
+//! message.
 //!
-//! At low load that is one purchase per message, at high load hundreds, so that the broker's confirm, which costs a
-//! write to its disk, is paid once for all of them.
+//! At low load that is one purchase per message, at high load hundreds, so that the broker's
+//! confirm, which costs a write to its disk, is paid once for all of them.
 //!
-//! What the broker did not confirm is kept, and sent again once the broker is reachable. The outbox has it as well,
-//! and the sweeper sends it; but should admission be lost in that very outage, this process is the last that knows of it.
+//! What the broker did not confirm is kept, and sent again once the broker is reachable. The outbox
+//! has it as well, and the sweeper sends it; but should admission be lost in that very outage, this
+//! process is the last that knows of it.
 
 use std::{
     collections::{HashSet, VecDeque},
@@ -19,7 +21,8 @@ use crate::broker::Broker;
 use crate::domain::{Durability, Entry};
 use crate::runtime::{Runtime, crash_points::crash_point, error_chain};
 
-/// Most purchases in one message: enough to make the confirm cheap, few enough for a worker's memory.
+/// Most purchases in one message: enough to make the confirm cheap, few enough for a worker's
+/// memory.
 const GROUP_ENTRIES_MAX: usize = 500;
 /// Purchases in the queue before the publisher. Beyond it a purchase is left to the sweeper.
 const QUEUE_MAX: usize = 65_536;
@@ -60,8 +63,8 @@ impl Publisher {
         (Self { sender, durability, runtime }, task)
     }
 
-    /// Sends a purchase and waits for the confirm. `None`: not confirmed in time, or the broker can't be reached; the
-    /// outbox still has the purchase.
+    /// Sends a purchase and waits for the confirm. `None`: not confirmed in time, or the broker
+    /// can't be reached; the outbox still has the purchase.
     pub async fn publish(&self, entry: Entry, confirm_timeout: Duration) -> Option<Durability> {
         let (confirm, confirmed) = oneshot::channel();
         self.sender.try_send(Request { entry, confirm }).ok()?;
@@ -82,7 +85,8 @@ pub struct PublisherTask {
 }
 
 impl PublisherTask {
-    /// Sends until every [`Publisher`] is dropped and everything that was handed in was sent or refused.
+    /// Sends until every [`Publisher`] is dropped and everything that was handed in was sent or
+    /// refused.
     pub async fn run(mut self) {
         let mut requests = Vec::with_capacity(GROUP_ENTRIES_MAX);
         let mut retry_at = self.runtime.instant();
@@ -131,7 +135,8 @@ impl PublisherTask {
     }
 
     fn keep(&mut self, unconfirmed: Vec<Entry>) {
-        // Where the admission does not outlive this process, its purchases need not outlive the admission.
+        // Where the admission does not outlive this process, its purchases need not outlive the
+        // admission.
         if self.broker.durability() != Durability::Broker {
             return;
         }

@@ -1,11 +1,12 @@
-//! Sends again what the outbox still holds: purchases whose publish failed, was not confirmed, or whose process
-//! died in between.
+//! Sends again what the outbox still holds: purchases whose publish failed, was not confirmed, or
+//! whose process died in between.
 //!
-//! An entry is sent again when it reaches an age of 5 s (by default), then at four times that age, and so on. There is
-//! no state per entry: for each age there is a mark up to which the stream has been swept. A mark moves only over what
-//! the broker has confirmed, and moves the marks of all smaller ages with it, so that after an outage every entry goes
-//! out once, not once for each age that it passed meanwhile. A new connection to the broker resets the marks: what was
-//! confirmed on an earlier one may be lost.
+//! An entry is sent again when it reaches an age of 5 s (by default), then at four times that age,
+//! and so on. There is no state per entry: for each age there is a mark up to which the stream has
+//! been swept. A mark moves only over what the broker has confirmed, and moves the marks of all
+//! smaller ages with it, so that after an outage every entry goes out once, not once for each age
+//! that it passed meanwhile. A new connection to the broker resets the marks: what was confirmed on
+//! an earlier one may be lost.
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
@@ -72,7 +73,8 @@ impl Sweeper {
         self.first_age * 4_i32.pow(u32::try_from(level).unwrap_or(0))
     }
 
-    /// Sends the entries of one product that are due, given its sale as it stands, and returns their number.
+    /// Sends the entries of one product that are due, given its sale as it stands, and returns
+    /// their number.
     pub async fn sweep(&mut self, product: &ProductId, sale: &SaleState) -> Result<usize, SweepError> {
         let oldest = AGES - 1;
         let again_at = sale.now + self.age(oldest);

@@ -1,6 +1,6 @@
-//! Brings everything that is on its way into the ledger, before a snapshot of it is taken: what the queue holds,
-//! and what admission still has in the outbox. Without this, a purchase that the broker has confirmed could find its
-//! unit sold to someone else.
+//! Brings everything that is on its way into the ledger, before a snapshot of it is taken: what the
+//! queue holds, and what admission still has in the outbox. Without this, a purchase that the
+//! broker has confirmed could find its unit sold to someone else.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -10,8 +10,9 @@ use crate::domain::{EntryId, ProductId};
 use crate::runtime::crash_points::crash_point;
 use crate::worker::{Batch, Mode, RebuildEpochs, Recorder};
 
-/// How long to wait for the workers to leave the queue. They ask four times a second; one that has lost the
-/// database leaves as soon as it reaches it again, and one whose host is gone when its heartbeats have been missed.
+/// How long to wait for the workers to leave the queue. They ask four times a second; one that has
+/// lost the database leaves as soon as it reaches it again, and one whose host is gone when its
+/// heartbeats have been missed.
 const CONSUMERS_LEAVE_MAX: Duration = Duration::from_secs(45);
 const CONSUMERS_INTERVAL: Duration = Duration::from_millis(50);
 /// Purchases recorded in one transaction.
@@ -26,8 +27,8 @@ const EMPTY_AFTER: Duration = Duration::from_secs(5);
 const STALLS_AFTER: Duration = Duration::from_secs(30);
 
 impl Recovery {
-    /// Ends when the queue and the outboxes of these products hold nothing that is not in the ledger. The workers
-    /// must have been told to stand aside.
+    /// Ends when the queue and the outboxes of these products hold nothing that is not in the
+    /// ledger. The workers must have been told to stand aside.
     pub(super) async fn drain(
         &self,
         stopped: BTreeMap<ProductId, RebuildEpochs>,
@@ -45,10 +46,12 @@ impl Recovery {
         Ok(())
     }
 
-    /// The queue is one for all products, and others may be selling: it is drained of what it holds now. Everything
-    /// that the stopped products' buyers were told is safe with the broker is among it.
+    /// The queue is one for all products, and others may be selling: it is drained of what it holds
+    /// now. Everything that the stopped products' buyers were told is safe with the broker is among
+    /// it.
     async fn drain_queue(&self, queue: &mut dyn Consumer, recorder: &Recorder) -> Result<(), RecoveryError> {
-        // A consumer may hold messages that the queue does not show; without consumers it shows all.
+        // A consumer may hold messages that the queue does not show; without consumers it shows
+        // all.
         let deadline = self.runtime.instant() + CONSUMERS_LEAVE_MAX;
         let mut expected = loop {
             let state = queue.state().await?;
@@ -58,7 +61,8 @@ impl Recovery {
                 _ => self.runtime.sleep(CONSUMERS_INTERVAL).await,
             }
         };
-        // From here on we are one ourselves, so that a drain that was cut off is waited for by the next one.
+        // From here on we are one ourselves, so that a drain that was cut off is waited for by the
+        // next one.
         queue.start().await?;
         let mut last_delivery = self.runtime.instant();
         while expected > 0 {

@@ -11,7 +11,7 @@ use super::compare;
 use crate::audit::{Difference, DifferenceKind};
 use crate::domain::ProductId;
 use crate::observability::readiness::{Check, Probe, Subject};
-use crate::runtime::Runtime;
+use crate::runtime::{Runtime, error_chain};
 use crate::stores::Stores;
 
 /// The differences of the last comparison, by product; clones share them.
@@ -36,12 +36,14 @@ impl Drift {
     pub(super) async fn compare(self, stores: Stores, runtime: Runtime) {
         let sales = match stores.ledger.sales().await {
             Ok(sales) => sales,
-            Err(error) => return tracing::debug!(%error, "nothing was compared"),
+            Err(error) => return tracing::debug!(error = error_chain(&error), "nothing was compared"),
         };
         for sale in sales {
             match compare(&stores, &sale.product, &runtime).await {
                 Ok(comparison) => self.set(&sale.product, &comparison.differences),
-                Err(error) => tracing::debug!(%error, product = %sale.product, "not compared"),
+                Err(error) => {
+                    tracing::debug!(error = error_chain(&error), product = %sale.product, "not compared");
+                }
             }
         }
     }

@@ -1,5 +1,5 @@
-//! Keeps admission true to the ledger. One process leads, elected by the ledger; it prepares sales, rebuilds
-//! admission after a loss, carries changed terms over, and sweeps the outbox.
+//! Keeps admission true to the ledger. One process leads, elected by the ledger; it prepares sales,
+//! rebuilds admission after a loss, carries changed terms over, and sweeps the outbox.
 
 mod drain;
 mod drift;
@@ -10,6 +10,7 @@ mod reconcile;
 use std::{
     collections::BTreeMap,
     fmt,
+    panic::AssertUnwindSafe,
     time::{Duration, Instant},
 };
 
@@ -105,10 +106,10 @@ impl Recovery {
     pub async fn run(mut self, stop: CancellationToken) {
         let (mut leader, mut comparison) = (None, None);
         loop {
-            let runtime = self.runtime.clone();
+            let (runtime, mut is_complete) = (self.runtime.clone(), false);
             {
                 let round = async {
-                    leader = self.round_as(leader.take()).await;
+                    (leader, is_complete) = self.round_as(leader.take()).await;
                     runtime.sleep(ROUND_INTERVAL).await;
                 };
                 tokio::pin!(round);
@@ -122,44 +123,62 @@ impl Recovery {
                     }
                 }
             }
-            comparison = self.compare_when_due(comparison, leader.is_some());
+            comparison = self.compare_when_due(comparison, leader.is_some(), is_complete);
         }
     }
 
-    /// One round, if this process leads or can take the lead. Returns the lead, unless it is lost.
-    async fn round_as(&mut self, leader: Option<Box<dyn Leadership>>) -> Option<Box<dyn Leadership>> {
+    /// One round, if this process leads or can take the lead. Returns the lead, unless it is lost,
+    /// and whether the round was complete.
+    async fn round_as(&mut self, leader: Option<Box<dyn Leadership>>) -> (Option<Box<dyn Leadership>>, bool) {
         let mut leader = match leader {
             Some(leader) => leader,
             None => match self.stores.ledger.lead().await {
-                Ok(elected) => elected?,
+                Ok(Some(elected)) => elected,
+                Ok(None) => return (None, false),
                 Err(error) => {
                     tracing::debug!(error = error_chain(&error), "no election");
-                    return None;
+                    return (None, false);
                 }
             },
         };
-        if let Err(error) = self.round(&mut *leader).await {
-            tracing::debug!(error = error_chain(&error), "the round ended early");
+        let round = self.round(&mut *leader).await;
+        if let Err(error) = &round {
+            tracing::debug!(error = error_chain(error), "the round ended early");
         }
-        leader.check().await.is_ok().then_some(leader)
+        (leader.check().await.is_ok().then_some(leader), round.is_ok())
     }
 
-    /// The comparison that is under way, or a new one if that is due. Only the leader compares.
-    fn compare_when_due(&mut self, under_way: Option<Comparing>, leads: bool) -> Option<Comparing> {
+    /// The comparison that is under way, or a new one if that is due. Only the leader compares,
+    /// after a complete round.
+    fn compare_when_due(
+        &mut self,
+        under_way: Option<Comparing>,
+        leads: bool,
+        is_complete: bool,
+    ) -> Option<Comparing> {
         if !leads {
             self.drift.clear();
             return None;
         }
-        let is_due = self.runtime.instant() >= self.compare_at && self.stores.admission.outlives_process();
+        let is_due = is_complete
+            && self.runtime.instant() >= self.compare_at
+            && self.stores.admission.outlives_process();
         if !is_due || under_way.is_some() {
             return under_way;
         }
         self.compare_at = self.runtime.instant() + self.options.reconcile_interval;
-        Some(self.drift.clone().compare(self.stores.clone(), self.runtime.clone()).boxed())
+        let comparison = self.drift.clone().compare(self.stores.clone(), self.runtime.clone());
+        // A comparison that panics must not end the recovery.
+        let contained = AssertUnwindSafe(comparison).catch_unwind().map(|ended| {
+            if ended.is_err() {
+                tracing::error!("the comparison of admission and ledger panicked");
+            }
+        });
+        Some(contained.boxed())
     }
 
-    /// Compares every product's admission state with the ledger, once, and does what is needed. A failure of one
-    /// product does not hold up the others.
+    /// Compares every product's admission state with the ledger, once, and does what is needed. A
+    /// failure of one product does not hold up the others.
     pub async fn round(&mut self, leader: &mut dyn Leadership) -> Result<(), RecoveryError> {
         let mut broken = Vec::new();
         for sale in self.stores.ledger.sales().await? {

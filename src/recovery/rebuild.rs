@@ -1,8 +1,8 @@
-//! Makes a product's admission state from the ledger. Nothing else writes that state as a whole: not at the
-//! first preparation, not after a loss, not after a rollback.
+//! Makes a product's admission state from the ledger. Nothing else writes that state as a whole:
+//! not at the first preparation, not after a loss, not after a rollback.
 //!
-//! Every step can be cut off and done again: admission is stopped by a fence that only the same epoch opens, and a
-//! new attempt starts with a higher one.
+//! Every step can be cut off and done again: admission is stopped by a fence that only the same
+//! epoch opens, and a new attempt starts with a higher one.
 
 use super::{Recovery, RecoveryError};
 use crate::admission::{Admission, AdmissionError, Fence, Opening, RebuildStep};
@@ -15,7 +15,8 @@ use crate::worker::RebuildEpochs;
 /// Rows read and staged at a time.
 const PAGE: u32 = 2_000;
 
-/// Tries at stopping a sale whose state claims a later epoch than the ledger's: the second one is above it.
+/// Tries at stopping a sale whose state claims a later epoch than the ledger's: the second one is
+/// above it.
 const FENCES_MAX: usize = 3;
 
 /// A sale whose admission is stopped, to be opened under a new epoch.
@@ -46,11 +47,11 @@ impl Recovery {
         let rebuilt = self.drain_and_open(leader, &stopped).await;
         leader.resume_workers().await?;
         for Stopped { product, .. } in &stopped {
-            let said = match &rebuilt {
+            let outcome = match &rebuilt {
                 Ok(()) => Ok(()),
                 Err(error) => Err(RecoveryError::NotRebuilt(error_chain(error))),
             };
-            self.note(product, said);
+            self.note(product, outcome);
         }
         rebuilt
     }
@@ -115,7 +116,8 @@ impl Recovery {
         Ok(())
     }
 
-    /// Loads the ledger's snapshot, which is whole only while the workers stand aside, and opens the sale.
+    /// Loads the ledger's snapshot, which is whole only while the workers stand aside, and opens
+    /// the sale.
     async fn open(&self, leader: &mut dyn Leadership, stopped: &Stopped) -> Result<(), RecoveryError> {
         let Stopped { product, epoch, .. } = stopped;
         let started = self.runtime.instant();

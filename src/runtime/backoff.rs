@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use super::Runtime;
 
-/// Pauses between retries: doubling from `first` to `longest`, each shortened at random by up to a half, so that many
-/// processes that lost the same server do not reconnect in step.
+/// Pauses between retries: doubling from `first` to `longest`, each shortened at random by up to a
+/// half, so that many processes that lost the same server do not reconnect in step.
 #[derive(Debug)]
 pub struct Backoff {
     runtime: Runtime,

@@ -2,6 +2,7 @@
 
 use std::{
     fmt,
+    future::ready,
     time::{Duration, Instant},
 };
 
@@ -10,8 +11,9 @@ use futures_util::future::BoxFuture;
 
 /// The time of one process.
 ///
-/// Two implementations exist: [`SystemClock`], and the simulator's, whose time passes only when every task waits.
-/// No decision about a sale depends on this clock where Redis admits: Redis' own `TIME` decides there.
+/// Two implementations exist: [`SystemClock`], and the simulator's, whose time passes only when
+/// every task waits. No decision about a sale depends on this clock where Redis admits: Redis' own
+/// `TIME` decides there.
 pub trait Clock: fmt::Debug + Send + Sync {
     /// Wall time. It may jump in either direction.
     fn now(&self) -> DateTime<Utc>;
@@ -19,7 +21,7 @@ pub trait Clock: fmt::Debug + Send + Sync {
     /// Monotonic time, for measuring how long something took.
     fn instant(&self) -> Instant;
 
-    /// Completes after `duration` of monotonic time.
+    /// Completes after `duration` of monotonic time: at the first poll if that is zero.
     fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()>;
 }
 
@@ -39,7 +41,8 @@ impl Clock for SystemClock {
     }
 
     fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()> {
-        Box::pin(tokio::time::sleep(duration))
+        // A timer of zero length would be rounded up to the next millisecond.
+        if duration.is_zero() { Box::pin(ready(())) } else { Box::pin(tokio::time::sleep(duration)) }
     }
 }
 
@@ -56,4 +59,17 @@ fn skew() -> chrono::TimeDelta {
 #[cfg(not(feature = "failpoints"))]
 fn skew() -> chrono::TimeDelta {
     chrono::TimeDelta::zero()
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_sleep_of_no_length_is_over_at_the_first_poll() {
+        assert!(SystemClock.sleep(Duration::ZERO).now_or_never().is_some());
+        assert!(SystemClock.sleep(Duration::from_mins(1)).now_or_never().is_none());
+    }
 }

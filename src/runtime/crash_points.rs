@@ -1,6 +1,7 @@
-//! Places where a test makes a process die as if its power was cut: `FLASHSALE_CRASH=worker-before-ack@2` aborts at
-//! the second time that this point is passed, and `worker-before-ack@2:stop` freezes it there until SIGCONT. Only with
-//! the cargo feature `failpoints`, which no release has.
+//! Places where a test makes a process die as if its power was cut:
+//! `FLASHSALE_CRASH=worker-before-ack@2` aborts at the second time that this point is passed, and
+//! `worker-before-ack@2:stop` freezes it there until SIGCONT. Only with the cargo feature
+//! `failpoints`, which no release has.
 
 /// A place where a test can make the process die.
 macro_rules! crash_point {
@@ -38,7 +39,8 @@ pub fn arm() -> anyhow::Result<()> {
             if let Err(error) = stopped {
                 eprintln!("crash point {shown}: not stopped: {error}");
             }
-            // The signal may reach another thread first: this one must not go on before all have stopped.
+            // The signal may reach another thread first: this one must not go on before all have
+            // stopped.
             std::thread::sleep(std::time::Duration::from_millis(100));
         } else {
             eprintln!("crash point {shown}, hit {hit}: aborting");

@@ -5,7 +5,8 @@ use std::error::Error;
 /// A cause of an error, whatever its type.
 pub type Cause = Box<dyn Error + Send + Sync>;
 
-/// The error and each of its causes, separated by `: `. A cause that only repeats the text before it is left out.
+/// The error and each of its causes, separated by `: `. A cause that only repeats the text before
+/// it is left out.
 pub fn error_chain(error: &dyn Error) -> String {
     let mut line = error.to_string();
     let mut cause = error.source();

@@ -16,8 +16,8 @@ pub fn allow_open_files(wanted: u64) {
         tracing::warn!(%error, "the limit of open files can't be raised");
     }
     if let Some(current) = raised.current.filter(|current| *current < wanted) {
-        static TOLD: Once = Once::new();
-        TOLD.call_once(|| {
+        static LOGGED: Once = Once::new();
+        LOGGED.call_once(|| {
             tracing::info!(
                 "at most {current} connections at a time, by the system's limit of open files (ulimit -Hn)"
             );

@@ -1,4 +1,5 @@
-//! The end of a process: the first SIGTERM or SIGINT ends it gracefully within [`DEADLINE`], the second at once.
+//! The end of a process: the first SIGTERM or SIGINT ends it gracefully within [`DEADLINE`], the
+//! second at once.
 
 use std::time::Duration;
 
@@ -13,8 +14,8 @@ pub const REQUESTS_DEADLINE_S: u64 = 4;
 /// What runs in the background gets this much of it, after the requests.
 const TASKS_DEADLINE: Duration = Duration::from_secs(2);
 
-/// Runs a command, with the token that is cancelled at the first signal. Fails if the command takes longer
-/// than [`DEADLINE`] from then on, or a second signal arrives.
+/// Runs a command, with the token that is cancelled at the first signal. Fails if the command takes
+/// longer than [`DEADLINE`] from then on, or a second signal arrives.
 pub async fn graceful<Ended, Running>(
     command: impl FnOnce(CancellationToken) -> Running,
 ) -> anyhow::Result<Ended>

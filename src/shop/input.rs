@@ -1,5 +1,5 @@
-//! The user id that a visitor types, in a form or in a link. It is not checked here: a wrong one is answered with a
-//! notice on the page.
+//! The user id that a visitor types, in a form or in a link. It is not checked here: a wrong one is
+//! answered with a notice on the page.
 
 use std::{
     future::{Future, Ready, ready},

@@ -1,5 +1,5 @@
-//! The shop: pages that are rendered on the server and work by forms and page loads; scripts add live updates. It sells
-//! through the same checkout as the API.
+//! The shop: pages that are rendered on the server and work by forms and page loads; scripts add
+//! live updates. It sells through the same checkout as the API.
 
 mod buy;
 mod console_link;

@@ -10,9 +10,9 @@ use super::shape::{Shape, whole};
 pub enum ScenarioName {
     /// 500 buyers send attempts without pause for 10 s
     Buy,
-    /// A drop: 20/s, up to 1,500/s, and down again, in 45 s
+    /// A sale: 20/s, up to 1,500/s, and down again, in 45 s
     Flashsale,
-    /// A big drop: 200/s, up to 4,000/s, and down again, in 65 s
+    /// A big sale: 200/s, up to 4,000/s, and down again, in 65 s
     BigFlashsale,
     /// 50,000 attempts within one second, at the opening of the sale
     Stampede,

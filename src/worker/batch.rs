@@ -48,8 +48,8 @@ impl Batch {
         self.entries.len()
     }
 
-    /// Records everything in one transaction, settles conflicts, deletes outbox entries, and publishes dead letters.
-    /// After an error it can be repeated.
+    /// Records everything in one transaction, settles conflicts, deletes outbox entries, and
+    /// publishes dead letters. After an error it can be repeated.
     pub async fn step(&mut self, recorder: &Recorder) -> Result<(), StepError> {
         crash_point!("worker-after-delivery");
         let mut committed = Vec::with_capacity(self.entries.len());
@@ -128,15 +128,16 @@ async fn settle(stores: &Stores, recorded: Vec<Entry>) {
     }
 }
 
-/// Admission can't be reached, or was rebuilt: the rows stand all the same. An entry that stays is swept, found
-/// recorded, and deleted then.
+/// Admission can't be reached, or was rebuilt: the rows stand all the same. An entry that stays is
+/// swept, found recorded, and deleted then.
 fn note_unsettled(settled: Result<(), AdmissionError>) {
     if let Err(error) = settled {
         tracing::debug!(error = error_chain(&error), "outbox entries stay for the sweeper");
     }
 }
 
-/// Records purchases. Where the database refuses the values of one, the rest is recorded without it.
+/// Records purchases. Where the database refuses the values of one, the rest is recorded without
+/// it.
 async fn record(
     ledger: &dyn Ledger,
     entries: &[Entry],

@@ -1,5 +1,5 @@
-//! Settles what the ledger could not accept. Conflicts arise only after admission lost data, when the same unit, or a unit
-//! for the same user, was given out twice: the first commit stands.
+//! Settles what the ledger could not accept. Conflicts arise only after admission lost data, when
+//! the same unit, or a unit for the same user, was given out twice: the first commit stands.
 
 use super::{Recorder, StepError};
 use crate::admission::{Reassignment, WithdrawnUnit};
@@ -9,14 +9,17 @@ use crate::ledger::LedgerError;
 use crate::runtime::error_chain;
 use crate::stores::Stores;
 
-/// Moves of one purchase in a row. Each can lose its unit only to a purchase that committed meanwhile.
+/// Moves of one purchase in a row. Each can lose its unit only to a purchase that committed
+/// meanwhile.
 const MOVES_MAX: usize = 10;
 
 /// What became of a purchase whose conflict is settled.
 pub(super) enum Settled {
-    /// The purchase is in the ledger, as this entry: if it was moved, under another unit than it came with.
+    /// The purchase is in the ledger, as this entry: if it was moved, under another unit than it
+    /// came with.
     Recorded(Entry),
-    /// The purchase was taken back, and its outbox entry with it; it is revoked, or the user has another purchase.
+    /// The purchase was taken back, and its outbox entry with it; it is revoked, or the user has
+    /// another purchase.
     Withdrawn,
     /// The purchase is in the queue again, until admission is open.
     Deferred,
@@ -24,7 +27,8 @@ pub(super) enum Settled {
     Dead(DeadReason),
 }
 
-/// Does what a verdict asks for, until the purchase is in the ledger, taken back, or found hopeless.
+/// Does what a verdict asks for, until the purchase is in the ledger, taken back, or found
+/// hopeless.
 pub(super) async fn settle(
     recorder: &Recorder,
     mut entry: Entry,
@@ -104,8 +108,8 @@ async fn record_one(recorder: &Recorder, entry: &Entry) -> Result<LedgerVerdict,
     verdicts.into_iter().next().ok_or(LedgerError::Corrupt("no verdict"))
 }
 
-/// Publishes the purchase again. While admission is stopped it can hand out no other unit, and what is still on its
-/// way comes first; the workers settle the conflict once the sale is open again.
+/// Publishes the purchase again. While admission is stopped it can hand out no other unit, and what
+/// is still on its way comes first; the workers settle the conflict once the sale is open again.
 async fn defer(stores: &Stores, entry: &Entry) -> Result<Settled, StepError> {
     stores.broker.publish(std::slice::from_ref(entry)).await?;
     Ok(Settled::Deferred)

@@ -1,7 +1,8 @@
-//! A worker takes messages in batches, records each batch in the ledger in one transaction, settles what could not be
-//! recorded, deletes the outbox entries, and acks last.
+//! A worker takes messages in batches, records each batch in the ledger in one transaction, settles
+//! what could not be recorded, deletes the outbox entries, and acks last.
 //!
-//! [`Batch`] is the single step, which tests drive; [`Worker::run`] repeats it and waits out outages.
+//! [`Batch`] is the single step, which tests drive; [`Worker::run`] repeats it and waits out
+//! outages.
 
 mod batch;
 mod conflict;
@@ -25,8 +26,8 @@ pub use mode::{Mode, RebuildEpochs};
 pub use options::WorkerOptions;
 pub use recorder::Recorder;
 
-/// How long a worker keeps its messages while the ledger can't be reached. Then it leaves the queue, so that a
-/// rebuild, which waits for that, can take place without this worker.
+/// How long a worker keeps its messages while the ledger can't be reached. Then it leaves the
+/// queue, so that a rebuild, which waits for that, can take place without this worker.
 const LEDGER_OUTAGE_MAX: Duration = Duration::from_secs(10);
 /// How often a worker asks the ledger whether it may run.
 const MAY_RUN_INTERVAL: Duration = Duration::from_millis(250);
@@ -92,8 +93,8 @@ impl Worker {
         Ok(consumer)
     }
 
-    /// Takes batches until the consumer fails, a rebuild wants the workers aside, or `stop`. Whether anything was
-    /// recorded.
+    /// Takes batches until the consumer fails, a rebuild wants the workers aside, or `stop`.
+    /// Whether anything was recorded.
     async fn consume(&self, stop: &CancellationToken) -> bool {
         let mut consumer = match self.connect().await {
             Ok(consumer) => consumer,
@@ -106,7 +107,8 @@ impl Worker {
         let (mut recorded, mut reached) = (false, self.runtime.instant());
         let mut ask_at = reached;
         loop {
-            // Only the wait for a first message is given up for something else: nothing is held then.
+            // Only the wait for a first message is given up for something else: nothing is held
+            // then.
             let until_ask = ask_at.saturating_duration_since(self.runtime.instant());
             let first = tokio::select! {
                 biased;
@@ -131,7 +133,8 @@ impl Worker {
         recorded
     }
 
-    /// Whether a rebuild wants the queue, or the ledger can't be reached for too long since it was `reached`.
+    /// Whether a rebuild wants the queue, or the ledger can't be reached for too long since it was
+    /// `reached`.
     async fn should_leave(&self, reached: &mut Instant) -> bool {
         match self.recorder.stores.ledger.workers_may_run().await {
             Ok(may_run) => {

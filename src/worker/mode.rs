@@ -9,15 +9,16 @@ use crate::ledger::Writer;
 pub enum Mode {
     /// A worker's, while everything is selling.
     Working,
-    /// A rebuild's, which has made the workers stand aside, and stopped the admission of these products.
+    /// A rebuild's, which has made the workers stand aside, and stopped the admission of these
+    /// products.
     Rebuilding(BTreeMap<ProductId, RebuildEpochs>),
 }
 
 /// The epochs of a product that is being rebuilt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RebuildEpochs {
-    /// The latest one that was open: what it admitted can be recorded as it is, because nothing was handed out anew
-    /// since.
+    /// The latest one that was open: what it admitted can be recorded as it is, because nothing was
+    /// handed out anew since.
     pub opened: u64,
     /// The rebuild's own. What is recorded in its name is refused once another rebuild has begun.
     pub rebuild: u64,

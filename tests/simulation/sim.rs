@@ -1,6 +1,7 @@
 //! What all parts of a run share: tasks, time, randomness and the trace.
 
 use std::{
+    future::ready,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -105,7 +106,7 @@ impl Clock for SimClock {
     }
 
     fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()> {
-        sleep(duration).boxed()
+        if duration.is_zero() { ready(()).boxed() } else { sleep(duration).boxed() }
     }
 }
 

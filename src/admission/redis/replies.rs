@@ -5,6 +5,7 @@ use chrono::DateTime;
 use crate::admission::{AdmissionError, Decision, Found, Reassignment, RebuildStep};
 use crate::domain::{Entry, EntryId, Outcome, ProductId, Purchase, PurchaseId, PurchaseState};
 use crate::domain::{SaleState, Terms, UserId, sale::remaining};
+use crate::runtime::error_chain;
 
 /// The elements of a script's reply, all of them text or integers.
 pub(super) type Reply = Vec<redis::Value>;
@@ -170,14 +171,16 @@ pub(super) fn outbox(reply: redis::streams::StreamRangeReply, product: &ProductI
             admitted_at: id.admitted_at(),
         };
         let epoch = field("epoch")?.parse().map_err(|_unreadable| unreadable("epoch"))?;
-        Ok(Entry { id, epoch, purchase })
+        let entry = Entry { id, epoch, purchase };
+        entry.check().map_err(unreadable)?;
+        Ok(entry)
     };
     let mut entries = Vec::new();
     for stream_id in reply.ids {
         let read: Result<_, AdmissionError> = entry(stream_id);
         match read {
             Ok(entry) => entries.push(entry),
-            Err(error) => tracing::warn!(%product, "skipped: {error}"),
+            Err(error) => tracing::warn!(%product, "skipped: {}", error_chain(&error)),
         }
     }
     entries

@@ -21,13 +21,14 @@ pub(super) async fn connect(options: &RabbitOptions, role: &str) -> Result<Conne
     let mut uri = parse(options)?;
     uri.query.heartbeat.get_or_insert(options.heartbeat_s);
     let name = format!("flashsale {role}");
-    // The driver's own recovery is off: it does not cover channel errors. Supervisors rebuild everything.
+    // The driver's own recovery is off: it does not cover channel errors. Supervisors rebuild
+    // everything.
     let properties = ConnectionProperties::default().with_connection_name(name.into());
     Ok(Connection::connect_uri(uri, properties).await?)
 }
 
-/// Bounds the opening of a connection as a whole: a broker that is just starting accepts connections and then may
-/// never answer the declaration of a queue.
+/// Bounds the opening of a connection as a whole: a broker that is just starting accepts
+/// connections and then may never answer the declaration of a queue.
 pub(super) async fn with_timeout<T>(
     options: &RabbitOptions,
     opening: impl Future<Output = Result<T, BrokerError>>,

@@ -101,8 +101,8 @@ impl DeadLetters for RabbitDeadLetters {
     }
 }
 
-/// Locks the dead letters: two holders at a time would each see only a part of them. The lock is an exclusive queue,
-/// which ends with its connection.
+/// Locks the dead letters: two holders at a time would each see only a part of them. The lock is an
+/// exclusive queue, which ends with its connection.
 async fn acquire_lock(
     connection: &Connection,
     options: &RabbitOptions,

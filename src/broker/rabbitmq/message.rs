@@ -1,7 +1,10 @@
 //! The form of a message: JSON, tagged and versioned.
 //!
 //! `{"type":"purchases","v":1,"epoch":3,"product":"limited-001","items":[{"id","user","unit","admittedAt","seq"}]}`
-//! `admittedAt` is in milliseconds since 1970; together with `seq` it is the id of the purchase's outbox entry.
+//! `admittedAt` is in milliseconds since 1970; together with `seq` it is the id of the purchase's
+//! outbox entry.
+
+use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -11,16 +14,15 @@ use crate::domain::{Entry, EntryId, ProductId, Purchase, PurchaseId, UserId};
 
 const TYPE: &str = "purchases";
 const VERSION: u64 = 1;
-/// 9999-12-31T23:59:59Z: PostgreSQL and SQLite hold the years up to here alike.
-const ADMITTED_AT_MAX_MS: u64 = 253_402_300_799_999;
 
 #[derive(Serialize, Deserialize)]
 struct Envelope<'text, Items> {
-    #[serde(rename = "type")]
-    kind: &'text str,
+    #[serde(rename = "type", borrow)]
+    kind: Cow<'text, str>,
     v: u64,
     epoch: u64,
-    product: &'text str,
+    #[serde(borrow)]
+    product: Cow<'text, str>,
     items: Items,
 }
 
@@ -38,8 +40,8 @@ struct Item<User> {
 pub fn encode(entries: &[Entry]) -> Vec<u8> {
     let Some(Entry { epoch, purchase, .. }) = entries.first() else { return Vec::new() };
     let items: Vec<_> = entries.iter().map(item).collect();
-    let (epoch, product) = (*epoch, purchase.product.as_str());
-    let envelope = Envelope { kind: TYPE, v: VERSION, epoch, product, items };
+    let (epoch, product) = (*epoch, purchase.product.as_str().into());
+    let envelope = Envelope { kind: TYPE.into(), v: VERSION, epoch, product, items };
     serde_json::to_vec(&envelope).unwrap_or_default() // strings and integers always serialise
 }
 
@@ -48,22 +50,23 @@ fn item(Entry { id, purchase, .. }: &Entry) -> Item<&str> {
     Item { id: *purchase_id, user: user.as_str(), unit: *unit, admitted_at: id.millis, seq: id.sequence }
 }
 
-/// Decodes a message. An item that can never be recorded does not hold up its neighbours; the error is about the
-/// message as a whole.
+/// Decodes a message. An item that can never be recorded does not hold up its neighbours; the error
+/// is about the message as a whole.
 pub fn decode(body: &[u8]) -> Result<Content, DeadReason> {
     if let Some(entries) = decode_whole(body) {
         return Ok(Content { entries, rejected: Vec::new() });
     }
     let envelope: Envelope<'_, Vec<&RawValue>> = decode_envelope(body)?;
-    let product = ProductId::parse(envelope.product)
+    let product = ProductId::parse(&envelope.product)
         .map_err(|error| DeadReason { class: DeadReasonClass::BadField, detail: error.to_string() })?;
     let mut content = Content { entries: Vec::with_capacity(envelope.items.len()), rejected: Vec::new() };
     for raw in &envelope.items {
         match decode_item(raw, &product, envelope.epoch) {
             Ok(entry) => content.entries.push(entry),
             Err(detail) => {
-                let Envelope { kind, v, epoch, product, .. } = envelope;
-                let alone = Envelope { kind, v, epoch, product, items: [raw] };
+                let Envelope { kind, v, epoch, product, .. } = &envelope;
+                let (kind, product) = (kind.clone(), product.clone());
+                let alone = Envelope { kind, v: *v, epoch: *epoch, product, items: [raw] };
                 let body = serde_json::to_vec(&alone).unwrap_or_default(); // it was JSON before
                 let reason = DeadReason { class: DeadReasonClass::BadField, detail };
                 content.rejected.push(Rejected { body, reason });
@@ -73,11 +76,12 @@ pub fn decode(body: &[u8]) -> Result<Content, DeadReason> {
     Ok(content)
 }
 
-/// The usual case, in one pass: every item is good. `None`: something about the message needs a closer look.
+/// The usual case, in one pass: every item is good. `None`: a part of the message is out of the
+/// ordinary.
 fn decode_whole(body: &[u8]) -> Option<Vec<Entry>> {
     let envelope: Envelope<'_, Vec<Item<&str>>> = serde_json::from_slice(body).ok()?;
-    let Envelope { kind: TYPE, v: VERSION, epoch, product, items } = envelope else { return None };
-    let product = ProductId::parse(product).ok()?;
+    let Envelope { kind, v, epoch, product, items } = envelope;
+    let product = ProductId::parse(&product).ok().filter(|_| kind == TYPE && v == VERSION)?;
     items.iter().map(|item| entry(item, &product, epoch).ok()).collect()
 }
 
@@ -93,9 +97,10 @@ fn decode_envelope(body: &[u8]) -> Result<Envelope<'_, Vec<&RawValue>>, DeadReas
         detail: error.to_string(),
     };
     let envelope = serde_json::from_slice::<Envelope<'_, Vec<&RawValue>>>(body);
-    // A version that is not known may have another form: the reason names the version, not a missing field.
+    // A version that is not known may have another form: the reason names the version, not a
+    // missing field.
     let Head { kind, v } = match &envelope {
-        Ok(Envelope { kind, v, .. }) => Head { kind: (*kind).to_owned(), v: *v },
+        Ok(Envelope { kind, v, .. }) => Head { kind: kind.clone().into_owned(), v: *v },
         Err(_) => serde_json::from_slice(body).map_err(malformed)?,
     };
     if kind != TYPE || v != VERSION {
@@ -112,12 +117,6 @@ fn decode_item(raw: &RawValue, product: &ProductId, epoch: u64) -> Result<Entry,
 
 fn entry(item: &Item<impl AsRef<str>>, product: &ProductId, epoch: u64) -> Result<Entry, String> {
     let user = UserId::parse(item.user.as_ref()).map_err(|error| error.to_string())?;
-    if item.unit == 0 {
-        return Err("unit must be at least 1".to_owned());
-    }
-    if item.admitted_at > ADMITTED_AT_MAX_MS {
-        return Err("admittedAt must be between 1970 and 9999".to_owned());
-    }
     let id = EntryId { millis: item.admitted_at, sequence: item.seq };
     let purchase = Purchase {
         id: item.id,
@@ -126,19 +125,22 @@ fn entry(item: &Item<impl AsRef<str>>, product: &ProductId, epoch: u64) -> Resul
         unit: item.unit,
         admitted_at: id.admitted_at(),
     };
-    Ok(Entry { id, epoch, purchase })
+    let entry = Entry { id, epoch, purchase };
+    entry.check()?;
+    Ok(entry)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    /// The users of odd units need no escapes in JSON.
     fn sample(unit: u32) -> Entry {
         let id = EntryId { millis: 1_732_000_000_123, sequence: u64::from(unit) };
         let purchase = Purchase {
             id: PurchaseId::new(id.admitted_at(), [unit.into(), 0]),
             product: ProductId::parse("limited-001").unwrap(),
-            user: UserId::parse(&format!("buyer-{unit}\"\\")).unwrap(),
+            user: UserId::parse(&format!("buyer-{unit}{}", ["\"\\", ""][unit as usize % 2])).unwrap(),
             unit,
             admitted_at: id.admitted_at(),
         };
@@ -147,9 +149,22 @@ mod tests {
 
     #[test]
     fn a_message_decodes_to_what_was_encoded() {
-        let entries: Vec<_> = (1..=3).map(sample).collect();
-        let decoded = decode(&encode(&entries)).unwrap();
-        assert_eq!(decoded, Content { entries, rejected: Vec::new() });
+        for (entries, in_one_pass) in
+            [(vec![sample(1), sample(3)], true), (vec![sample(1), sample(2)], false)]
+        {
+            let body = encode(&entries);
+            assert_eq!(decode_whole(&body).is_some(), in_one_pass);
+            assert_eq!(decode(&body).unwrap(), Content { entries, rejected: Vec::new() });
+        }
+    }
+
+    #[test]
+    fn an_envelope_with_escapes_is_read() {
+        let body = String::from_utf8(encode(&[sample(1)])).unwrap();
+        let escaped =
+            body.replace("limited-001", "limited\\u002d001").replace("purchases", "purch\\u0061ses");
+        assert_ne!(escaped, body);
+        assert_eq!(decode(escaped.as_bytes()).unwrap().entries, [sample(1)]);
     }
 
     #[test]

@@ -1,5 +1,6 @@
-//! The publishing connection to RabbitMQ, under a supervisor that rebuilds it with channel and topology after
-//! any error. Consumers have connections of their own: a blocked publisher must not stop them.
+//! The publishing connection to RabbitMQ, under a supervisor that rebuilds it with channel and
+//! topology after any error. Consumers have connections of their own: a blocked publisher must not
+//! stop them.
 
 use std::{
     sync::{
@@ -45,7 +46,8 @@ struct Slot {
     live: RwLock<Option<Live>>,
     /// How many connections there have been.
     generation: AtomicU64,
-    /// The latest of them on which a publish failed. A failure on an earlier one says nothing of the present.
+    /// The latest of them on which a publish failed. A failure on an earlier one says nothing of
+    /// the present.
     broken_generation: AtomicU64,
     broken: Notify,
 }
@@ -167,7 +169,7 @@ async fn send(
         .with_delivery_mode(2) // persistent
         .with_content_type("application/json".into())
         .with_headers(headers);
-    // Mandatory: a message that no queue takes comes back instead of vanishing.
+    // Mandatory: a message that no queue takes is returned instead of vanishing.
     let options = BasicPublishOptions { mandatory: true, ..BasicPublishOptions::default() };
     let confirm = channel.basic_publish(exchange, routing_key.into(), options, body, properties).await?;
     crash_point!("broker-after-publish");

@@ -1,4 +1,5 @@
-//! Exchange and queues, declared by every connection: the first one, and the first one after a loss, makes them.
+//! Exchange and queues, declared by every connection: the first one, and the first one after a
+//! loss, makes them.
 
 use lapin::{
     Channel, ExchangeKind,
@@ -6,14 +7,16 @@ use lapin::{
     types::{AMQPValue, FieldTable, LongString, ShortString},
 };
 
-/// Redeliveries after which RabbitMQ itself dead-letters a message. High, because every crash of a worker
-/// counts as one; a message that can never succeed is recognised by its content, not by its age.
+/// Redeliveries after which RabbitMQ itself dead-letters a message. High, because every crash of a
+/// worker counts as one; a message that can never succeed is recognised by its content, not by its
+/// age.
 const DELIVERY_LIMIT: i64 = 100;
 
 /// Names of exchange and queues.
 #[derive(Clone, Debug)]
 pub struct Topology {
-    /// Direct exchange, and the queue of admitted purchases: `<prefix>.purchases`. Also the routing key.
+    /// Direct exchange, and the queue of admitted purchases: `<prefix>.purchases`. Also the routing
+    /// key.
     pub purchases: String,
     /// Dead-letter queue: `<prefix>.purchases.dead`. Also the routing key.
     pub dead: String,
@@ -57,8 +60,9 @@ impl Topology {
     }
 }
 
-/// A quorum queue is replicated, and confirms after its log is on disk. Looking at a dead letter counts as a delivery:
-/// without a limit of its own, newer versions of RabbitMQ would drop one after 20 looks.
+/// A quorum queue is replicated, and confirms after its log is on disk. Reading a dead letter
+/// counts as a delivery: without a limit of its own, newer versions of RabbitMQ would drop one
+/// after 20 reads.
 fn dead_arguments() -> FieldTable {
     let mut arguments = FieldTable::default();
     arguments.insert("x-queue-type".into(), text("quorum"));

@@ -9,8 +9,8 @@ use crate::{
     http::problem::Problem,
 };
 
-/// The product of the path's segment `{product}`; without that segment (`/sale/…`) the first product of the catalogue.
-/// Needs a [`Catalogue`] as app data.
+/// The product of the path's segment `{product}`; without that segment (`/sale/…`) the first
+/// product of the catalogue. Needs a [`Catalogue`] as app data.
 #[derive(Debug)]
 pub struct ProductParam {
     catalogue: Data<Catalogue>,

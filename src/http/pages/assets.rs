@@ -1,4 +1,5 @@
-//! Compiled-in files. Pages name them with a hash of their content, so that browsers may cache them without limit.
+//! Compiled-in files. Pages name them with a hash of their content, so that browsers may cache them
+//! without limit.
 
 use std::{io::Write, sync::LazyLock};
 
@@ -57,7 +58,8 @@ pub(super) async fn asset(request: HttpRequest) -> Result<HttpResponse, Problem>
     let asset = ASSETS.iter().find(|asset| asset.name == named).ok_or(Problem::NotFound)?;
     let caching = match part("hash") {
         Some(hash) if hash == asset.hash => "public, max-age=31536000, immutable",
-        // A page of another version of this program: it gets the current file, and must not cache it for long.
+        // A page of another version of this program: it gets the current file, and must not cache
+        // it for long.
         _ => "public, max-age=60",
     };
     let etag = format!("\"{}\"", asset.hash);

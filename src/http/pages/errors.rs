@@ -4,7 +4,7 @@ use actix_web::{
     Error, HttpResponse, ResponseError,
     body::BoxBody,
     dev::{ServiceRequest, ServiceResponse},
-    http::StatusCode,
+    http::{StatusCode, header},
     middleware::Next,
 };
 use askama::Template;
@@ -27,7 +27,12 @@ pub(crate) async fn problem_pages(
     let response = next.call(request).await?;
     let problem = response.response().error().and_then(|error| error.as_error::<Problem>());
     match problem.map(problem_page) {
-        Some(page) => Ok(response.into_response(page)),
+        Some(mut page) => {
+            if let Some(allowed) = response.headers().get(header::ALLOW) {
+                page.headers_mut().insert(header::ALLOW, allowed.clone());
+            }
+            Ok(response.into_response(page))
+        }
         None => Ok(response),
     }
 }

@@ -1,5 +1,5 @@
-//! What the pages of the shop and of the operations console are made with: rendering, error pages, compiled-in assets,
-//! texts and the flash message.
+//! What the pages of the shop and of the operations console are made with: rendering, error pages,
+//! compiled-in assets, texts and the flash message.
 
 pub(crate) mod assets;
 pub(crate) mod errors;

@@ -12,8 +12,8 @@ use actix_web::{
 
 use crate::http::problem::Problem;
 
-/// App data of a server with [`check_host`]: the host name under which it is reached, besides addresses and
-/// `localhost`. May be empty.
+/// App data of a server with [`check_host`]: the host name under which it is reached, besides
+/// addresses and `localhost`. May be empty.
 #[derive(Clone, Debug)]
 pub(crate) struct KnownHost {
     pub(crate) name: String,
@@ -21,8 +21,9 @@ pub(crate) struct KnownHost {
     pub(crate) setting: &'static str,
 }
 
-/// Middleware against DNS rebinding: refuses a request for a host name that is not known. Otherwise a page of another
-/// site whose name resolves to this machine could read this server through an operator's browser.
+/// Middleware against DNS rebinding: refuses a request for a host name that is not known. Otherwise
+/// a page of another site whose name resolves to this machine could read this server through an
+/// operator's browser.
 pub(crate) async fn check_host(
     request: ServiceRequest,
     next: Next<BoxBody>,

@@ -7,8 +7,8 @@ use actix_web::{
 
 use crate::http::problem::Problem;
 
-/// Refuses a form that a page of another site has sent, by `Sec-Fetch-Site`, or else by `Origin`. A client that sends
-/// neither is no browser, and carries no cookies of one.
+/// Refuses a form that a page of another site has sent, by `Sec-Fetch-Site`, or else by `Origin`. A
+/// client that sends neither is no browser, and carries no cookies of one.
 pub(crate) fn check_same_origin(request: &HttpRequest) -> Result<(), Problem> {
     let header = |name: HeaderName| request.headers().get(name).and_then(|value| value.to_str().ok());
     let same_origin = match (header(HeaderName::from_static("sec-fetch-site")), header(header::ORIGIN)) {

@@ -1,4 +1,5 @@
--- Says what stands in the way of purchases that were not inserted: $1 ids, $2 products, $3 users, $4 units.
+-- Says what stands in the way of purchases that were not inserted: $1 ids, $2 products, $3 users,
+-- $4 units.
 SELECT item.id,
        products.total_stock, products.epoch,
        revocations.purchase_id IS NOT NULL AS revoked,

@@ -17,7 +17,8 @@ use tokio_postgres::{
 use super::{LedgerError, PostgresOptions};
 use crate::runtime::error_chain;
 
-/// A connection is replaced at this age, so that none stays with a server that has been demoted or moved.
+/// A connection is replaced at this age, so that none stays with a server that has been demoted or
+/// moved.
 const CONNECTION_AGE_MAX: Duration = Duration::from_mins(2);
 
 pub(super) fn pool(options: &PostgresOptions) -> Result<Pool<AsyncPgConnection>, LedgerError> {
@@ -81,7 +82,8 @@ pub(super) async fn establish(options: &PostgresOptions) -> ConnectionResult<Asy
     let too_slow = |_elapsed| ConnectionError::BadConnection("connecting took too long".to_owned());
     let (client, driver) = connecting.map_err(too_slow)?.map_err(failed)?;
     let mut connection = AsyncPgConnection::try_from_client_and_connection(client, driver).await?;
-    // The server's own keep-alives as well: a host that is gone without a word must not hold the leader's lock.
+    // The server's own keep-alives as well: a host that is gone without a word must not hold the
+    // leader's lock.
     let bounds = format!(
         "SET statement_timeout = {}; SET lock_timeout = {}; SET idle_in_transaction_session_timeout = '30s';
          SET tcp_keepalives_idle = 10; SET tcp_keepalives_interval = 3; SET tcp_keepalives_count = 3;

@@ -2,5 +2,5 @@
 
 pub(super) const MIGRATIONS: i64 = 0x666c_6173_6801;
 pub(super) const LEADER: i64 = 0x666c_6173_6802;
-/// Shared by every transaction that persists; exclusive while a rebuild takes its snapshot.
+/// Shared by every transaction that records; exclusive while a rebuild takes its snapshot.
 pub(super) const WORKERS: i64 = 0x666c_6173_6803;

@@ -48,8 +48,9 @@ impl PostgresLedger {
         Ok(self.pool.get().await?)
     }
 
-    /// The one way in which transactions are run: in a task of their own, because a transaction that is dropped
-    /// half-way would leave its connection in an unknown state; bounded by the connection's timeouts.
+    /// The one way in which transactions are run: in a task of their own, because a transaction
+    /// that is dropped half-way would leave its connection in an unknown state; bounded by the
+    /// connection's timeouts.
     async fn transaction<R, F>(&self, name: &'static str, body: F) -> Result<R, LedgerError>
     where
         R: Send + 'static,
@@ -89,10 +90,11 @@ impl Ledger for PostgresLedger {
         let ended = migrating.await.map_err(|panicked| LedgerError::Migration(panicked.into()))?;
         match ended {
             Ok(applied) => Ok(applied),
-            // A database that went away meanwhile is waited for; a migration that does not fit is not.
+            // A database that became unreachable meanwhile is waited for; a migration that does not
+            // fit is not.
             Err(error) => Err(match self.ping().await {
                 Ok(()) => LedgerError::Migration(error),
-                Err(away) => away,
+                Err(unreachable) => unreachable,
             }),
         }
     }
@@ -147,7 +149,8 @@ impl Ledger for PostgresLedger {
         let (purchase, reason) = (purchase.clone(), reason.to_owned());
         self.transaction("revoke", move |connection| {
             async move {
-                // Waits for transactions that may be inserting this very purchase, and holds up new ones.
+                // Waits for transactions that may be inserting this very purchase, and holds up new
+                // ones.
                 sql_query("SELECT FROM products WHERE id = $1 FOR UPDATE")
                     .bind::<ty::Text, _>(purchase.product.as_str())
                     .execute(connection)

@@ -1,4 +1,5 @@
-//! A batch of purchases becomes rows, in one transaction: inserted where nothing is in the way, and a verdict on each.
+//! A batch of purchases becomes rows, in one transaction: inserted where nothing is in the way, and
+//! a verdict on each.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
@@ -46,10 +47,11 @@ impl PostgresLedger {
     }
 }
 
-/// Keeps the products of a batch as they are until the transaction ends: neither is their stock lowered meanwhile,
-/// nor one of these purchases revoked. In one order, so that nobody waits in a circle. A rebuild, which no lock keeps
-/// from going on after it has lost the lead, keeps their epochs as they are, too: either another rebuild has begun
-/// before, and this one's epoch is too old, or the other one waits for it.
+/// Keeps the products of a batch as they are until the transaction ends: neither is their stock
+/// lowered meanwhile, nor one of these purchases revoked. In one order, so that no transactions
+/// wait in a circle. A rebuild, which no lock keeps from going on after it has lost the lead, keeps
+/// their epochs as they are, too: either another rebuild has begun before, and this one's epoch is
+/// too old, or the other one waits for it.
 async fn share_products(
     connection: &mut AsyncPgConnection,
     batch: &[Entry],

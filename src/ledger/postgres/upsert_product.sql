@@ -1,5 +1,6 @@
--- Adds or changes a product: $1 id, $2 name, $3 description, $4 image, $5 price, $6 original price, $7 currency,
--- $8 total stock, $9 start, $10 end of the sale. A lower stock is noted, not obeyed: units above it may be on their way.
+-- Adds or changes a product: $1 id, $2 name, $3 description, $4 image, $5 price, $6 original price,
+-- $7 currency, $8 total stock, $9 start, $10 end of the sale. A lower stock is noted, not obeyed:
+-- units above it may be on their way.
 INSERT INTO products (id, name, description, image, price_minor, original_price_minor, currency, total_stock,
                       sale_start, sale_end)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)

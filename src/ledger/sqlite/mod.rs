@@ -54,8 +54,8 @@ impl SqliteLedger {
         Ok(Self { connection: Arc::new(Mutex::new(connect(&path).await?)), path })
     }
 
-    /// The one way in which transactions are run: in a task of their own, because a transaction that is dropped
-    /// half-way would leave the connection in an unknown state.
+    /// The one way in which transactions are run: in a task of their own, because a transaction
+    /// that is dropped half-way would leave the connection in an unknown state.
     async fn transaction<R, F>(&self, name: &'static str, body: F) -> Result<R, LedgerError>
     where
         R: Send + 'static,
@@ -324,7 +324,8 @@ impl Ledger for SqliteLedger {
 
 async fn connect(path: &str) -> Result<Connection, LedgerError> {
     let mut connection = Connection::establish(path).await?;
-    // A commit is on disk when it returns (FULL), and readers such as `flashsale pause` don't block it (WAL).
+    // A commit is on disk when it returns (FULL), and readers such as `flashsale pause` don't block
+    // it (WAL).
     connection
         .batch_execute(
             "PRAGMA busy_timeout = 5000; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;

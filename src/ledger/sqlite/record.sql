@@ -1,5 +1,5 @@
--- Inserts a batch of purchases: ?1 is a JSON array of {id, product_id, user_id, unit, admitted_at, epoch}.
--- What is not returned was not inserted; classify.sql says why.
+-- Inserts a batch of purchases: ?1 is a JSON array of {id, product_id, user_id, unit, admitted_at,
+-- epoch}. What is not returned was not inserted; classify.sql says why.
 INSERT INTO purchases (id, product_id, user_id, unit, admitted_at)
 SELECT item.value ->> 'id', item.value ->> 'product_id', item.value ->> 'user_id', item.value ->> 'unit',
        item.value ->> 'admitted_at'

@@ -1,11 +1,13 @@
 #!lua
 -- Stores the heartbeat of a process, and removes processes without one for too long.
 --
--- KEYS  1 seen (sorted set: process → time of its last heartbeat, ms)   2 reports (hash: process → heartbeat)
+-- KEYS  1 seen (sorted set: process → time of its last heartbeat, ms)
+--       2 reports (hash: process → heartbeat)
 -- ARGV  1 process   2 heartbeat (JSON)   3 how long a heartbeat is kept, in ms
 -- Reply number of processes removed
 --
--- Atomic and idempotent. Times are by the clock of this server. Refused while Redis is out of memory.
+-- Atomic and idempotent. Times are by the clock of this server. Refused while Redis is out of
+-- memory.
 
 local time = redis.call('TIME')
 local now_ms = time[1] * 1000 + math.floor(time[2] / 1000)

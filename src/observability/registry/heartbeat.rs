@@ -71,8 +71,8 @@ pub struct Window {
     pub per_s: BTreeMap<Attempt, f64>,
     /// Since the process started.
     pub attempts: BTreeMap<Attempt, u64>,
-    /// From the admission permit to the decision, over the last 10 seconds, as pairs of microseconds and a
-    /// count.
+    /// From the admission permit to the decision, over the last 10 seconds, as pairs of
+    /// microseconds and a count.
     pub admission: Vec<(u64, u32)>,
     /// From a request to its answer.
     pub answer: Vec<(u64, u32)>,

@@ -41,11 +41,13 @@ impl KnownProcess {
 #[derive(Debug)]
 pub(crate) struct Liveness {
     clock: Arc<dyn Clock>,
-    /// The heartbeats of the last read, and when they were sent. They are kept during an outage of the registry.
+    /// The heartbeats of the last read, and when they were sent. They are kept during an outage of
+    /// the registry.
     heartbeats: Vec<(Instant, Heartbeat)>,
     /// The end of the last outage of the registry.
     readable_since: Option<Instant>,
-    /// The processes that are up, by id: the name, and when each was last known to be up. `None` before the first read.
+    /// The processes that are up, by id: the name, and when each was last known to be up. `None`
+    /// before the first read.
     up: Option<HashMap<String, (String, Instant)>>,
 }
 

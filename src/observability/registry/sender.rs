@@ -100,8 +100,8 @@ impl HeartbeatSender {
         }
     }
 
-    /// Notes the outages of the ledger. Other services note theirs where their connection is kept; the ledger has a
-    /// pool.
+    /// Notes the outages of the ledger. Other services note theirs where their connection is kept;
+    /// the ledger has a pool.
     fn note_ledger(&mut self) {
         let name = self.ledger;
         let outage = self.heartbeat.checks.iter().find(|check| check.name == name);

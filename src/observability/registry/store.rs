@@ -120,7 +120,8 @@ impl ProcessRegistry {
         }
     }
 
-    /// The last heartbeat of every process, with its age. One that can't be decoded, of another version, is left out.
+    /// The last heartbeat of every process, with its age. One that can't be decoded, of another
+    /// version, is left out.
     pub async fn read(&self) -> Result<Vec<(Duration, Heartbeat)>, RegistryError> {
         match &self.place {
             Place::Redis(registry) => {

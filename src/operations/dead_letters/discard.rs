@@ -23,8 +23,8 @@ pub async fn discard(
     while_held(&*stores.broker, async |held| {
         let letter = find(held, id)?;
         give_up(actor, stores, &letter, reason).await?;
-        held.remove(&letter.id).await?;
         actor.has_changed(&format!("dead letter discarded: {reason}"), &letter.id);
+        held.remove(&letter.id).await?;
         Ok(letter)
     })
     .await

@@ -124,7 +124,7 @@ async fn come_fifty_thousand_at_once() {
 
 /// While Redis does not answer, no more attempts are sent to it than may be; the others wait for their turn.
 #[tokio::test(flavor = "multi_thread")]
-async fn wait_their_turn_before_redis() {
+async fn get_admission_permits_in_order() {
     let redis = own(servers::redis).await;
     let services = with_redis(redis.port).await;
     let variables =

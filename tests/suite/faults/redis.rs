@@ -56,7 +56,7 @@ async fn is_wiped() {
 /// RabbitMQ can't be reached, and what was sold meanwhile is only in Redis, which is wiped. The API process that answered
 /// SUCCESS still knows.
 #[tokio::test(flavor = "multi_thread")]
-async fn is_wiped_while_rabbitmq_is_away() {
+async fn is_wiped_during_an_outage_of_rabbitmq() {
     let redis = own(servers::redis).await;
     let shared = Services::urls();
     let proxy = Proxy::to(port_of(&shared.amqp)).await;

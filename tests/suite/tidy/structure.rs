@@ -108,7 +108,7 @@ const DRIVERS: &[(&str, &[&str])] = &[
 const PIPELINE: &[&str] = &["domain", "checkout", "outbox", "worker", "recovery", "operations"];
 const ADAPTERS: &[&str] = &["redis", "rabbitmq", "postgresql", "sqlite", "actix"];
 /// The durability values of the API name where a purchase is safe.
-const DURABILITY: &[&str] = &["Durability::Redis", "Redis,"];
+const DURABILITY: &[&str] = &["Durability::Redis", "    Redis,"];
 
 #[test]
 fn arrows_between_folders_run_one_way() {
