@@ -135,7 +135,7 @@ impl SaleReader {
         }
     }
 
-    /// Drops the counts of an earlier state of the sale.
+    /// Forgets the counts of an earlier state of the sale.
     fn reset(&mut self) {
         (self.conservation, self.broken, self.next_count_at) = (None, 0, None);
     }
