@@ -58,9 +58,9 @@ enum Action {
         /// Why; the buyer sees it
         #[arg(long)]
         reason: String,
-        /// Who discards it
-        #[arg(long, value_name = "NAME", env = "USER")]
-        by: String,
+        /// Who discards it; without it, the user of the operating system
+        #[arg(long, value_name = "NAME")]
+        by: Option<String>,
     },
 }
 
@@ -95,7 +95,8 @@ impl Action {
                 println!("replayed: {replayed}");
             }
             Self::Discard { id, reason, by } => {
-                let letter = dead_letters::discard(&Actor::named(by), stores, &id, &reason).await?;
+                let actor = by.map_or_else(actor, Actor::named);
+                let letter = dead_letters::discard(&actor, stores, &id, &reason).await?;
                 println!("discarded: {}", letter.id);
             }
         }

@@ -22,6 +22,16 @@ where
     only(path, &["GET", "HEAD"], read().to(handler))
 }
 
+/// A stream: GET alone, since actix would produce the whole endless body for a HEAD.
+pub(crate) fn stream<F, Args>(path: &str, handler: F) -> Resource
+where
+    F: Handler<Args>,
+    Args: FromRequest + 'static,
+    F::Output: Responder + 'static,
+{
+    only(path, &["GET"], web::get().to(handler))
+}
+
 pub(crate) fn post<F, Args>(path: &str, handler: F) -> Resource
 where
     F: Handler<Args>,

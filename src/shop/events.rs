@@ -19,7 +19,7 @@ use crate::http::extract::ProductParam;
 
 /// A comment is sent after this time without a change, so that neither proxies nor browsers close
 /// the connection.
-const HEARTBEAT: Duration = Duration::from_secs(15);
+const HEARTBEAT: Duration = Duration::from_secs(5);
 const RECONNECT_AFTER: &[u8] = b"retry: 2000\n";
 
 pub(super) async fn events(product: ProductParam, shop: Data<Shop>, request: HttpRequest) -> HttpResponse {

@@ -22,7 +22,7 @@ pub use updates::Updates;
 use crate::http::{
     body::BodyTimeout,
     pages::page_routes,
-    routing::{get, read},
+    routing::{get, post, stream},
 };
 
 pub fn routes(config: &mut ServiceConfig, shop: Shop) {
@@ -33,13 +33,13 @@ pub fn routes(config: &mut ServiceConfig, shop: Shop) {
         .app_data(Data::new(shop));
     let pages = web::scope("")
         .service(get("/", index::index))
-        .service(get("/sale/events", events::events))
+        .service(stream("/sale/events", events::events))
         .service(get("/products/{product}", product::product))
-        .service(get("/products/{product}/events", events::events))
-        .route("/products/{product}/buy", web::post().to(buy::buy))
+        .service(stream("/products/{product}/events", events::events))
+        .service(post("/products/{product}/buy", buy::buy))
         .service(get("/products/{product}/purchase", lookup::purchase))
         .service(get("/purchases/{purchase}", receipt::receipt))
-        .route("/console", read().to(console_link::redirect))
-        .route("/console/snapshot", read().to(console_link::redirect));
+        .service(get("/console", console_link::redirect))
+        .service(get("/console/snapshot", console_link::redirect));
     config.service(page_routes(pages));
 }

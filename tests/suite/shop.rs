@@ -263,3 +263,68 @@ async fn what_is_not_open_says_so_and_when() {
     let answer = post(&shop, "early", &[]).await;
     assert!(answer.text().await.expect("text").contains("It is not open yet."));
 }
+
+/// Every path that is read or bought at, of the API, the shop and the operations console.
+const API_PATHS: &[&str] = &[
+    "/sale/status",
+    "/sale/stock",
+    "/sale/buy",
+    "/sale/purchase/status?userId=a",
+    "/products",
+    "/products/p",
+    "/products/p/stock",
+    "/products/p/buy",
+    "/products/p/purchase?userId=a",
+    "/audit/p",
+    "/audit/p/counts",
+    "/healthz",
+    "/readyz",
+    "/nothing",
+];
+const SHOP_PATHS: &[&str] = &[
+    "/",
+    "/sale/events",
+    "/products/p",
+    "/products/p/events",
+    "/products/p/buy",
+    "/products/p/purchase?userId=a",
+    "/purchases/0193a000-0000-7000-8000-000000000001",
+    "/console",
+    "/assets/style.css",
+    "/healthz",
+];
+const CONSOLE_PATHS: &[&str] = &["/", "/console", "/console/snapshot", "/assets/uplot.js"];
+
+/// The answer to a HEAD of a stream would have no end, and keep its connection and descriptor.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_head_of_every_route_ends_and_its_connection_answers_the_next_request() {
+    let embedded = Embedded::new();
+    let catalogue = tempfile::NamedTempFile::new().expect("file");
+    let product =
+        "[[products]]\nid = \"p\"\nname = \"P\"\nprice = \"1\"\ncurrency = \"USD\"\ntotal_stock = 3";
+    std::fs::write(catalogue.path(), product).expect("write");
+    let variables = [("FLASHSALE_PRODUCTS", catalogue.path().to_str().expect("path"))];
+    let serve = embedded.spawn(&["serve", "--audit-route"], &variables);
+    let (api, shop, console) = (serve.api().await, serve.shop().await, serve.console().await);
+    ready(&api).await;
+    for (url, paths) in [(api, API_PATHS), (shop, SHOP_PATHS), (console, CONSOLE_PATHS)] {
+        let address = url.trim_start_matches("http://");
+        for path in paths {
+            let mut connection = TcpStream::connect(address).await.expect("connect");
+            let requests = format!(
+                "HEAD {path} HTTP/1.1\r\nHost: localhost\r\n\r\n\
+                 GET /next HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+            );
+            connection.write_all(requests.as_bytes()).await.expect("write");
+            let mut answers = String::new();
+            let reading = connection.read_to_string(&mut answers);
+            tokio::time::timeout(SOON, reading).await.expect("an end").expect("answers");
+            let statuses: Vec<_> = answers.split("HTTP/1.1 ").skip(1).map(|answer| &answer[..3]).collect();
+            assert!(matches!(statuses[..], [_, "404"]), "{url}{path}: {answers}");
+            if path.ends_with("/events") {
+                assert_eq!(statuses[0], "405");
+                assert!(answers.contains("allow: GET\r\n"), "{answers}");
+            }
+        }
+    }
+}

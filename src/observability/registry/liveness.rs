@@ -70,10 +70,9 @@ impl Liveness {
                 self.heartbeats =
                     heartbeats.into_iter().map(|(age, heartbeat)| (sent_at(age), heartbeat)).collect();
                 let readable_since = *self.readable_since.get_or_insert(now);
-                // After an outage of the registry all processes need time for their next heartbeat.
-                if self.up.is_none() || now - readable_since > SILENT_MAX {
-                    self.note_changes(events);
-                }
+                // After an outage of the registry all processes need time for their next heartbeat:
+                // none of them is lost meanwhile.
+                self.note_changes(events, now - readable_since > SILENT_MAX);
                 None
             }
             Err(error) => {
@@ -96,7 +95,9 @@ impl Liveness {
         self.heartbeats.iter().map(known).collect()
     }
 
-    fn note_changes(&mut self, events: &Events) {
+    /// Notes the processes that have joined or left and, unless it is too early to say, those
+    /// that are lost.
+    fn note_changes(&mut self, events: &Events, can_be_lost: bool) {
         let processes = self.processes();
         if processes.is_empty() {
             return;
@@ -112,12 +113,13 @@ impl Liveness {
         }
         up.retain(|id, (name, seen)| {
             let left = processes.iter().any(|process| process.heartbeat.id == *id && process.heartbeat.left);
+            let lost = can_be_lost && now - *seen > SILENT_MAX;
             if left {
                 events.note(EventKind::ProcessLeft, name.as_str(), "");
-            } else if now - *seen > SILENT_MAX {
+            } else if lost {
                 events.note(EventKind::ProcessLost, name.as_str(), "it sends no heartbeat any more");
             }
-            !left && now - *seen <= SILENT_MAX
+            !left && !lost
         });
     }
 }
@@ -181,5 +183,20 @@ mod tests {
         assert_eq!(seen, wanted.map(|(about, kind)| (about.to_owned(), kind)));
         assert!(liveness.update(Err(RegistryError::Timeout), &registry, &events).is_some());
         assert_eq!(events.latest().len(), 4, "no process is lost while the registry can't be read");
+    }
+
+    #[test]
+    fn a_process_may_join_and_leave_before_any_can_be_lost() {
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let (mut liveness, registry) = (Liveness::new(&clock), ProcessRegistry::local(&clock));
+        let events = Events::new(clock.clone());
+        let own = (Duration::ZERO, heartbeat("a", false));
+        for other in [None, Some(false), Some(true)] {
+            let other = other.map(|left| (Duration::ZERO, heartbeat("b", left)));
+            let heartbeats = [own.clone()].into_iter().chain(other).collect();
+            assert_eq!(liveness.update(Ok(heartbeats), &registry, &events), None);
+        }
+        let kinds: Vec<_> = events.latest().into_iter().map(|event| event.kind).collect();
+        assert_eq!(kinds, [EventKind::ProcessJoined, EventKind::ProcessLeft]);
     }
 }
