@@ -6,15 +6,15 @@ use crate::runtime::{Cause, error_chain};
 /// No decision. Only [`AdmissionError::Unknown`] may have taken effect.
 #[derive(Debug, thiserror::Error)]
 pub enum AdmissionError {
-    /// There is no state to admit from: never prepared, lost, or a rebuild is under way. Nothing
-    /// happened.
+    /// There is no state to admit from: never prepared, lost, or a rebuild is under
+    /// way. Nothing happened.
     #[error("the sale is not ready: its admission state is being rebuilt")]
     NotReady,
     /// A rebuild has stopped admission. Nothing happened.
     #[error("the sale is not ready: rebuilding, {step} of {steps}: {0}", step = .0.number(), steps = RebuildStep::ALL.len())]
     Rebuilding(RebuildStep),
-    /// The state has a key of another type, or a part of it is gone. Nothing happened; a rebuild
-    /// makes it anew.
+    /// The state has a key of another type, or a part of it is gone. Nothing happened; a
+    /// rebuild makes it anew.
     #[error("the admission state is damaged")]
     Damaged(#[source] Cause),
     /// Redis is not connected or refused the operation as a whole (loading, out of memory,
@@ -30,8 +30,8 @@ pub enum AdmissionError {
 }
 
 impl AdmissionError {
-    /// The same failure for another reader of the same answer. Only for reads, which have no
-    /// effect.
+    /// The same failure for another reader of the same answer. Only for reads,
+    /// which have no effect.
     #[must_use]
     pub fn shared(&self) -> Self {
         match self {

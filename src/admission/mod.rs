@@ -86,8 +86,8 @@ pub trait Admission: Debug + Send + Sync {
     /// Makes a winner of the owner of a unit in the ledger, unless that user has a purchase here.
     async fn adopt(&self, owner: &Purchase) -> Result<(), AdmissionError>;
 
-    /// Puts a winner's purchase into the outbox again. False: there is no such winner, or the entry
-    /// is there.
+    /// Puts a winner's purchase into the outbox again. False: there is no such winner, or
+    /// the entry is there.
     async fn send_again(&self, purchase: &Purchase) -> Result<bool, AdmissionError>;
 
     /// Changes the terms of a running sale. False: the sale is of another epoch, or more units are
@@ -108,8 +108,8 @@ pub trait Admission: Debug + Send + Sync {
         step: RebuildStep,
     ) -> Result<(), AdmissionError>;
 
-    /// Adds a part of the ledger's snapshot to what [`Admission::open`] will put in place; each
-    /// part once.
+    /// Adds a part of the ledger's snapshot to what [`Admission::open`] will put in
+    /// place; each part once.
     async fn stage(
         &self,
         product: &ProductId,
@@ -133,11 +133,11 @@ pub trait Admission: Debug + Send + Sync {
         revoked: bool,
     ) -> Result<Opening, AdmissionError>;
 
-    /// The same admission with resources of its own for the calling server thread, where that makes
-    /// it faster.
+    /// The same admission with resources of its own for the calling server thread, where
+    /// that makes it faster.
     fn on_this_thread(&self) -> Arc<dyn Admission>;
 
-    /// Whether an admission outlives this process, so that SUCCESS may be answered before the
-    /// broker has it.
+    /// Whether an admission outlives this process, so that SUCCESS may be answered before
+    /// the broker has it.
     fn outlives_process(&self) -> bool;
 }

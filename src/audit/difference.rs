@@ -9,8 +9,8 @@ use serde::Serialize;
 use super::{AdmissionState, Evidence};
 use crate::domain::{Entry, Purchase, UserId};
 
-/// The sweeper publishes an entry again after seconds; an entry of this age is one that no worker
-/// takes.
+/// The sweeper publishes an entry again after seconds; an entry of this age is one
+/// that no worker takes.
 const IN_FLIGHT_MAX: TimeDelta = TimeDelta::minutes(1);
 
 /// A purchase, or a sale as a whole, about which the stores differ.
@@ -62,8 +62,8 @@ impl DifferenceKind {
         }
     }
 
-    /// A purchase that is only late, and one that is counted twice, are in the conservation law
-    /// already.
+    /// A purchase that is only late, and one that is counted twice, are in
+    /// the conservation law already.
     pub(super) fn breaks_agreement(self) -> bool {
         !matches!(self, Self::StaleEntry | Self::Undelivered)
     }

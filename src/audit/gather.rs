@@ -110,9 +110,9 @@ impl Sources {
         Ok(Some(state?.ready))
     }
 
-    /// Reads all stores in the order in which purchases move (winners, outbox, queues, rows), so
-    /// that a purchase that moves during the read is seen at least once. `confirmed_at` stays
-    /// empty.
+    /// Reads all stores in the order in which purchases move (winners, outbox, queues,
+    /// rows), so that a purchase that moves during the read is seen at least once.
+    /// `confirmed_at` stays empty.
     pub async fn gather(&self, product: &ProductId) -> Result<Evidence, GatherError> {
         let admission = match &self.admission {
             Some(admission) => Some(read_admission(&**admission, product).await?),

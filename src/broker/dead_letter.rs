@@ -9,8 +9,8 @@ use serde::Serialize;
 use super::BrokerError;
 use crate::domain::Entry;
 
-/// How often a message was dead-lettered. It travels with the message, from dead letter to replay
-/// to dead letter.
+/// How often a message was dead-lettered. It travels with the message, from dead letter to
+/// replay to dead letter.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct DeliveryHistory {
@@ -107,8 +107,8 @@ pub trait DeadLetters: Debug + Send {
     /// has confirmed that. Returns their number.
     async fn replay(&mut self, id: &str) -> Result<usize, BrokerError>;
 
-    /// Removes the letters with this id, which must be recorded elsewhere, and returns their
-    /// number.
+    /// Removes the letters with this id, which must be recorded elsewhere,
+    /// and returns their number.
     async fn remove(&mut self, id: &str) -> Result<usize, BrokerError>;
 
     /// Gives the rest back to the queue.

@@ -22,8 +22,8 @@ pub struct Rejected {
     pub reason: DeadReason,
 }
 
-/// A message that was received and not yet settled. Dropping it, or the consumer, gives it back to
-/// the queue.
+/// A message that was received and not yet settled. Dropping it, or the consumer, gives it
+/// back to the queue.
 #[derive(Debug)]
 pub struct Delivery {
     pub content: Content,

@@ -45,8 +45,8 @@ pub struct QueueState {
 /// confirmed": the message may arrive all the same, and the outbox still has the purchases.
 #[async_trait]
 pub trait Broker: Debug + Send + Sync {
-    /// Sends entries of one product and epoch as one message; returns when the broker has confirmed
-    /// it.
+    /// Sends entries of one product and epoch as one message; returns when the
+    /// broker has confirmed it.
     async fn publish(&self, entries: &[Entry]) -> Result<(), BrokerError>;
 
     /// What a confirm of [`Broker::publish`] means for the purchases in it.
@@ -59,16 +59,16 @@ pub trait Broker: Debug + Send + Sync {
     /// Reads the depths of the queues. `None`: this broker has no queues that outlive the process.
     async fn depths(&self) -> Result<Option<Depths>, BrokerError>;
 
-    /// Rises with every new publishing connection: what was confirmed on an earlier one may be lost
-    /// since.
+    /// Rises with every new publishing connection: what was confirmed on an earlier one
+    /// may be lost since.
     fn generation(&self) -> u64;
 
-    /// The state of the consuming side, kept by the consumer of this process. `None`: it can't fail
-    /// by itself.
+    /// The state of the consuming side, kept by the consumer of this process. `None`: it
+    /// can't fail by itself.
     fn consuming(&self) -> Option<&Dependency>;
 
-    /// Publishes what can never be recorded to the dead-letter queue; returns when the broker has
-    /// confirmed it.
+    /// Publishes what can never be recorded to the dead-letter queue; returns when the
+    /// broker has confirmed it.
     async fn dead_letter(
         &self,
         letter: &Unrecordable,
@@ -76,13 +76,13 @@ pub trait Broker: Debug + Send + Sync {
         history: DeliveryHistory,
     ) -> Result<(), BrokerError>;
 
-    /// Takes hold of all dead letters, so that no one else handles them meanwhile. `None`: this
-    /// broker has none.
+    /// Takes hold of all dead letters, so that no one else handles them meanwhile. `None`:
+    /// this broker has none.
     async fn dead_letters(&self) -> Result<Option<Box<dyn DeadLetters>>, BrokerError>;
 }
 
-/// A consumer of the queue of purchases. The first error is its end: drop it and ask for another
-/// one.
+/// A consumer of the queue of purchases. The first error is its end: drop it and
+/// ask for another one.
 #[async_trait]
 pub trait Consumer: Debug + Send {
     /// Begins to consume: the queue delivers from now on.
@@ -94,7 +94,7 @@ pub trait Consumer: Debug + Send {
     /// Reads the state of the queue.
     async fn state(&mut self) -> Result<QueueState, BrokerError>;
 
-    /// Gives all deliveries that are not acknowledged back to the queue, before returning where the
-    /// broker answers.
+    /// Gives all deliveries that are not acknowledged back to the queue, before returning
+    /// where the broker answers.
     async fn close(self: Box<Self>);
 }

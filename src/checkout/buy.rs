@@ -93,8 +93,8 @@ impl Checkout {
         }
     }
 
-    /// The same, for a thread of a server, with resources of its own where that saves waking
-    /// another thread.
+    /// The same, for a thread of a server, with resources of its own where that
+    /// saves waking another thread.
     #[must_use]
     pub fn on_this_thread(&self) -> Self {
         let reader = self.reader.on_this_thread();

@@ -17,13 +17,13 @@ use crate::runtime::Runtime;
 /// The promised staleness bound is 250 ms; the difference is for the answer's way.
 const AGE_MAX: Duration = Duration::from_millis(200);
 
-/// The latest read of each sale. One reader at a time asks admission; the others wait for that
-/// answer.
+/// The latest read of each sale. One reader at a time asks admission; the others
+/// wait for that answer.
 #[derive(Clone, Debug)]
 pub struct CachedSales {
     reads: Arc<Mutex<HashMap<ProductId, LastRead>>>,
-    /// How many units this process has handed out: a reader must see what was handed out before its
-    /// question.
+    /// How many units this process has handed out: a reader must see what was handed
+    /// out before its question.
     admissions: Arc<AtomicU64>,
     runtime: Runtime,
 }
@@ -41,8 +41,8 @@ struct Read {
 }
 
 impl Read {
-    /// Whether it answers, at `now`, a question that was `asked` then with this count of
-    /// admissions.
+    /// Whether it answers, at `now`, a question that was `asked` then with
+    /// this count of admissions.
     fn answers(&self, asked: Instant, admissions: u64, now: Instant) -> bool {
         let is_recent = self.answer.is_ok() && now - self.began < AGE_MAX && self.admissions >= admissions;
         self.began >= asked || is_recent

@@ -16,8 +16,8 @@ pub(super) struct DataDir {
 }
 
 impl DataDir {
-    /// Creates the directory if it is missing, and locks it. The error names the process that holds
-    /// the lock.
+    /// Creates the directory if it is missing, and locks it. The error names the process
+    /// that holds the lock.
     pub(super) fn lock(path: &Path) -> anyhow::Result<Self> {
         let shown = path.display();
         std::fs::create_dir_all(path).with_context(|| format!("can't create the data directory {shown}"))?;

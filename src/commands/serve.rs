@@ -21,10 +21,10 @@ use crate::worker::Worker;
 
 /// Serve the JSON API; embedded, also the pages and the worker
 ///
-/// Distributed (DATABASE_URL, REDIS_URL and AMQP_URL set): the JSON API alone; run any number of
-/// them, with at least one `flashsale work`. It starts at once and tells at /readyz what it waits
-/// for. Embedded (none set): the whole system in this process, with its database in the data
-/// directory.
+/// Distributed (DATABASE_URL, REDIS_URL and AMQP_URL set): the JSON API alone; run any
+/// number of them, with at least one `flashsale work`. It starts at once and tells at
+/// /readyz what it waits for. Embedded (none set): the whole system in this process, with
+/// its database in the data directory.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:
   flashsale serve &

@@ -42,8 +42,8 @@ pub(super) fn listen_api(
     })
 }
 
-/// The shop, and the operations console on an address of its own, which buyers need not be able to
-/// reach.
+/// The shop, and the operations console on an address of its own, which buyers need not
+/// be able to reach.
 pub(super) fn listen_pages(
     settings: &Settings,
     connected: &Connected,

@@ -48,8 +48,8 @@ pub(super) struct Setting {
 }
 
 impl Layers {
-    /// `environment`: name and value, which is `None` if it is not UTF-8. `flags`: dotted key and
-    /// value.
+    /// `environment`: name and value, which is `None` if it is not UTF-8. `flags`:
+    /// dotted key and value.
     pub fn read(
         file: Option<&Path>,
         environment: impl IntoIterator<Item = (String, Option<String>)>,

@@ -17,8 +17,8 @@ impl Reader {
         Self { layers }
     }
 
-    /// Returns the environment variables that begin with `FLASHSALE_` and belong to no key, or all
-    /// errors.
+    /// Returns the environment variables that begin with `FLASHSALE_` and belong to no
+    /// key, or all errors.
     pub fn finish(self) -> Result<Vec<String>, ConfigError> {
         if self.layers.errors.is_empty() { Ok(self.layers.unknown_variables) } else { Err(self.into_error()) }
     }

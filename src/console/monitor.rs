@@ -25,8 +25,8 @@ use crate::runtime::Clock;
 use crate::stores::Stores;
 
 const INTERVAL: Duration = Duration::from_secs(1);
-/// Polls in a row until dead letters are missing: `flashsale dead-letters` holds messages for a
-/// moment.
+/// Polls in a row until dead letters are missing: `flashsale dead-letters` holds
+/// messages for a moment.
 const MISSING_POLLS: u32 = 15;
 
 /// Keeps the latest snapshot and the history. Clones share them.

@@ -55,8 +55,8 @@ impl FromStr for EntryId {
     }
 }
 
-/// An admitted purchase on its way to the ledger: what the outbox, the message, the batch and the
-/// settlement hold.
+/// An admitted purchase on its way to the ledger: what the outbox, the message, the batch
+/// and the settlement hold.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
     /// Its position in the outbox.

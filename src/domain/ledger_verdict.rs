@@ -26,8 +26,8 @@ pub enum LedgerVerdict {
     },
     /// The unit is someone else's.
     UnitTaken,
-    /// An earlier incarnation of the admission state admitted it: its unit may have been handed out
-    /// anew since.
+    /// An earlier incarnation of the admission state admitted it: its unit may have been
+    /// handed out anew since.
     OldEpoch,
     UnknownProduct,
     /// The unit is above the product's total stock.

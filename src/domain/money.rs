@@ -57,8 +57,8 @@ impl Money {
         Ok(Self { minor, currency: currency.to_owned() })
     }
 
-    /// What is left when another amount is taken away. `None`: nothing, or it is in another
-    /// currency.
+    /// What is left when another amount is taken away. `None`: nothing, or it
+    /// is in another currency.
     pub fn minus(&self, other: &Self) -> Option<Self> {
         let minor = self
             .minor

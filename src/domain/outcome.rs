@@ -47,8 +47,8 @@ impl Phase {
         }
     }
 
-    /// The outcome of an attempt by a user who has no purchase yet; `None` means that a unit can be
-    /// had.
+    /// The outcome of an attempt by a user who has no purchase yet; `None` means that a
+    /// unit can be had.
     pub fn refusal(self) -> Option<Outcome> {
         match self {
             Self::Active => None,

@@ -15,8 +15,8 @@ use super::{ProductId, UserId};
 pub struct PurchaseId(pub Uuid);
 
 impl PurchaseId {
-    /// A fresh id for an attempt made at `now`. `random` makes it unguessable: 74 of its bits are
-    /// used.
+    /// A fresh id for an attempt made at `now`. `random` makes it unguessable: 74 of
+    /// its bits are used.
     pub fn new(now: DateTime<Utc>, random: [u64; 2]) -> Self {
         let millis = u64::try_from(now.timestamp_millis()).unwrap_or(0);
         let [a, b] = random.map(u64::to_be_bytes);

@@ -4,8 +4,8 @@ use chrono::{DateTime, Utc};
 
 use super::Phase;
 
-/// Most units one sale can have. Units are 32-bit integers in the ledger, and every buyer costs
-/// memory in admission.
+/// Most units one sale can have. Units are 32-bit integers in the ledger, and every buyer
+/// costs memory in admission.
 pub const TOTAL_STOCK_MAX: u32 = 100_000_000;
 
 /// What an operator decides about a sale, and may change while it runs.

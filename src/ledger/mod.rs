@@ -76,8 +76,8 @@ pub enum Writer {
 /// Records purchases, and keeps what must outlive everything else.
 ///
 /// Every operation is one transaction, and idempotent. An error that [is
-/// transient](LedgerError::is_transient) may hide a transaction that was committed: repeat the
-/// operation.
+/// transient](LedgerError::is_transient) may hide a transaction that was
+/// committed: repeat the operation.
 #[async_trait]
 pub trait Ledger: Debug + Send + Sync {
     /// Its name in logs and in the readiness answer.
@@ -106,8 +106,8 @@ pub trait Ledger: Debug + Send + Sync {
     /// Records a batch and returns a verdict on each purchase, in order.
     async fn record(&self, entries: &[Entry], writer: Writer) -> Result<Vec<LedgerVerdict>, LedgerError>;
 
-    /// Records that a purchase was taken back, and why. False: it is in the ledger, and stays, or
-    /// was revoked before.
+    /// Records that a purchase was taken back, and why. False: it is in the ledger, and stays,
+    /// or was revoked before.
     async fn revoke(&self, purchase: &Purchase, reason: &str) -> Result<bool, LedgerError>;
 
     async fn purchase(&self, id: PurchaseId) -> Result<Option<Purchase>, LedgerError>;
@@ -150,8 +150,8 @@ pub trait Ledger: Debug + Send + Sync {
     /// on no older admission state may sell.
     async fn raise_epoch(&self, product: &ProductId, found: u64) -> Result<u64, LedgerError>;
 
-    /// Records that admission is about to be opened with this epoch. False: it is not the product's
-    /// any more.
+    /// Records that admission is about to be opened with this epoch. False: it is not the
+    /// product's any more.
     async fn note_opening(&self, product: &ProductId, epoch: u64) -> Result<bool, LedgerError>;
 
     /// Whether workers may take messages: no rebuild is under way or waiting.
@@ -162,8 +162,8 @@ pub trait Ledger: Debug + Send + Sync {
 }
 
 /// A unit or a stock as the ledger's column holds it. Neither exceeds
-/// [`crate::domain::TOTAL_STOCK_MAX`] in a well-formed catalogue; a unit that does is out of range
-/// of every product.
+/// [`crate::domain::TOTAL_STOCK_MAX`] in a well-formed catalogue; a unit that does is out of
+/// range of every product.
 fn column(number: u32) -> i32 {
     i32::try_from(number).unwrap_or(i32::MAX)
 }

@@ -100,11 +100,11 @@ pub struct Tally {
     pub attempts: HashMap<Attempt, u64>,
     /// From the admission permit to the decision.
     pub admission: Durations,
-    /// From the request to its answer, with the wait for a permit and for the confirm, without the
-    /// network.
+    /// From the request to its answer, with the wait for a permit and for the
+    /// confirm, without the network.
     pub answer: Durations,
-    /// From an admission to the commit of its row: as exact as the clocks of Redis and the worker
-    /// agree.
+    /// From an admission to the commit of its row: as exact as the clocks of Redis
+    /// and the worker agree.
     pub recording: Durations,
 }
 

@@ -33,8 +33,8 @@ pub struct Check {
     pub required: bool,
 }
 
-/// Something that a process depends on. A probe must answer within seconds, whatever the state of
-/// its subject.
+/// Something that a process depends on. A probe must answer within seconds, whatever the
+/// state of its subject.
 #[async_trait]
 pub trait Probe: Debug + Send + Sync {
     async fn check(&self) -> Vec<Check>;

@@ -1,7 +1,7 @@
 //! Who performs an operation.
 
-/// The name of the operating-system user who runs a command, or the name that the user gives
-/// instead.
+/// The name of the operating-system user who runs a command, or the name that
+/// the user gives instead.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Actor(String);
 

@@ -21,8 +21,8 @@ use crate::broker::Broker;
 use crate::domain::{Durability, Entry};
 use crate::runtime::{Runtime, crash_points::crash_point, error_chain};
 
-/// Most purchases in one message: enough to make the confirm cheap, few enough for a worker's
-/// memory.
+/// Most purchases in one message: enough to make the confirm cheap, few enough for a
+/// worker's memory.
 const GROUP_ENTRIES_MAX: usize = 500;
 /// Purchases in the queue before the publisher. Beyond it a purchase is left to the sweeper.
 const QUEUE_MAX: usize = 65_536;
@@ -85,8 +85,8 @@ pub struct PublisherTask {
 }
 
 impl PublisherTask {
-    /// Sends until every [`Publisher`] is dropped and everything that was handed in was sent or
-    /// refused.
+    /// Sends until every [`Publisher`] is dropped and everything that was handed in
+    /// was sent or refused.
     pub async fn run(mut self) {
         let mut requests = Vec::with_capacity(GROUP_ENTRIES_MAX);
         let mut retry_at = self.runtime.instant();

@@ -73,8 +73,8 @@ impl Sweeper {
         self.first_age * 4_i32.pow(u32::try_from(level).unwrap_or(0))
     }
 
-    /// Sends the entries of one product that are due, given its sale as it stands, and returns
-    /// their number.
+    /// Sends the entries of one product that are due, given its sale as it stands,
+    /// and returns their number.
     pub async fn sweep(&mut self, product: &ProductId, sale: &SaleState) -> Result<usize, SweepError> {
         let oldest = AGES - 1;
         let again_at = sale.now + self.age(oldest);

@@ -46,9 +46,9 @@ impl Recovery {
         Ok(())
     }
 
-    /// The queue is one for all products, and others may be selling: it is drained of what it holds
-    /// now. Everything that the stopped products' buyers were told is safe with the broker is among
-    /// it.
+    /// The queue is one for all products, and others may be selling: it is drained of what it
+    /// holds now. Everything that the stopped products' buyers were told is safe with the
+    /// broker is among it.
     async fn drain_queue(&self, queue: &mut dyn Consumer, recorder: &Recorder) -> Result<(), RecoveryError> {
         // A consumer may hold messages that the queue does not show; without consumers it shows
         // all.

@@ -19,8 +19,8 @@ pub struct RecoveryOptions {
 }
 
 impl RecoveryOptions {
-    /// `confirm_counts_for`: longest time from the beginning of an attempt to a confirm that
-    /// counts.
+    /// `confirm_counts_for`: longest time from the beginning of an attempt to
+    /// a confirm that counts.
     pub fn read(reader: &mut Reader, confirm_counts_for: Duration) -> Self {
         Self {
             sweep_after: reader.millis("outbox.sweep_after_ms", 100..=3_600_000),

@@ -15,8 +15,8 @@ use crate::worker::RebuildEpochs;
 /// Rows read and staged at a time.
 const PAGE: u32 = 2_000;
 
-/// Tries at stopping a sale whose state claims a later epoch than the ledger's: the second one is
-/// above it.
+/// Tries at stopping a sale whose state claims a later epoch than the ledger's: the second
+/// one is above it.
 const FENCES_MAX: usize = 3;
 
 /// A sale whose admission is stopped, to be opened under a new epoch.
@@ -116,8 +116,8 @@ impl Recovery {
         Ok(())
     }
 
-    /// Loads the ledger's snapshot, which is whole only while the workers stand aside, and opens
-    /// the sale.
+    /// Loads the ledger's snapshot, which is whole only while the workers stand aside,
+    /// and opens the sale.
     async fn open(&self, leader: &mut dyn Leadership, stopped: &Stopped) -> Result<(), RecoveryError> {
         let Stopped { product, epoch, .. } = stopped;
         let started = self.runtime.instant();

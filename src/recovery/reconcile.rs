@@ -11,14 +11,14 @@ use crate::domain::{Conservation, ProductId};
 use crate::runtime::Runtime;
 use crate::stores::Stores;
 
-/// Purchases move on while the stores are read. A difference counts if it is there twice, this far
-/// apart.
+/// Purchases move on while the stores are read. A difference counts if it is there
+/// twice, this far apart.
 const BETWEEN_READS: Duration = Duration::from_secs(2);
 
 #[derive(Debug, Serialize)]
 pub struct Comparison {
-    /// `None`: admission can't be read. While the sale runs, the counts are of slightly different
-    /// instants.
+    /// `None`: admission can't be read. While the sale runs, the counts are
+    /// of slightly different instants.
     pub law: Option<Conservation>,
     /// Messages in the queue, of all products, that no worker holds.
     pub queued: Option<u32>,

@@ -39,8 +39,8 @@ impl Runtime {
         self.clock.sleep(duration).await;
     }
 
-    /// Waits for `future` for at most `limit`. `None`: the limit was reached, and the future is
-    /// dropped.
+    /// Waits for `future` for at most `limit`. `None`: the limit was reached, and
+    /// the future is dropped.
     pub async fn timeout<T>(&self, limit: Duration, future: impl Future<Output = T>) -> Option<T> {
         tokio::select! {
             biased;

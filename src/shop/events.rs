@@ -17,8 +17,8 @@ use super::{
 };
 use crate::http::extract::ProductParam;
 
-/// A comment is sent after this time without a change, so that neither proxies nor browsers close
-/// the connection.
+/// A comment is sent after this time without a change, so that neither proxies nor
+/// browsers close the connection.
 const HEARTBEAT: Duration = Duration::from_secs(5);
 const RECONNECT_AFTER: &[u8] = b"retry: 2000\n";
 

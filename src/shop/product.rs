@@ -31,8 +31,8 @@ struct ProductPage<'page> {
     user: &'page str,
 }
 
-/// The sale as the page shows it. Without admission's state (`phase` is `None`) it is what the
-/// catalogue says.
+/// The sale as the page shows it. Without admission's state (`phase` is `None`) it is
+/// what the catalogue says.
 struct SaleView {
     phase: Option<Phase>,
     stock: Option<u32>,
@@ -123,8 +123,8 @@ pub(super) async fn product(
     product_page(&checkout, &product, &user, None).await
 }
 
-/// The page; `user` is shown in its forms. A page without a notice reloads itself where scripts are
-/// off.
+/// The page; `user` is shown in its forms. A page without a notice reloads itself
+/// where scripts are off.
 pub(super) async fn product_page(
     checkout: &Checkout,
     product: &Product,

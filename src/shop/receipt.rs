@@ -38,8 +38,8 @@ struct StateAnswer {
     note: String,
 }
 
-/// The link that a buyer gets names product and user. Without them only a recorded purchase is
-/// found.
+/// The link that a buyer gets names product and user. Without them only a
+/// recorded purchase is found.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Owner {

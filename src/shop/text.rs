@@ -38,8 +38,8 @@ pub(super) fn button(phase: Option<Phase>) -> &'static str {
     }
 }
 
-/// All texts that scripts need, as a JSON object: phases by their key, buttons by `BUTTON_` and
-/// that key.
+/// All texts that scripts need, as a JSON object: phases by their key, buttons by
+/// `BUTTON_` and that key.
 pub(super) fn json() -> String {
     let phases = PHASES.iter().map(|phase| (phase_key(*phase).to_owned(), phase_text(*phase)));
     let buttons = PHASES.iter().map(|phase| (format!("BUTTON_{}", phase_key(*phase)), button(*phase)));
@@ -58,8 +58,8 @@ pub(super) fn refusal(outcome: Outcome) -> (Severity, &'static str) {
     }
 }
 
-/// A state of a purchase: a word, and a sentence. A revocation has a reason of its own instead of
-/// the sentence.
+/// A state of a purchase: a word, and a sentence. A revocation has a reason of its own
+/// instead of the sentence.
 pub(super) fn state(state: PurchaseState) -> (&'static str, &'static str) {
     match state {
         PurchaseState::Pending => {

@@ -32,8 +32,8 @@ pub(super) struct Update {
 }
 
 impl Update {
-    /// Two updates with the same id show the same, so that a client which has one does not need the
-    /// other.
+    /// Two updates with the same id show the same, so that a client which has one does
+    /// not need the other.
     pub(super) fn id(&self) -> String {
         let Self { phase, stock, total, opens_at, closes_at, .. } = self;
         let number = |number: Option<i64>| number.map_or("-".to_owned(), |number| number.to_string());
@@ -114,8 +114,8 @@ impl Updates {
         receiver
     }
 
-    /// Whether the product has no listener any more; it is removed then. The map itself holds one
-    /// receiver.
+    /// Whether the product has no listener any more; it is removed then. The map
+    /// itself holds one receiver.
     fn remove_if_unused(&self, product: &ProductId, sender: &watch::Sender<Latest>) -> bool {
         let mut polled = self.polled.lock().unwrap_or_else(PoisonError::into_inner);
         let unused = sender.receiver_count() <= 1;

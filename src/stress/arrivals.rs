@@ -37,8 +37,8 @@ impl Arrivals {
         Self { stop, began, shape: Arc::new(shape), next: Arc::default() }
     }
 
-    /// Takes the next arrival and waits until it is due. `None`: the schedule has ended, or `stop`
-    /// was cancelled.
+    /// Takes the next arrival and waits until it is due. `None`: the schedule has ended, or
+    /// `stop` was cancelled.
     pub(super) async fn next(&self) -> Option<Arrival> {
         let number = self.next.fetch_add(1, Ordering::Relaxed);
         let due = self.shape.due(number)?;

@@ -83,8 +83,8 @@ pub(super) fn doubts_of_load(record: &Record) -> Vec<String> {
     }
 }
 
-/// Whether requests were sent when they were due; if not, the doubt that the load was the intended
-/// one.
+/// Whether requests were sent when they were due; if not, the doubt that the load
+/// was the intended one.
 pub(super) fn of_schedule(record: &Record, late_after: Duration) -> (Criterion, Option<String>) {
     let late = share(record.late, record.buyers.ended() + record.viewers.ended()) * 100.0;
     let limit = late_after.as_millis();

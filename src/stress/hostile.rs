@@ -92,8 +92,8 @@ async fn send_malformed(
     counts
 }
 
-/// The beginning of the response; empty, if the connection was closed without one. `None`: no
-/// connection.
+/// The beginning of the response; empty, if the connection was closed without one.
+/// `None`: no connection.
 async fn exchange(address: &(String, u16), request: &[u8]) -> Option<Vec<u8>> {
     let mut stream = TcpStream::connect((address.0.as_str(), address.1)).await.ok()?;
     let response = async {

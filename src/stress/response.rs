@@ -82,8 +82,8 @@ impl ResponseClass {
     }
 }
 
-/// Classifies the response to a purchase attempt; the history also gets the kind of its effect and
-/// the body.
+/// Classifies the response to a purchase attempt; the history also gets the kind of its
+/// effect and the body.
 pub(super) fn classify_attempt(status: u16, body: &[u8]) -> (ResponseClass, AttemptKind, Option<Answer>) {
     match status {
         200 => {

@@ -79,8 +79,8 @@ pub struct Scenario {
 }
 
 impl Scenario {
-    /// Multiplies all limits of latency, for a machine that is slower than the one that the limits
-    /// are for.
+    /// Multiplies all limits of latency, for a machine that is slower than the one that
+    /// the limits are for.
     #[must_use]
     pub fn with_latency_factor(mut self, factor: f64) -> Self {
         self.thresholds.p95_max = self.thresholds.p95_max.map(|most| most.mul_f64(factor));

@@ -52,8 +52,8 @@ impl Shape {
         whole(self.arrivals_by(self.duration().as_secs_f64()))
     }
 
-    /// When arrival `number` (from 0) is due, after the beginning. `None`: the shape has fewer
-    /// arrivals.
+    /// When arrival `number` (from 0) is due, after the beginning. `None`: the
+    /// shape has fewer arrivals.
     pub(super) fn due(&self, number: u64) -> Option<Duration> {
         #[expect(clippy::cast_precision_loss, reason = "far fewer than 2^52 arrivals")]
         let mut wanted = number as f64 + 0.5;

@@ -141,8 +141,8 @@ async fn exchange(
     response
 }
 
-/// Status and body of the next response. `None`: the connection has failed, and is of no further
-/// use.
+/// Status and body of the next response. `None`: the connection has failed, and is
+/// of no further use.
 async fn read_response(reader: &mut TcpStream, unread: &mut Vec<u8>) -> Option<(u16, Vec<u8>)> {
     loop {
         if let Some((status, head, length)) = parse_head(unread)?

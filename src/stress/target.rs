@@ -178,8 +178,8 @@ impl Target {
         self.client.get(url).send().await
     }
 
-    /// Sends one purchase attempt. A `timeout` below [`REQUEST_TIMEOUT`] is a buyer who abandons
-    /// the request.
+    /// Sends one purchase attempt. A `timeout` below [`REQUEST_TIMEOUT`] is a buyer
+    /// who abandons the request.
     pub(super) async fn buy(&self, user: &str, timeout: Duration) -> (ResponseClass, Attempt) {
         let began = self.runtime.instant();
         let request = self
@@ -211,8 +211,8 @@ async fn read(request: reqwest::RequestBuilder) -> anyhow::Result<String> {
     Ok(text)
 }
 
-/// Without a proxy: goose's client and the stampede's connections would not use the one of the
-/// environment.
+/// Without a proxy: goose's client and the stampede's connections would not use the
+/// one of the environment.
 fn client() -> anyhow::Result<reqwest::Client> {
     Ok(reqwest::Client::builder().timeout(REQUEST_TIMEOUT).no_proxy().build()?)
 }

@@ -172,8 +172,8 @@ impl VirtualUsers {
         (ended, class)
     }
 
-    /// A third of the buyers double-click, a third abandon the request and retry, a third send one
-    /// request.
+    /// A third of the buyers double-click, a third abandon the request and retry, a
+    /// third send one request.
     async fn buy_erratically(&self, user: &mut GooseUser, arrival: Arrival, name: &str) -> TransactionResult {
         match arrival.number % 3 {
             0 => {

@@ -136,8 +136,8 @@ fn note_unsettled(settled: Result<(), AdmissionError>) {
     }
 }
 
-/// Records purchases. Where the database refuses the values of one, the rest is recorded without
-/// it.
+/// Records purchases. Where the database refuses the values of one, the rest
+/// is recorded without it.
 async fn record(
     ledger: &dyn Ledger,
     entries: &[Entry],

@@ -9,17 +9,17 @@ use crate::ledger::LedgerError;
 use crate::runtime::error_chain;
 use crate::stores::Stores;
 
-/// Moves of one purchase in a row. Each can lose its unit only to a purchase that committed
-/// meanwhile.
+/// Moves of one purchase in a row. Each can lose its unit only to a
+/// purchase that committed meanwhile.
 const MOVES_MAX: usize = 10;
 
 /// What became of a purchase whose conflict is settled.
 pub(super) enum Settled {
-    /// The purchase is in the ledger, as this entry: if it was moved, under another unit than it
-    /// came with.
+    /// The purchase is in the ledger, as this entry: if it was moved, under another unit
+    /// than it came with.
     Recorded(Entry),
-    /// The purchase was taken back, and its outbox entry with it; it is revoked, or the user has
-    /// another purchase.
+    /// The purchase was taken back, and its outbox entry with it; it is revoked, or the
+    /// user has another purchase.
     Withdrawn,
     /// The purchase is in the queue again, until admission is open.
     Deferred,
@@ -27,8 +27,8 @@ pub(super) enum Settled {
     Dead(DeadReason),
 }
 
-/// Does what a verdict asks for, until the purchase is in the ledger, taken back, or found
-/// hopeless.
+/// Does what a verdict asks for, until the purchase is in the ledger, taken
+/// back, or found hopeless.
 pub(super) async fn settle(
     recorder: &Recorder,
     mut entry: Entry,

@@ -8,8 +8,8 @@ pub enum StepError {
     /// The ledger did not take the batch.
     #[error(transparent)]
     Ledger(#[from] LedgerError),
-    /// A conflict could not be settled because admission can't be reached, or a rebuild is under
-    /// way.
+    /// A conflict could not be settled because admission can't be reached, or a
+    /// rebuild is under way.
     #[error(transparent)]
     Admission(#[from] AdmissionError),
     /// A dead letter could not be published.

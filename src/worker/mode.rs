@@ -9,8 +9,8 @@ use crate::ledger::Writer;
 pub enum Mode {
     /// A worker's, while everything is selling.
     Working,
-    /// A rebuild's, which has made the workers stand aside, and stopped the admission of these
-    /// products.
+    /// A rebuild's, which has made the workers stand aside, and stopped the
+    /// admission of these products.
     Rebuilding(BTreeMap<ProductId, RebuildEpochs>),
 }
 

@@ -8,8 +8,8 @@ use crate::config::Reader;
 pub struct WorkerOptions {
     /// Workers of this process, each with a consumer of its own.
     pub lanes: usize,
-    /// Purchases after which a batch is full. A message is never split, so a batch may hold one
-    /// message more.
+    /// Purchases after which a batch is full. A message is never split, so a batch may
+    /// hold one message more.
     pub batch_items_max: usize,
     /// How long a batch waits to fill.
     pub linger: Duration,

@@ -28,8 +28,8 @@ pub trait HotConnection: Send {
 
     fn connection(&mut self) -> &mut Self::Connection;
 
-    /// The identity of the server that the connection leads to, as it was at the time of
-    /// connecting.
+    /// The identity of the server that the connection leads to, as it was at
+    /// the time of connecting.
     fn server(&self) -> &str;
 
     /// Turns the error of a command on this connection into ours, and has the connection replaced

@@ -76,8 +76,8 @@ pub fn decode(body: &[u8]) -> Result<Content, DeadReason> {
     Ok(content)
 }
 
-/// The usual case, in one pass: every item is good. `None`: a part of the message is out of the
-/// ordinary.
+/// The usual case, in one pass: every item is good. `None`: a part of the message is
+/// out of the ordinary.
 fn decode_whole(body: &[u8]) -> Option<Vec<Entry>> {
     let envelope: Envelope<'_, Vec<Item<&str>>> = serde_json::from_slice(body).ok()?;
     let Envelope { kind, v, epoch, product, items } = envelope;

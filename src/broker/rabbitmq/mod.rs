@@ -22,8 +22,8 @@ pub use options::RabbitOptions;
 use publisher::Publisher;
 pub use topology::Topology;
 
-/// RabbitMQ. Publisher and consumers have connections of their own: a blocked publisher must not
-/// stop consumers.
+/// RabbitMQ. Publisher and consumers have connections of their own: a blocked publisher
+/// must not stop consumers.
 #[derive(Debug)]
 pub struct RabbitMq {
     publisher: Publisher,

@@ -46,8 +46,8 @@ struct Slot {
     live: RwLock<Option<Live>>,
     /// How many connections there have been.
     generation: AtomicU64,
-    /// The latest of them on which a publish failed. A failure on an earlier one says nothing of
-    /// the present.
+    /// The latest of them on which a publish failed. A failure on an earlier one says
+    /// nothing of the present.
     broken_generation: AtomicU64,
     broken: Notify,
 }

@@ -7,16 +7,16 @@ use lapin::{
     types::{AMQPValue, FieldTable, LongString, ShortString},
 };
 
-/// Redeliveries after which RabbitMQ itself dead-letters a message. High, because every crash of a
-/// worker counts as one; a message that can never succeed is recognised by its content, not by its
-/// age.
+/// Redeliveries after which RabbitMQ itself dead-letters a message. High, because every crash
+/// of a worker counts as one; a message that can never succeed is recognised by its content,
+/// not by its age.
 const DELIVERY_LIMIT: i64 = 100;
 
 /// Names of exchange and queues.
 #[derive(Clone, Debug)]
 pub struct Topology {
-    /// Direct exchange, and the queue of admitted purchases: `<prefix>.purchases`. Also the routing
-    /// key.
+    /// Direct exchange, and the queue of admitted purchases: `<prefix>.purchases`.
+    /// Also the routing key.
     pub purchases: String,
     /// Dead-letter queue: `<prefix>.purchases.dead`. Also the routing key.
     pub dead: String,

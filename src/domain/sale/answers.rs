@@ -19,8 +19,8 @@ pub enum Decision {
 pub enum Found {
     /// The user's purchase, and how far it is.
     Purchase(Entry, PurchaseState),
-    /// The user has none. `revocations`: some purchases of this sale were revoked, and the ledger
-    /// knows whose.
+    /// The user has none. `revocations`: some purchases of this sale were revoked, and
+    /// the ledger knows whose.
     Nothing { revocations: bool },
 }
 

@@ -12,10 +12,10 @@ use crate::domain::Purchase;
 const GAP_MAX: u32 = 1000;
 
 impl SaleMachine {
-    /// Takes the admission of a purchase back. `stands`: the user's purchase in the ledger, if
-    /// there is one; if not, this one is revoked. The purchase's id says which admission is meant,
-    /// in whichever epoch. A unit returns at most once: only the step that removes the winner
-    /// returns it.
+    /// Takes the admission of a purchase back. `stands`: the user's purchase in the ledger,
+    /// if there is one; if not, this one is revoked. The purchase's id says which admission
+    /// is meant, in whichever epoch. A unit returns at most once: only the step that removes
+    /// the winner returns it.
     pub fn withdraw(&mut self, withdrawn: &Purchase, stands: Option<&Purchase>, unit: WithdrawnUnit) {
         let Some(sale) = self.open_sale_mut() else { return };
         sale.revoked |= stands.is_none();
@@ -34,9 +34,9 @@ impl SaleMachine {
         self.add_balance(i64::from(returned) - i64::from(gone));
     }
 
-    /// Gives a purchase a unit again: the one that it names, if `may_keep` and that unit is free,
-    /// or else the lowest free one. Window and pause do not matter, since the purchase was admitted
-    /// before.
+    /// Gives a purchase a unit again: the one that it names, if `may_keep` and that unit is
+    /// free, or else the lowest free one. Window and pause do not matter, since the
+    /// purchase was admitted before.
     pub fn reassign(
         &mut self,
         purchase: &Purchase,
@@ -76,8 +76,8 @@ impl SaleMachine {
         self.add_balance(i64::from(!was_free));
     }
 
-    /// Puts a winner's purchase into the outbox again. False: there is no such winner, or the entry
-    /// is there.
+    /// Puts a winner's purchase into the outbox again. False: there is no such winner, or
+    /// the entry is there.
     pub fn republish(&mut self, purchase: &Purchase, now: DateTime<Utc>) -> bool {
         let Some(epoch) = self.open_sale().map(|sale| sale.epoch) else { return false };
         let winner = self.buyers.get(&purchase.user).filter(|winner| winner.id == purchase.id);

@@ -132,8 +132,8 @@ impl SaleMachine {
         self.buyers.len() + self.free.len()
     }
 
-    /// The integrity check. An error: a part of the state is gone, and so is the knowledge of who
-    /// has which unit.
+    /// The integrity check. An error: a part of the state is gone, and so is the knowledge of
+    /// who has which unit.
     fn check_integrity(&self, sale: &OpenSale) -> Result<(), NotAdmitting> {
         let (held, next) = (self.held(), sale.next);
         let is_whole = i64::try_from(held).is_ok_and(|held| held == i64::from(next) + sale.balance);

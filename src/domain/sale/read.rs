@@ -50,8 +50,8 @@ impl SaleMachine {
         range.take(limit).map(|(_, entry)| entry.clone()).collect()
     }
 
-    /// Everything that `buyers` and `free` hold, winners ordered by unit: in whichever state the
-    /// sale is.
+    /// Everything that `buyers` and `free` hold, winners ordered by unit: in whichever
+    /// state the sale is.
     pub fn contents(&self) -> Contents {
         let winners = self.buyers.iter().map(|(user, &winner)| self.purchase(user, winner));
         let mut winners: Vec<_> = winners.collect();

@@ -12,8 +12,8 @@ impl SaleMachine {
         changed.map(|sale| sale.terms = terms.clone()).is_some()
     }
 
-    /// Stops admission until [`SaleMachine::open`] with the same epoch. Everything but the header
-    /// is kept.
+    /// Stops admission until [`SaleMachine::open`] with the same epoch. Everything but
+    /// the header is kept.
     pub fn fence(&mut self, epoch: u64) -> Fence {
         let found = match &self.header {
             Header::Absent => 0,
@@ -36,8 +36,8 @@ impl SaleMachine {
         }
     }
 
-    /// Adds a part of the ledger's snapshot to what [`SaleMachine::open`] will put in place; each
-    /// part once.
+    /// Adds a part of the ledger's snapshot to what [`SaleMachine::open`] will put in
+    /// place; each part once.
     pub fn stage(&mut self, epoch: u64, purchases: &[Purchase], free: &[u32]) {
         let staged = self.staged.entry(epoch).or_default();
         staged.free.extend(free);

@@ -3,8 +3,8 @@
 use super::{Entry, SaleMachine};
 
 impl SaleMachine {
-    /// Deletes the outbox entries of purchases that the ledger has. Entries of another epoch are
-    /// left alone.
+    /// Deletes the outbox entries of purchases that the ledger has. Entries of another
+    /// epoch are left alone.
     pub fn settle(&mut self, entries: &[Entry]) {
         for entry in self.of_this_epoch(entries) {
             self.outbox.entries.remove(&entry.id);

@@ -17,8 +17,8 @@ use tokio_postgres::{
 use super::{LedgerError, PostgresOptions};
 use crate::runtime::error_chain;
 
-/// A connection is replaced at this age, so that none stays with a server that has been demoted or
-/// moved.
+/// A connection is replaced at this age, so that none stays with a server that has
+/// been demoted or moved.
 const CONNECTION_AGE_MAX: Duration = Duration::from_mins(2);
 
 pub(super) fn pool(options: &PostgresOptions) -> Result<Pool<AsyncPgConnection>, LedgerError> {

@@ -43,8 +43,8 @@ impl Leadership for PostgresLeader {
     }
 }
 
-/// Takes the workers' lock for the rest of the transaction. False: a rebuild has it, or waits for
-/// it.
+/// Takes the workers' lock for the rest of the transaction. False: a rebuild has it,
+/// or waits for it.
 pub(super) async fn share_workers_lock(connection: &mut AsyncPgConnection) -> Result<bool, LedgerError> {
     query(connection, "SELECT pg_try_advisory_xact_lock_shared($1) AS yes", lock::WORKERS).await
 }

@@ -41,8 +41,8 @@ impl KnownProcess {
 #[derive(Debug)]
 pub(crate) struct Liveness {
     clock: Arc<dyn Clock>,
-    /// The heartbeats of the last read, and when they were sent. They are kept during an outage of
-    /// the registry.
+    /// The heartbeats of the last read, and when they were sent. They are kept during an
+    /// outage of the registry.
     heartbeats: Vec<(Instant, Heartbeat)>,
     /// The end of the last outage of the registry.
     readable_since: Option<Instant>,
@@ -95,8 +95,8 @@ impl Liveness {
         self.heartbeats.iter().map(known).collect()
     }
 
-    /// Notes the processes that have joined or left and, unless it is too early to say, those
-    /// that are lost.
+    /// Notes the processes that have joined or left and, unless it is too early to say,
+    /// those that are lost.
     fn note_changes(&mut self, events: &Events, can_be_lost: bool) {
         let processes = self.processes();
         if processes.is_empty() {

@@ -31,8 +31,8 @@ pub enum DeadLetterError {
     Admission(#[from] AdmissionError),
 }
 
-/// Runs `operation` while the dead letters are held, and gives them back to the queue, also after
-/// an error.
+/// Runs `operation` while the dead letters are held, and gives them back to the queue,
+/// also after an error.
 async fn while_held<T>(
     broker: &dyn Broker,
     operation: impl AsyncFnOnce(&mut dyn DeadLetters) -> Result<T, DeadLetterError>,
