@@ -1,5 +1,6 @@
 //! Why the broker did not do what was asked.
 
+use crate::observability::Outage;
 use crate::runtime::Cause;
 
 /// Nothing of it is final: the outbox still has the purchases.
@@ -25,4 +26,16 @@ pub enum BrokerError {
     /// The other end of the in-memory broker has ended, or gave the message up.
     #[error("the worker did not commit the purchase")]
     NotCommitted,
+}
+
+impl BrokerError {
+    /// What people outside are told.
+    pub fn outage(&self) -> Outage {
+        match self {
+            Self::NotConnected | Self::Driver(_) => Outage::NotConnected,
+            Self::Blocked => Outage::Blocked,
+            Self::Unconfirmed(_) | Self::NotCommitted => Outage::Unconfirmed,
+            Self::InvalidUrl | Self::DeadLettersInUse => Outage::Refused,
+        }
+    }
 }

@@ -185,7 +185,7 @@ pub(super) async fn prepare_ledger(
                 state.up();
                 return Ok(());
             }
-            Err(error) if error.is_transient() => state.down(error_chain(&error)),
+            Err(error) if error.is_transient() => state.down(error.outage(), error_chain(&error)),
             Err(error) => return Err(error.into()),
         }
         tokio::select! {

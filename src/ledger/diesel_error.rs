@@ -1,9 +1,11 @@
-//! What an error of a database means for an operation of the ledger.
+//! What an error of a database means for an operation of the ledger, and for people outside.
 
 use diesel::result::{DatabaseErrorKind, Error as DieselError};
 use diesel_async::pooled_connection::deadpool::PoolError;
 
 use super::LedgerError;
+use crate::observability::Outage;
+use crate::runtime::{Cause, error_chain};
 
 impl From<DieselError> for LedgerError {
     fn from(error: DieselError) -> Self {
@@ -27,4 +29,52 @@ impl From<PoolError> for LedgerError {
     fn from(error: PoolError) -> Self {
         Self::Unavailable(error.into())
     }
+}
+
+/// Parts of what PostgreSQL and SQLite say where the driver has no kind for it: it hides PostgreSQL's
+/// SQLSTATE. A server with messages in another language has [`Outage::Refused`].
+const MESSAGES: &[(&str, Outage)] = &[
+    ("No space left on device", Outage::DiskFull),
+    ("database or disk is full", Outage::DiskFull),
+    ("Disk quota exceeded", Outage::DiskFull),
+    ("invalid page", Outage::Damaged),
+    ("could not read block", Outage::Damaged),
+    ("disk image is malformed", Outage::Damaged),
+    ("disk I/O error", Outage::Damaged),
+    ("readonly database", Outage::ReadOnly),
+    ("read-only", Outage::ReadOnly),
+    ("out of memory", Outage::OutOfMemory),
+    ("too many clients", Outage::TooManyConnections),
+    ("too many connections", Outage::TooManyConnections),
+    ("remaining connection slots", Outage::TooManyConnections),
+    ("authentication failed", Outage::AccessDenied),
+    ("permission denied", Outage::AccessDenied),
+    ("starting up", Outage::Loading),
+    ("in recovery", Outage::Loading),
+    ("timeout", Outage::Contended),
+    ("deadlock", Outage::Contended),
+    ("database is locked", Outage::Contended),
+    ("took too long", Outage::NoAnswer),
+];
+
+/// The class of an outage, by the error that a driver gave.
+pub(super) fn outage(cause: &Cause) -> Outage {
+    use DatabaseErrorKind::{
+        ClosedConnection, ReadOnlyTransaction, SerializationFailure, UnableToSendCommand,
+    };
+    if let Some(PoolError::Timeout(_)) = cause.downcast_ref() {
+        return Outage::NoAnswer;
+    }
+    match cause.downcast_ref() {
+        Some(DieselError::DatabaseError(ReadOnlyTransaction, _)) => return Outage::ReadOnly,
+        Some(DieselError::DatabaseError(SerializationFailure, _)) => return Outage::Contended,
+        Some(DieselError::DatabaseError(ClosedConnection | UnableToSendCommand, _)) => {
+            return Outage::NotConnected;
+        }
+        _ => {}
+    }
+    let text = error_chain(&**cause);
+    let known = MESSAGES.iter().find(|(part, _)| text.contains(part));
+    let is_answer = cause.is::<DieselError>();
+    known.map_or(if is_answer { Outage::Refused } else { Outage::NotConnected }, |(_, outage)| *outage)
 }

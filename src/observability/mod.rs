@@ -5,16 +5,18 @@ mod dependency;
 mod events;
 mod log;
 mod meter;
+mod outage;
 pub mod readiness;
 pub mod registry;
 mod severity;
 
 use std::sync::Arc;
 
-pub use dependency::Dependency;
+pub use dependency::{Dependency, Writing};
 pub use events::{Event, EventKind, Events};
 pub use log::{LogOptions, start_log};
 pub use meter::{Attempt, Counts, Durations, Meter, Tally};
+pub use outage::Outage;
 pub use severity::Severity;
 
 use crate::runtime::Clock;

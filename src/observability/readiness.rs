@@ -66,7 +66,8 @@ pub struct ServiceProbe {
 #[async_trait]
 impl Probe for ServiceProbe {
     async fn check(&self) -> Vec<Check> {
-        let (name, outage) = (self.dependency.name().to_owned(), self.dependency.outage());
+        let (name, outage) =
+            (self.dependency.name().to_owned(), self.dependency.outage().map(|outage| outage.to_string()));
         vec![Check { subject: Subject::Service, name, outage, required: self.required }]
     }
 }

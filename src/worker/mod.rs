@@ -68,7 +68,7 @@ impl Worker {
 
     fn broker_is(&self, error: Option<&BrokerError>) {
         match (self.recorder.stores.broker.consuming(), error) {
-            (Some(dependency), Some(error)) => dependency.down(error_chain(error)),
+            (Some(dependency), Some(error)) => dependency.down(error.outage(), error_chain(error)),
             (Some(dependency), None) => dependency.up(),
             (None, _) => {}
         }
@@ -77,11 +77,11 @@ impl Worker {
     async fn may_run(&self) -> bool {
         match self.recorder.stores.ledger.workers_may_run().await {
             Ok(may_run) => {
-                self.ledger_state.up();
+                self.ledger_state.reached();
                 may_run
             }
             Err(error) => {
-                self.ledger_state.down(error_chain(&error));
+                self.ledger_state.down(error.outage(), error_chain(&error));
                 false
             }
         }
@@ -138,12 +138,12 @@ impl Worker {
     async fn should_leave(&self, reached: &mut Instant) -> bool {
         match self.recorder.stores.ledger.workers_may_run().await {
             Ok(may_run) => {
-                self.ledger_state.up();
+                self.ledger_state.reached();
                 *reached = self.runtime.instant();
                 !may_run
             }
             Err(error) => {
-                self.ledger_state.down(error_chain(&error));
+                self.ledger_state.down(error.outage(), error_chain(&error));
                 self.runtime.instant() - *reached > LEDGER_OUTAGE_MAX
             }
         }
@@ -168,14 +168,15 @@ impl Worker {
     /// Repeats the step until it succeeds. False: the messages go back to the queue.
     async fn finish(&self, mut batch: Batch, stop: &CancellationToken) -> bool {
         let (mut backoff, mut reached) = (Backoff::of_reconnects(&self.runtime), self.runtime.instant());
+        let mut writing = self.ledger_state.writing();
         loop {
             match batch.step(&self.recorder).await {
                 Ok(()) => {
-                    self.ledger_state.up();
+                    writing.succeeded();
                     return batch.acknowledge().await;
                 }
                 Err(StepError::Ledger(LedgerError::RebuildUnderWay)) => return false,
-                Err(StepError::Ledger(error)) => self.ledger_state.down(error_chain(&error)),
+                Err(StepError::Ledger(error)) => writing.failed(error.outage(), error_chain(&error)),
                 Err(error) => tracing::debug!(error = error_chain(&error), "the batch waits"),
             }
             pause(&mut backoff, stop).await;

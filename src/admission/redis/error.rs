@@ -1,9 +1,29 @@
-//! What an error of Redis or of its driver means for an operation of admission.
+//! What an error of Redis or of its driver means for an operation of admission, and for people
+//! outside.
+
+use redis::RedisError;
 
 use crate::admission::AdmissionError;
+use crate::observability::Outage;
 
-impl From<redis::RedisError> for AdmissionError {
-    fn from(error: redis::RedisError) -> Self {
+/// The class of an outage of Redis, by the error that it answered or that its driver gave.
+pub(super) fn outage(error: &RedisError) -> Outage {
+    match error.code() {
+        Some("READONLY" | "MASTERDOWN") => Outage::ReadOnly,
+        Some("LOADING") => Outage::Loading,
+        Some("OOM") => Outage::OutOfMemory,
+        Some("MISCONF") => Outage::CannotSave,
+        Some("NOAUTH" | "WRONGPASS" | "NOPERM") => Outage::AccessDenied,
+        Some("BUSY") => Outage::NoAnswer,
+        _ if error.kind() == redis::ErrorKind::AuthenticationFailed => Outage::AccessDenied,
+        _ if error.is_timeout() => Outage::NoAnswer,
+        Some(_) => Outage::Refused,
+        None => Outage::NotConnected,
+    }
+}
+
+impl From<RedisError> for AdmissionError {
+    fn from(error: RedisError) -> Self {
         let server_refused =
             matches!(error.kind(), redis::ErrorKind::Server(_) | redis::ErrorKind::Extension);
         if matches!(error.code(), Some("WRONGTYPE" | "FOREIGN")) {

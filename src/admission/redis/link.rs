@@ -18,7 +18,7 @@ use std::{
 use redis::{AsyncConnectionConfig, Client, RedisError, RedisResult, aio::MultiplexedConnection};
 use tokio::{sync::Notify, task::JoinSet};
 
-use super::HotConnection;
+use super::{HotConnection, error::outage};
 use crate::admission::AdmissionError;
 use crate::observability::Dependency;
 use crate::runtime::{Backoff, Runtime};
@@ -161,10 +161,10 @@ async fn supervise(slot: Arc<Slot>, server: Arc<Server>) {
                     backoff.reset();
                 }
                 if working.fetch_sub(1, Ordering::Relaxed) == 1 {
-                    dependency.down(error);
+                    dependency.down(outage(&error), error);
                 }
             }
-            Err(error) if working.load(Ordering::Relaxed) == 0 => dependency.down(error),
+            Err(error) if working.load(Ordering::Relaxed) == 0 => dependency.down(outage(&error), error),
             Err(error) => tracing::debug!(%error, "one of several connections to Redis cannot be made"),
         }
         backoff.wait().await;
@@ -200,7 +200,7 @@ fn warn_of_unsafe_settings(info: &redis::InfoDict) {
 }
 
 /// Returns when the connection no longer works, with the reason.
-async fn watch(slot: &Slot, live: Live, dependency: &Dependency, runtime: &Runtime) -> String {
+async fn watch(slot: &Slot, live: Live, dependency: &Dependency, runtime: &Runtime) -> RedisError {
     let mut connection = live.connection;
     loop {
         tokio::select! {
@@ -209,10 +209,10 @@ async fn watch(slot: &Slot, live: Live, dependency: &Dependency, runtime: &Runti
         }
         // A failure on an earlier connection does not concern this one.
         if slot.broken_generation.load(Ordering::Relaxed) >= live.generation {
-            return "the connection broke".to_owned();
+            return RedisError::from((redis::ErrorKind::Io, "the connection broke"));
         }
         if let Err(error) = redis::cmd("PING").query_async::<()>(&mut connection).await {
-            return error.to_string();
+            return error;
         }
         // Another connection that ended while this one began may have reported Redis as down since.
         dependency.up();

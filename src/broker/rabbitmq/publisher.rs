@@ -23,7 +23,7 @@ use super::{
     headers,
 };
 use crate::broker::{BrokerError, DeadReason, DeliveryHistory, Depths};
-use crate::observability::Dependency;
+use crate::observability::{Dependency, Outage};
 use crate::runtime::crash_points::crash_point;
 use crate::runtime::{Backoff, Runtime, error_chain};
 
@@ -191,11 +191,11 @@ async fn supervise(slot: Arc<Slot>, options: RabbitOptions, dependency: Dependen
                 set(&slot, Some(live.clone()));
                 dependency.up();
                 backoff.reset();
-                let reason = watch(&slot, &live, &dependency, &runtime).await;
+                let (outage, reason) = watch(&slot, &live, &dependency, &runtime).await;
                 set(&slot, None);
-                dependency.down(reason);
+                dependency.down(outage, reason);
             }
-            Err(error) => dependency.down(error_chain(&error)),
+            Err(error) => dependency.down(error.outage(), error_chain(&error)),
         }
         backoff.wait().await;
     }
@@ -214,7 +214,12 @@ async fn open(options: &RabbitOptions) -> Result<Live, BrokerError> {
 }
 
 /// Returns when the connection is of no use any more, with the reason.
-async fn watch(slot: &Slot, live: &Live, dependency: &Dependency, runtime: &Runtime) -> String {
+async fn watch(
+    slot: &Slot,
+    live: &Live,
+    dependency: &Dependency,
+    runtime: &Runtime,
+) -> (Outage, &'static str) {
     let Live { generation, connection, .. } = live;
     loop {
         tokio::select! {
@@ -222,13 +227,13 @@ async fn watch(slot: &Slot, live: &Live, dependency: &Dependency, runtime: &Runt
             () = runtime.sleep(WATCH_INTERVAL) => {}
         }
         if slot.broken_generation.load(Ordering::Relaxed) >= *generation {
-            return "a publish failed".to_owned();
+            return (Outage::Unconfirmed, "a publish failed");
         }
         if !connection.status().connected() {
-            return "the connection ended".to_owned();
+            return (Outage::NotConnected, "the connection ended");
         }
         if connection.status().blocked() {
-            dependency.down(BrokerError::Blocked);
+            dependency.down(Outage::Blocked, BrokerError::Blocked);
         } else {
             dependency.up();
         }

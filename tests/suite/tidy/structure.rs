@@ -15,7 +15,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("observability", &["config", "domain", "runtime"]),
     ("admission", &["config", "domain", "observability", "runtime"]),
     ("broker", &["config", "domain", "observability", "runtime"]),
-    ("ledger", &["config", "domain", "runtime"]),
+    ("ledger", &["config", "domain", "observability", "runtime"]),
     ("stores", &["admission", "broker", "domain", "ledger", "observability", "runtime"]),
     ("outbox", &["admission", "broker", "domain", "runtime"]),
     (

@@ -1,0 +1,64 @@
+//! Why a service can't be used, as people outside of this process are told.
+
+use std::fmt;
+
+/// The class of an outage. Its sentence is shown at `/readyz`, in the operations console and in
+/// events; what a driver or a server says is for the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outage {
+    /// No attempt to connect has ended yet.
+    NotConnectedYet,
+    NotConnected,
+    NoAnswer,
+    /// The server wants another user, password or permission.
+    AccessDenied,
+    /// A replica, or a primary that was demoted.
+    ReadOnly,
+    Loading,
+    OutOfMemory,
+    DiskFull,
+    /// The server can't write its own files: of Redis, its AOF or snapshot.
+    CannotSave,
+    /// A page, a file or an index that can't be read.
+    Damaged,
+    /// A lock that something else holds, a deadlock, or a statement that takes too long.
+    Contended,
+    TooManyConnections,
+    /// RabbitMQ's memory or disk alarm.
+    Blocked,
+    /// Messages are taken and not confirmed.
+    Unconfirmed,
+    /// Another flashsale system uses this server under the same prefix.
+    ForeignSystem,
+    /// Redis may evict winners.
+    Evicts,
+    /// The system's id, which the ledger has, is not known yet.
+    WaitsForLedger,
+    /// Anything else that the server refuses.
+    Refused,
+}
+
+impl fmt::Display for Outage {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(match self {
+            Self::NotConnectedYet => "not connected yet",
+            Self::NotConnected => "not connected",
+            Self::NoAnswer => "no answer in time",
+            Self::AccessDenied => "it refuses the user, the password, or what this user may do",
+            Self::ReadOnly => "read-only, as a replica or a demoted primary is",
+            Self::Loading => "it is still loading its data",
+            Self::OutOfMemory => "out of memory",
+            Self::DiskFull => "its disk is full",
+            Self::CannotSave => "it can't save to its disk",
+            Self::Damaged => "its data is damaged",
+            Self::Contended => "statements take too long, or wait for a lock",
+            Self::TooManyConnections => "it has too many connections",
+            Self::Blocked => "it has blocked publishers, by its memory or disk alarm",
+            Self::Unconfirmed => "it does not confirm messages",
+            Self::ForeignSystem => "another flashsale system uses it under the same prefix",
+            Self::Evicts => "it may evict winners; set maxmemory-policy to noeviction",
+            Self::WaitsForLedger => "waiting for the ledger",
+            Self::Refused => "it refuses what is asked of it; the log has its words",
+        })
+    }
+}
