@@ -7,7 +7,7 @@ use clap::Args;
 use tokio_util::sync::CancellationToken;
 
 use super::settings::{Mode, Settings};
-use super::{data_dir::DataDir, overrides::Overrides, stores};
+use super::{data_dir::DataDir, overrides::Overrides, preparation::Preparation};
 use crate::ledger::{Ledger, PostgresLedger, SqliteLedger};
 use crate::observability::Dependency;
 use crate::runtime::Runtime;
@@ -20,7 +20,13 @@ use crate::runtime::Runtime;
 #[derive(Debug, Args)]
 #[command(after_help = "Example:
   flashsale --products sale.toml migrate")]
-pub(super) struct Migrate {}
+pub(super) struct Migrate {
+    /// Give the system the configured prefix in place of its present one. First let everything be
+    /// recorded (`flashsale audit` shows nothing in flight) and end all its processes: what Redis
+    /// and the queue hold under the present prefix is left behind
+    #[arg(long)]
+    change_prefix: bool,
+}
 
 impl Migrate {
     pub(super) async fn run(self, overrides: &Overrides, stop: CancellationToken) -> anyhow::Result<()> {
@@ -32,8 +38,14 @@ impl Migrate {
         let ledger = open_ledger(&settings, "migrate").await?;
         let runtime = Runtime::system();
         let state = Dependency::new(ledger.name(), &runtime.clock);
-        stores::prepare_ledger(&*ledger, &settings.catalogue, &state, &runtime, &stop).await?;
-        anyhow::ensure!(!stop.is_cancelled(), "stopped before the database was ready");
+        if self.change_prefix {
+            ledger.change_prefix(&settings.prefix).await?;
+            tracing::warn!("the system has the prefix {:?} now", settings.prefix);
+        }
+        let (ledger, settings, runtime) = (&*ledger, &settings, &runtime);
+        let preparation = Preparation { ledger, settings, state: &state, runtime, stop: &stop };
+        let system = preparation.prepare().await?;
+        anyhow::ensure!(system.is_some(), "stopped before the database was ready");
         tracing::info!("the ledger is up to date, with {} product(s)", settings.catalogue.products().len());
         Ok(())
     }

@@ -13,6 +13,7 @@ mod healthcheck;
 mod migrate;
 mod overrides;
 mod pause;
+mod preparation;
 mod reconcile;
 mod serve;
 mod servers;

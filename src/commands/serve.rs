@@ -61,8 +61,7 @@ impl Serve {
         let ledger_state = Dependency::new(connected.stores.ledger.name(), &connected.runtime.clock);
         if connected.data_dir.is_some() {
             // A file is there at once or never.
-            let (ledger, runtime) = (&*connected.stores.ledger, &connected.runtime);
-            stores::prepare_ledger(ledger, &settings.catalogue, &ledger_state, runtime, &stop).await?;
+            connected.prepare(&settings, &ledger_state, &stop).await?;
         }
         let (publisher, task) = Publisher::new(connected.stores.broker.clone(), &connected.runtime);
         let sending = tokio::spawn(task.run());
@@ -90,8 +89,7 @@ impl Serve {
             if connected.data_dir.is_some() {
                 return Ok(());
             }
-            let (ledger, runtime) = (&*connected.stores.ledger, &connected.runtime);
-            stores::prepare_ledger(ledger, &settings.catalogue, &ledger_state, runtime, &stop).await
+            connected.prepare(&settings, &ledger_state, &stop).await
         };
         let ended = run(servers, preparing, &stop).await;
         over.cancel();

@@ -3,26 +3,27 @@
 use std::{sync::Arc, time::Duration};
 
 use anyhow::{Context, bail, ensure};
-use tokio::task::JoinHandle;
+use tokio::{sync::watch, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 
 use super::wiring::Wiring;
 use super::{
     data_dir::DataDir,
+    preparation::{Preparation, check_prefix},
     settings::{Mode, Services, Settings},
 };
 use crate::admission::{MemoryAdmission, RedisAdmission, RedisOptions, Scripts};
 use crate::audit::Sources;
 use crate::broker::{MemoryBroker, RabbitMq};
 use crate::checkout::{Checkout, SaleReader};
-use crate::domain::Catalogue;
-use crate::ledger::{Ledger, PostgresLedger, SqliteLedger};
+use crate::domain::{Catalogue, SystemId};
+use crate::ledger::{PostgresLedger, SqliteLedger};
 use crate::observability::Dependency;
 use crate::observability::Telemetry;
 use crate::observability::readiness::{Readiness, ServiceProbe};
 use crate::observability::registry::{HeartbeatSender, ProcessRegistry, Role};
 use crate::outbox::Publisher;
-use crate::runtime::{Backoff, Runtime, error_chain};
+use crate::runtime::Runtime;
 use crate::stores::Stores;
 use crate::stores::readiness::{LedgerProbe, SalesProbe};
 
@@ -33,6 +34,8 @@ pub(super) struct Connected {
     pub(super) telemetry: Telemetry,
     pub(super) dependencies: Vec<Dependency>,
     pub(super) registry: ProcessRegistry,
+    /// Which system this is, once the ledger was reached; the broker waits for it.
+    pub(super) system: watch::Sender<Option<SystemId>>,
     /// Held for as long as the embedded stores are in use.
     pub(super) data_dir: Option<DataDir>,
 }
@@ -40,6 +43,39 @@ pub(super) struct Connected {
 impl Connected {
     pub(super) fn sources(&self) -> Sources {
         self.stores.clone().into()
+    }
+
+    /// Migrates the ledger, proves that it is this system's, and adds products.
+    pub(super) async fn prepare(
+        &self,
+        settings: &Settings,
+        state: &Dependency,
+        stop: &CancellationToken,
+    ) -> anyhow::Result<()> {
+        let system = self.preparation(settings, state, stop).prepare().await?;
+        self.system.send_replace(system);
+        Ok(())
+    }
+
+    /// Proves that the ledger is this system's, for a process that leaves it as it is.
+    pub(super) async fn identify(
+        &self,
+        settings: &Settings,
+        state: &Dependency,
+        stop: &CancellationToken,
+    ) -> anyhow::Result<()> {
+        let system = self.preparation(settings, state, stop).identify().await?;
+        self.system.send_replace(system);
+        Ok(())
+    }
+
+    fn preparation<'process>(
+        &'process self,
+        settings: &'process Settings,
+        state: &'process Dependency,
+        stop: &'process CancellationToken,
+    ) -> Preparation<'process> {
+        Preparation { ledger: &*self.stores.ledger, settings, state, runtime: &self.runtime, stop }
     }
 
     /// Starts to send heartbeats; the task ends after `stop`.
@@ -90,6 +126,7 @@ pub(super) async fn connect(settings: &Settings, role: &str, wiring: Wiring) -> 
                 telemetry: Telemetry::new(runtime.clock.clone()),
                 dependencies: Vec::new(),
                 registry: ProcessRegistry::local(&runtime.clock),
+                system: watch::Sender::new(None),
                 data_dir: Some(data_dir),
                 runtime,
             }
@@ -112,6 +149,7 @@ fn connect_services(
     let publishing = dependency("rabbitmq");
     let consuming = dependency("rabbitmq-consumer");
     let admission = RedisAdmission::start(redis_options, scripts, &redis, &runtime).context("REDIS_URL")?;
+    let system = watch::Sender::new(None);
     let broker =
         RabbitMq::start(rabbit.clone(), &publishing, consuming.clone(), &runtime).context("AMQP_URL")?;
     let ledger = PostgresLedger::new(postgres.of_command(role))?;
@@ -124,7 +162,7 @@ fn connect_services(
     let RedisOptions { url, prefix, connect_timeout, .. } = redis_options;
     let registry =
         ProcessRegistry::redis(url, prefix, *connect_timeout, &runtime.clock).context("REDIS_URL")?;
-    Ok(Connected { stores, telemetry, dependencies, registry, data_dir: None, runtime })
+    Ok(Connected { stores, telemetry, dependencies, registry, system, data_dir: None, runtime })
 }
 
 /// The stores for an operator's command. Waits up to 10 s for the services.
@@ -137,12 +175,14 @@ pub(super) async fn sources(settings: &Settings, role: &str) -> anyhow::Result<S
         let ledger = Arc::new(SqliteLedger::open(&database).await?);
         return Ok(Sources { ledger, admission: None, broker: None });
     }
-    let Connected { stores, dependencies, .. } = connect(settings, role, Wiring::default()).await?;
+    let Connected { stores, dependencies, system, .. } = connect(settings, role, Wiring::default()).await?;
     let connecting = async {
+        let found = stores.ledger.system(&settings.prefix).await?;
+        system.send_replace(Some(check_prefix(&found, &settings.prefix)?));
         while dependencies.iter().any(|dependency| dependency.outage().is_some()) {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
-        stores.ledger.ping().await
+        anyhow::Ok(())
     };
     match tokio::time::timeout(TIMEOUT, connecting).await {
         Ok(reached) => reached?,
@@ -155,44 +195,6 @@ pub(super) async fn sources(settings: &Settings, role: &str) -> anyhow::Result<S
         }
     }
     Ok(stores.into())
-}
-
-/// Migrates the ledger and writes the catalogue into it. Waits during an outage of the database;
-/// fails if the catalogue contradicts what is sold, or a migration fails.
-pub(super) async fn prepare_ledger(
-    ledger: &dyn Ledger,
-    catalogue: &Catalogue,
-    state: &Dependency,
-    runtime: &Runtime,
-    stop: &CancellationToken,
-) -> anyhow::Result<()> {
-    let mut backoff = Backoff::of_reconnects(runtime);
-    loop {
-        let prepared = async {
-            let applied = ledger.migrate().await?;
-            if applied > 0 {
-                tracing::info!(applied, "migrated the ledger");
-            }
-            ledger.upsert_products(catalogue.products()).await
-        };
-        let prepared = tokio::select! {
-            prepared = prepared => prepared,
-            // What was begun ends by itself, as a whole or not at all.
-            () = stop.cancelled() => return Ok(()),
-        };
-        match prepared {
-            Ok(()) => {
-                state.up();
-                return Ok(());
-            }
-            Err(error) if error.is_transient() => state.down(error.outage(), error_chain(&error)),
-            Err(error) => return Err(error.into()),
-        }
-        tokio::select! {
-            () = backoff.wait() => {}
-            () = stop.cancelled() => return Ok(()),
-        }
-    }
 }
 
 pub(super) fn checkout(settings: &Settings, connected: &Connected, publisher: Publisher) -> Checkout {

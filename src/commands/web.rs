@@ -8,6 +8,7 @@ use tokio_util::sync::CancellationToken;
 use super::settings::Mode;
 use super::{overrides::Overrides, servers::listen_pages, stores};
 use crate::http::run::run;
+use crate::observability::Dependency;
 use crate::observability::registry::Role;
 use crate::outbox::Publisher;
 use crate::runtime::shutdown;
@@ -52,7 +53,8 @@ impl Web {
             &settings.catalogue,
             &over,
         );
-        let ended = run(servers, async { Ok(()) }, &stop).await;
+        let state = Dependency::new(connected.stores.ledger.name(), &connected.runtime.clock);
+        let ended = run(servers, connected.identify(&settings, &state, &stop), &stop).await;
         over.cancel();
         shutdown::finish("the publisher and the report", join(sending, reporting)).await;
         ended

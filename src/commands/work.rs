@@ -50,8 +50,7 @@ impl Work {
         let servers = listen_health(&settings, readiness)?.into_iter().collect();
         let working = async {
             let state = Dependency::new(stores.ledger.name(), &runtime.clock);
-            let ledger = &*stores.ledger;
-            stores::prepare_ledger(ledger, &settings.catalogue, &state, runtime, &stop).await?;
+            connected.prepare(&settings, &state, &stop).await?;
             let background = CancellationToken::new();
             let leading = tokio::spawn(recovery.run(background.clone()));
             let lane = |_| {

@@ -11,6 +11,7 @@ mod outcome;
 mod product;
 mod purchase;
 pub mod sale;
+mod system;
 mod terms;
 mod user;
 
@@ -22,5 +23,6 @@ pub use money::{Money, MoneyError};
 pub use outcome::{Outcome, Phase};
 pub use product::{Product, ProductId, ProductIdError};
 pub use purchase::{Durability, Purchase, PurchaseId, PurchaseState, Revocation};
+pub use system::SystemId;
 pub use terms::{SaleState, TOTAL_STOCK_MAX, Terms};
 pub use user::{UserId, UserIdError};

@@ -21,6 +21,9 @@ pub enum LedgerError {
     /// The catalogue asks for less stock than is sold.
     #[error("total_stock = {total_stock} of product {product} is below unit {highest_unit}, which is sold")]
     StockBelowSold { product: ProductId, total_stock: u32, highest_unit: u32 },
+    /// The prefix can't be changed now.
+    #[error("{0} process(es) of this system are connected to the database: end them first")]
+    InUse(i64),
     #[error("there is no product {0}")]
     UnknownProduct(ProductId),
     /// Something in the tables is not what this program writes.

@@ -16,13 +16,21 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
 use crate::domain::{
-    Entry, LedgerVerdict, Product, ProductId, Purchase, PurchaseId, Revocation, Terms, UserId,
+    Entry, LedgerVerdict, Product, ProductId, Purchase, PurchaseId, Revocation, SystemId, Terms, UserId,
 };
 
 pub use error::LedgerError;
 pub use leadership::{Leadership, SoleLeader};
 pub use postgres::{PostgresLedger, PostgresOptions};
 pub use sqlite::SqliteLedger;
+
+/// The system that a ledger belongs to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct System {
+    pub id: SystemId,
+    /// First part of the names of its Redis keys and queues.
+    pub prefix: String,
+}
 
 /// A product's sale as the ledger has it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -87,6 +95,13 @@ pub trait Ledger: Debug + Send + Sync {
     async fn migrate(&self) -> Result<usize, LedgerError>;
 
     async fn ping(&self) -> Result<(), LedgerError>;
+
+    /// Reads which system this is. A new ledger is given an id and this prefix; one that has another
+    /// prefix keeps it.
+    async fn system(&self, prefix: &str) -> Result<System, LedgerError>;
+
+    /// Gives the system another prefix. Fails while a process of the system is connected.
+    async fn change_prefix(&self, prefix: &str) -> Result<(), LedgerError>;
 
     /// Writes the catalogue: new products are added, known ones changed, none removed. Stock can't
     /// be lowered below the highest unit that is sold; a lower one that can be is only noted, see

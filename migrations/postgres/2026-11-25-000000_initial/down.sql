@@ -2,3 +2,4 @@ DROP TABLE discards;
 DROP TABLE revocations;
 DROP TABLE purchases;
 DROP TABLE products;
+DROP TABLE system;

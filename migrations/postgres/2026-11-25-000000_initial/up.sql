@@ -1,3 +1,13 @@
+-- The system that this database belongs to; one row.
+CREATE TABLE system (
+    is_only    boolean     PRIMARY KEY DEFAULT true CHECK (is_only),
+    -- Carried by every message, so that a message of another system is recognised.
+    id         uuid        NOT NULL DEFAULT gen_random_uuid(),
+    -- First part of the names of Redis keys and queues.
+    prefix     text        NOT NULL,
+    created_at timestamptz NOT NULL DEFAULT now()
+);
+
 -- What is sold.
 CREATE TABLE products (
     id                   text        PRIMARY KEY,

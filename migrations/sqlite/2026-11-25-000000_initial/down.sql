@@ -1,3 +1,4 @@
 DROP TABLE revocations;
 DROP TABLE purchases;
 DROP TABLE products;
+DROP TABLE system;

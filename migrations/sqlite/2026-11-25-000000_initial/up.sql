@@ -1,6 +1,13 @@
 -- UUIDs are text, instants are milliseconds since 1970. The embedded mode has no dead letters and no rebuild beside
 -- other processes, so there are no columns and tables for them.
 
+CREATE TABLE system (
+    is_only    INTEGER PRIMARY KEY DEFAULT 1 CHECK (is_only = 1),
+    id         TEXT    NOT NULL DEFAULT (lower(hex(randomblob(16)))),
+    prefix     TEXT    NOT NULL,
+    created_at INTEGER NOT NULL DEFAULT (CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER))
+) STRICT;
+
 CREATE TABLE products (
     id                   TEXT    PRIMARY KEY,
     name                 TEXT    NOT NULL,

@@ -7,6 +7,7 @@ mod lock;
 mod options;
 mod record;
 mod rows;
+mod system;
 
 use async_trait::async_trait;
 use diesel::{OptionalExtension, sql_query, sql_types as ty};
@@ -17,7 +18,7 @@ use diesel_async::{
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 use futures_util::{FutureExt, future::BoxFuture};
 
-use super::{Confirmation, Discard, Leadership, Ledger, LedgerError, LedgerSale, Writer, column};
+use super::{Confirmation, Discard, Leadership, Ledger, LedgerError, LedgerSale, System, Writer, column};
 use crate::domain::{Entry, LedgerVerdict, Product, ProductId, Purchase, PurchaseId, Revocation, UserId};
 use leader::PostgresLeader;
 pub use options::PostgresOptions;
@@ -101,6 +102,14 @@ impl Ledger for PostgresLedger {
 
     async fn ping(&self) -> Result<(), LedgerError> {
         Ok(self.connection().await?.batch_execute("SELECT 1").await?)
+    }
+
+    async fn system(&self, prefix: &str) -> Result<System, LedgerError> {
+        system::read(&mut *self.connection().await?, prefix).await
+    }
+
+    async fn change_prefix(&self, prefix: &str) -> Result<(), LedgerError> {
+        system::change_prefix(&mut *self.connection().await?, prefix).await
     }
 
     async fn upsert_products(&self, products: &[Product]) -> Result<(), LedgerError> {

@@ -4,8 +4,8 @@ use chrono::{DateTime, Utc};
 use diesel::{QueryableByName, sql_types};
 use uuid::Uuid;
 
-use crate::domain::{Obstacles, ProductId, Purchase, PurchaseId, Terms, UserId};
-use crate::ledger::{Confirmation, LedgerError, LedgerSale, number};
+use crate::domain::{Obstacles, ProductId, Purchase, PurchaseId, SystemId, Terms, UserId};
+use crate::ledger::{Confirmation, LedgerError, LedgerSale, System, number};
 
 #[derive(QueryableByName)]
 pub(super) struct IdRow {
@@ -23,6 +23,20 @@ pub(super) struct EpochRow {
 pub(super) struct BoolRow {
     #[diesel(sql_type = sql_types::Bool)]
     pub(super) yes: bool,
+}
+
+#[derive(QueryableByName)]
+pub(super) struct SystemRow {
+    #[diesel(sql_type = sql_types::Uuid)]
+    id: Uuid,
+    #[diesel(sql_type = sql_types::Text)]
+    prefix: String,
+}
+
+impl From<SystemRow> for System {
+    fn from(SystemRow { id, prefix }: SystemRow) -> Self {
+        Self { id: SystemId(id), prefix }
+    }
 }
 
 #[derive(QueryableByName)]

@@ -1,6 +1,7 @@
 //! The ledger in a SQLite file, for the embedded mode: one process, one connection.
 
 mod rows;
+mod system;
 
 use std::{
     collections::{HashMap, HashSet},
@@ -19,7 +20,8 @@ use futures_util::{FutureExt, future::BoxFuture};
 use tokio::sync::Mutex;
 
 use super::{
-    Confirmation, Discard, Leadership, Ledger, LedgerError, LedgerSale, SoleLeader, Writer, purchase_id,
+    Confirmation, Discard, Leadership, Ledger, LedgerError, LedgerSale, SoleLeader, System, Writer,
+    purchase_id,
 };
 use crate::domain::{Entry, LedgerVerdict, Product, ProductId, Purchase, PurchaseId, Revocation, UserId};
 use rows::{
@@ -91,6 +93,14 @@ impl Ledger for SqliteLedger {
 
     async fn ping(&self) -> Result<(), LedgerError> {
         Ok(self.connection.lock().await.batch_execute("SELECT 1").await?)
+    }
+
+    async fn system(&self, prefix: &str) -> Result<System, LedgerError> {
+        system::read(&mut *self.connection.lock().await, prefix).await
+    }
+
+    async fn change_prefix(&self, prefix: &str) -> Result<(), LedgerError> {
+        system::change_prefix(&mut *self.connection.lock().await, prefix).await
     }
 
     async fn upsert_products(&self, catalogue: &[Product]) -> Result<(), LedgerError> {

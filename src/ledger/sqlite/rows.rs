@@ -4,7 +4,8 @@ use chrono::{DateTime, Utc};
 use diesel::{QueryableByName, sql_types};
 
 use super::{Confirmation, LedgerError, LedgerSale, purchase_id};
-use crate::domain::{Entry, Obstacles, ProductId, Purchase, PurchaseId, Revocation, Terms, UserId};
+use crate::domain::{Entry, Obstacles, ProductId, Purchase, PurchaseId, Revocation, SystemId, Terms, UserId};
+use crate::ledger::System;
 
 /// A batch as `record.sql` takes it.
 pub(super) fn to_json(batch: &[Entry]) -> String {
@@ -39,6 +40,23 @@ pub(super) struct IdRow {
 pub(super) struct CountRow {
     #[diesel(sql_type = sql_types::BigInt)]
     pub(super) count: i64,
+}
+
+#[derive(QueryableByName)]
+pub(super) struct SystemRow {
+    #[diesel(sql_type = sql_types::Text)]
+    id: String,
+    #[diesel(sql_type = sql_types::Text)]
+    prefix: String,
+}
+
+impl TryFrom<SystemRow> for System {
+    type Error = LedgerError;
+
+    fn try_from(SystemRow { id, prefix }: SystemRow) -> Result<Self, LedgerError> {
+        let id = id.parse().map_err(|_not_a_uuid| LedgerError::Corrupt("system id"))?;
+        Ok(Self { id: SystemId(id), prefix })
+    }
 }
 
 #[derive(QueryableByName)]

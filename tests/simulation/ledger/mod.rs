@@ -9,10 +9,13 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use flashsale::{
-    domain::{Entry, LedgerVerdict, Product, ProductId, Purchase, PurchaseId, Revocation, Terms, UserId},
-    ledger::{Confirmation, Discard, Leadership, Ledger, LedgerError, LedgerSale, Writer},
+    domain::{
+        Entry, LedgerVerdict, Product, ProductId, Purchase, PurchaseId, Revocation, SystemId, Terms, UserId,
+    },
+    ledger::{Confirmation, Discard, Leadership, Ledger, LedgerError, LedgerSale, System, Writer},
 };
 use tokio::time::sleep;
+use uuid::Uuid;
 
 pub(crate) use database::{Database, Reach};
 pub(crate) use tables::Tables;
@@ -32,6 +35,11 @@ pub(crate) struct SimLedger {
 
 fn unavailable(why: &'static str) -> LedgerError {
     LedgerError::Unavailable(why.into())
+}
+
+/// One id for all runs: the simulator has one system.
+fn new_system(prefix: &str) -> System {
+    System { id: SystemId(Uuid::from_u128(1)), prefix: prefix.to_owned() }
 }
 
 fn name_of(verdict: &LedgerVerdict) -> String {
@@ -96,6 +104,19 @@ impl Ledger for SimLedger {
 
     async fn ping(&self) -> Result<(), LedgerError> {
         self.run(|_| ()).await
+    }
+
+    async fn system(&self, prefix: &str) -> Result<System, LedgerError> {
+        self.run(|tables| tables.system.get_or_insert_with(|| new_system(prefix)).clone()).await
+    }
+
+    async fn change_prefix(&self, prefix: &str) -> Result<(), LedgerError> {
+        self.run(|tables| {
+            if let Some(system) = &mut tables.system {
+                prefix.clone_into(&mut system.prefix);
+            }
+        })
+        .await
     }
 
     async fn upsert_products(&self, products: &[Product]) -> Result<(), LedgerError> {

@@ -5,11 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono::{DateTime, Utc};
 use flashsale::{
     domain::{Entry, LedgerVerdict, Obstacles, Product, ProductId, Purchase, PurchaseId, Terms, UserId},
-    ledger::{Confirmation, Discard, LedgerSale},
+    ledger::{Confirmation, Discard, LedgerSale, System},
 };
 
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Tables {
+    pub(super) system: Option<System>,
     pub(super) products: BTreeMap<ProductId, ProductRow>,
     by_unit: BTreeMap<(ProductId, u32), Purchase>,
     unit_of_user: BTreeMap<(ProductId, UserId), u32>,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use flashsale::{
     domain::{Entry, LedgerVerdict, Product, ProductId, Purchase, PurchaseId, Revocation, UserId},
-    ledger::{Confirmation, Discard, Leadership, Ledger, LedgerError, LedgerSale, Writer},
+    ledger::{Confirmation, Discard, Leadership, Ledger, LedgerError, LedgerSale, System, Writer},
 };
 
 /// Takes `ON CONFLICT DO NOTHING` for success: whatever was not inserted counts as recorded.
@@ -29,6 +29,14 @@ impl Ledger for NothingDoneIsSuccess {
 
     async fn ping(&self) -> Result<(), LedgerError> {
         self.0.ping().await
+    }
+
+    async fn system(&self, prefix: &str) -> Result<System, LedgerError> {
+        self.0.system(prefix).await
+    }
+
+    async fn change_prefix(&self, prefix: &str) -> Result<(), LedgerError> {
+        self.0.change_prefix(prefix).await
     }
 
     async fn upsert_products(&self, products: &[Product]) -> Result<(), LedgerError> {

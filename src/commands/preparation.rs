@@ -1,0 +1,89 @@
+//! What a process does with the ledger before it works: migrate, prove that the configuration is of
+//! this system, add products.
+
+use anyhow::ensure;
+use tokio_util::sync::CancellationToken;
+
+use super::settings::Settings;
+use crate::domain::SystemId;
+use crate::ledger::{Ledger, LedgerError, System};
+use crate::observability::Dependency;
+use crate::runtime::{Backoff, Runtime, error_chain};
+
+/// A ledger that a process waits for.
+pub(super) struct Preparation<'process> {
+    pub(super) ledger: &'process dyn Ledger,
+    pub(super) settings: &'process Settings,
+    pub(super) state: &'process Dependency,
+    pub(super) runtime: &'process Runtime,
+    pub(super) stop: &'process CancellationToken,
+}
+
+impl Preparation<'_> {
+    /// Migrates the ledger and writes the catalogue into it. `None`: stopped before that.
+    pub(super) async fn prepare(&self) -> anyhow::Result<Option<SystemId>> {
+        let migrated = self.until_reached(async || {
+            let applied = self.ledger.migrate().await?;
+            if applied > 0 {
+                tracing::info!(applied, "migrated the ledger");
+            }
+            Ok(())
+        });
+        if migrated.await?.is_none() {
+            return Ok(None);
+        }
+        let Some(system) = self.identify().await? else { return Ok(None) };
+        let products = self.settings.catalogue.products();
+        let written = self.until_reached(async || self.ledger.upsert_products(products).await).await?;
+        Ok(written.map(|()| system))
+    }
+
+    /// Reads which system this is, and fails if the configuration is of another one. `None`:
+    /// stopped before that.
+    pub(super) async fn identify(&self) -> anyhow::Result<Option<SystemId>> {
+        let prefix = &self.settings.prefix;
+        let system = self.until_reached(async || self.ledger.system(prefix).await).await?;
+        system.map(|system| check_prefix(&system, prefix)).transpose()
+    }
+
+    /// Waits during an outage of the database; fails with an error that repeating does not resolve.
+    async fn until_reached<T>(
+        &self,
+        attempt: impl AsyncFn() -> Result<T, LedgerError>,
+    ) -> anyhow::Result<Option<T>> {
+        let mut backoff = Backoff::of_reconnects(self.runtime);
+        loop {
+            let ended = tokio::select! {
+                ended = attempt() => ended,
+                // What was begun ends by itself, as a whole or not at all.
+                () = self.stop.cancelled() => return Ok(None),
+            };
+            match ended {
+                Ok(value) => {
+                    self.state.up();
+                    return Ok(Some(value));
+                }
+                Err(error) if error.is_transient() => self.state.down(error.outage(), error_chain(&error)),
+                Err(error) => return Err(error.into()),
+            }
+            tokio::select! {
+                () = backoff.wait() => {}
+                () = self.stop.cancelled() => return Ok(None),
+            }
+        }
+    }
+}
+
+/// Two prefixes on one database would be two admissions that sell the same units.
+pub(super) fn check_prefix(system: &System, prefix: &str) -> anyhow::Result<SystemId> {
+    ensure!(
+        system.prefix == prefix,
+        "this database belongs to the system with the prefix {:?}, and the configuration says {prefix:?}: set \
+         FLASHSALE_PREFIX to {:?}, or use a database of its own. (To change the prefix of this system, end all \
+         its processes once `flashsale audit` shows nothing in flight, and run `flashsale migrate \
+         --change-prefix` with the new one.)",
+        system.prefix,
+        system.prefix
+    );
+    Ok(system.id)
+}
