@@ -39,11 +39,13 @@ use flashsale::audit::AuditResult;
 use crate::{
     mutants::Mutant,
     run::{Setting, run},
-    scenarios::{KNOWN_VIOLATIONS, Scenario},
+    scenarios::{KNOWN_VIOLATIONS, MENDED, Scenario},
 };
 
 /// Failing seeds that are explained.
 const EXPLAINED_MAX: usize = 3;
+/// Seeds of each mended scenario.
+const MENDED_SEEDS: u64 = 20;
 
 /// The seeds and the setting that `scripts/simulate` asks for, or those of `scripts/test`.
 fn asked() -> (Range<u64>, Setting) {
@@ -97,6 +99,19 @@ fn known_violations_are_still_found() {
         let is_found = outcome.violations.iter().any(|violation| violation.starts_with(guarantee));
         assert!(is_found, "{}: {outcome}: is it mended? Then remove it here", scenario.name());
     }
+}
+
+#[test]
+fn mended_scenarios_hold() {
+    let cases: Vec<_> =
+        MENDED.iter().flat_map(|scenario| (0..MENDED_SEEDS).map(|seed| (*scenario, seed))).collect();
+    let failed = seeds::in_parallel(&cases, |(scenario, seed)| {
+        let setting = Setting { scenario: Some(*scenario), mutant: None };
+        let outcome = run(*seed, setting, false);
+        (!outcome.holds()).then(|| format!("{}: {outcome}", scenario.name()))
+    });
+    let failed: Vec<_> = failed.into_iter().flatten().collect();
+    assert!(failed.is_empty(), "{} of {}:\n{}", failed.len(), cases.len(), failed.join("\n"));
 }
 
 /// Found from one start; `scripts/simulate --mutants` measures five, for the table of docs/RELIABILITY.md.
