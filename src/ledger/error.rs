@@ -21,6 +21,13 @@ pub enum LedgerError {
     /// The catalogue asks for less stock than is sold.
     #[error("total_stock = {total_stock} of product {product} is below unit {highest_unit}, which is sold")]
     StockBelowSold { product: ProductId, total_stock: u32, highest_unit: u32 },
+    /// A pool in between assigns a session of the database for one transaction or statement only.
+    #[error(
+        "the database is reached through a pool that shares sessions between clients (transaction pooling, such as \
+         PgBouncer's pool_mode = transaction), where locks and settings of a session do not hold: connect to \
+         PostgreSQL itself, or set pool_mode = session"
+    )]
+    SharedSessions,
     /// The prefix can't be changed now.
     #[error("{0} process(es) of this system are connected to the database: end them first")]
     InUse(i64),

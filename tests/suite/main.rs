@@ -34,5 +34,6 @@ mod recovery_times;
 mod restock;
 mod shop;
 mod stress;
+mod system;
 mod tidy;
 mod worker;

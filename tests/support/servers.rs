@@ -293,12 +293,31 @@ pub(crate) fn postgres() -> Server {
         command.args(["-c", "fsync=off", "-c", "max_connections=200"]);
         command
     };
-    let ready = |port: u16| {
-        let mut ask = Command::new("psql");
-        ask.args(["-h", "127.0.0.1", "-p", &port.to_string(), "-U", "postgres", "-c", "SELECT 1"]);
-        ask.stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok_and(|status| status.success())
+    Server::launch("postgres", dir, port, command, postgres_answers)
+}
+
+/// A pool in front of a PostgreSQL, with this `pool_mode`.
+pub(crate) fn pgbouncer(postgres: u16, mode: &'static str) -> Server {
+    let (dir, port) = (data_dir(), free_port());
+    let file = dir.path().join("pgbouncer.ini");
+    let config = format!(
+        "[databases]\n* = host=127.0.0.1 port={postgres} user=postgres\n[pgbouncer]\nlisten_addr = 127.0.0.1
+         listen_port = {port}\nunix_socket_dir =\nauth_type = any\npool_mode = {mode}\ndefault_pool_size = 50\n"
+    );
+    std::fs::write(&file, config.replace("\n         ", "\n")).expect("configuration");
+    let home = dir.path().to_owned();
+    let command = move || {
+        let mut command = as_postgres(Command::new("/usr/sbin/pgbouncer"), &home);
+        command.arg(&file);
+        command
     };
-    Server::launch("postgres", dir, port, command, ready)
+    Server::launch("pgbouncer", dir, port, command, postgres_answers)
+}
+
+fn postgres_answers(port: u16) -> bool {
+    let mut ask = Command::new("psql");
+    ask.args(["-h", "127.0.0.1", "-p", &port.to_string(), "-U", "postgres", "-c", "SELECT 1"]);
+    ask.stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok_and(|status| status.success())
 }
 
 /// Debian keeps the server's programs out of PATH.

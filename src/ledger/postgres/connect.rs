@@ -3,23 +3,26 @@
 use std::time::Duration;
 
 use deadpool::managed::{Hook, HookError};
-use diesel::{ConnectionError, ConnectionResult};
+use diesel::{ConnectionError, ConnectionResult, sql_query};
 use diesel_async::{
-    AsyncPgConnection, SimpleAsyncConnection,
+    AsyncPgConnection, RunQueryDsl, SimpleAsyncConnection,
     pooled_connection::{AsyncDieselConnectionManager, ManagerConfig, RecyclingMethod, deadpool::Pool},
 };
 use futures_util::FutureExt;
 use tokio_postgres::{
-    NoTls,
+    Client, Connection, NoTls, Socket,
     config::{SslMode, TargetSessionAttrs},
+    tls::NoTlsStream,
 };
 
-use super::{LedgerError, PostgresOptions};
+use super::{LedgerError, PostgresOptions, rows::NameRow};
 use crate::runtime::error_chain;
 
 /// A connection is replaced at this age, so that none stays with a server that has
 /// been demoted or moved.
 const CONNECTION_AGE_MAX: Duration = Duration::from_mins(2);
+
+type Driver = Connection<Socket, NoTlsStream>;
 
 pub(super) fn pool(options: &PostgresOptions) -> Result<Pool<AsyncPgConnection>, LedgerError> {
     parse(options)?;
@@ -71,8 +74,8 @@ fn parse(options: &PostgresOptions) -> Result<tokio_postgres::Config, LedgerErro
     Ok(config)
 }
 
-/// A connection of its own, outside the pool, or for it.
-pub(super) async fn establish(options: &PostgresOptions) -> ConnectionResult<AsyncPgConnection> {
+/// Connects, and leaves the session as the server makes it. The connection must be polled.
+pub(super) async fn open(options: &PostgresOptions) -> ConnectionResult<(Client, Driver)> {
     let config = parse(options).map_err(|error| ConnectionError::BadConnection(error_chain(&error)))?;
     let failed = |error: tokio_postgres::Error| {
         let cause = std::error::Error::source(&error).map(ToString::to_string);
@@ -80,18 +83,47 @@ pub(super) async fn establish(options: &PostgresOptions) -> ConnectionResult<Asy
     };
     let connecting = tokio::time::timeout(options.connect_timeout, config.connect(NoTls)).await;
     let too_slow = |_elapsed| ConnectionError::BadConnection("connecting took too long".to_owned());
-    let (client, driver) = connecting.map_err(too_slow)?.map_err(failed)?;
+    connecting.map_err(too_slow)?.map_err(failed)
+}
+
+/// A connection of its own, outside the pool, or for it.
+pub(super) async fn establish(options: &PostgresOptions) -> ConnectionResult<AsyncPgConnection> {
+    let (client, driver) = open(options).await?;
     let mut connection = AsyncPgConnection::try_from_client_and_connection(client, driver).await?;
-    // The server's own keep-alives as well: a host that is gone without a word must not hold the
-    // leader's lock.
-    let bounds = format!(
-        "SET statement_timeout = {}; SET lock_timeout = {}; SET idle_in_transaction_session_timeout = '30s';
-         SET tcp_keepalives_idle = 10; SET tcp_keepalives_interval = 3; SET tcp_keepalives_count = 3;
-         SET tcp_user_timeout = '20s'",
-        options.statement_timeout.as_millis(),
-        options.lock_timeout.as_millis(),
-    );
-    let set = connection.batch_execute(&bounds).await;
+    let set = connection.batch_execute(&bounds(options)).await;
     set.map_err(|error| ConnectionError::BadConnection(error.to_string()))?;
     Ok(connection)
+}
+
+/// SQL for the settings of every session.
+pub(super) fn bounds(options: &PostgresOptions) -> String {
+    // A purchase that is reported as recorded must survive the server's death, whatever the server,
+    // the database or the role is configured to. `remote_apply` is stronger, and stays.
+    let commit = "SELECT set_config('synchronous_commit', 'on', false)
+                  WHERE current_setting('synchronous_commit') <> 'remote_apply'";
+    // The server's own keep-alives as well: a host that is gone without a word must not hold the
+    // leader's lock.
+    format!(
+        "SET statement_timeout = {}; SET lock_timeout = {}; SET idle_in_transaction_session_timeout = '30s';
+         SET tcp_keepalives_idle = 10; SET tcp_keepalives_interval = 3; SET tcp_keepalives_count = 3;
+         SET tcp_user_timeout = '20s'; {commit}",
+        options.statement_timeout.as_millis(),
+        options.lock_timeout.as_millis(),
+    )
+}
+
+/// Warns of settings under which the server can lose what it has committed. A session can't change
+/// them.
+pub(super) async fn warn_of_unsafe_settings(connection: &mut AsyncPgConnection) -> Result<(), LedgerError> {
+    let unsafe_settings: Vec<NameRow> = sql_query(
+        "SELECT name FROM pg_settings WHERE name IN ('fsync', 'full_page_writes') AND setting = 'off'",
+    )
+    .load(connection)
+    .await?;
+    for NameRow { name } in unsafe_settings {
+        tracing::warn!(
+            "PostgreSQL may lose recorded purchases, or its data, when its host fails: {name} is off, set it to on"
+        );
+    }
+    Ok(())
 }

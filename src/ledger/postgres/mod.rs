@@ -7,6 +7,7 @@ mod lock;
 mod options;
 mod record;
 mod rows;
+mod session;
 mod system;
 
 use async_trait::async_trait;
@@ -23,6 +24,7 @@ use crate::domain::{Entry, LedgerVerdict, Product, ProductId, Purchase, Purchase
 use leader::PostgresLeader;
 pub use options::PostgresOptions;
 use rows::{ConfirmationRow, CountRow, EpochRow, PurchaseRow, RevocationRow, SaleRow};
+use session::{Session, prove_own_backends};
 
 const MIGRATIONS: EmbeddedMigrations = embed_migrations!("migrations/postgres");
 
@@ -78,6 +80,9 @@ impl Ledger for PostgresLedger {
     }
 
     async fn migrate(&self) -> Result<usize, LedgerError> {
+        let [one, other] = [Session::open(&self.options).await?, Session::open(&self.options).await?];
+        prove_own_backends(&one, &other).await?;
+        drop((one, other));
         let mut connection = connect::establish(&self.options).await?;
         // Released with the connection, whatever happens.
         sql_query("SELECT pg_advisory_lock($1)")
@@ -105,7 +110,10 @@ impl Ledger for PostgresLedger {
     }
 
     async fn system(&self, prefix: &str) -> Result<System, LedgerError> {
-        system::read(&mut *self.connection().await?, prefix).await
+        let mut connection = self.connection().await?;
+        // Every process asks this once, at its start.
+        connect::warn_of_unsafe_settings(&mut connection).await?;
+        system::read(&mut connection, prefix).await
     }
 
     async fn change_prefix(&self, prefix: &str) -> Result<(), LedgerError> {
@@ -322,7 +330,7 @@ impl Ledger for PostgresLedger {
     }
 
     async fn lead(&self) -> Result<Option<Box<dyn Leadership>>, LedgerError> {
-        let elected = PostgresLeader::elect(connect::establish(&self.options).await?).await?;
+        let elected = PostgresLeader::elect(&self.options).await?;
         Ok(elected.map(|leader| Box::new(leader) as Box<dyn Leadership>))
     }
 }

@@ -14,6 +14,12 @@ pub(super) struct IdRow {
 }
 
 #[derive(QueryableByName)]
+pub(super) struct NameRow {
+    #[diesel(sql_type = sql_types::Text)]
+    pub(super) name: String,
+}
+
+#[derive(QueryableByName)]
 pub(super) struct EpochRow {
     #[diesel(sql_type = sql_types::BigInt)]
     pub(super) epoch: i64,

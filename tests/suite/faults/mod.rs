@@ -5,6 +5,7 @@
 mod clients;
 mod messages;
 mod outages;
+mod pooling;
 mod postgresql;
 #[cfg(feature = "failpoints")]
 mod processes;

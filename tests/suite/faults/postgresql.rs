@@ -46,6 +46,32 @@ async fn is_killed_and_away_for_a_minute() {
     stage.holds_without_dead_letters().await;
 }
 
+/// Told to commit asynchronously, by its configuration and for the role, and killed: what was committed is on disk all
+/// the same.
+#[tokio::test(flavor = "multi_thread")]
+async fn commits_asynchronously_and_is_killed() {
+    // Without a commit that waits, the log is written after ten seconds.
+    let started = |server: &mut Server| {
+        server.start_with(&["-c", "synchronous_commit=off", "-c", "wal_writer_delay=10s"]);
+    };
+    let postgres = own(servers::postgres).await;
+    let postgres = blocking(postgres, Server::stop).await;
+    let postgres = blocking(postgres, started).await;
+    let services = with_postgres(postgres.port).await;
+    let role = "ALTER ROLE postgres SET synchronous_commit = off";
+    services.sql().await.batch_execute(role).await.expect("setting");
+    let is_off = "SELECT count(*) FROM pg_settings WHERE name = 'synchronous_commit' AND setting = 'off'";
+    assert_eq!(services.count(is_off).await, 1, "the setting has taken hold");
+    let stage = Stage::open(services).await;
+    stage.work.logs("fsync is off").await;
+    let start = now();
+    let postgres = blocking(postgres, Server::kill).await;
+    stage.worker_not_ready().await;
+    let _postgres = blocking(postgres, started).await;
+    stage.sale.fault("postgresql-asynchronous-commit", start, true, false);
+    stage.holds_without_dead_letters().await;
+}
+
 /// Among the damages: the reply to COMMIT is lost.
 #[tokio::test(flavor = "multi_thread")]
 async fn has_a_damaged_link() {

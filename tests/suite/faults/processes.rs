@@ -65,6 +65,33 @@ async fn lead_two_at_a_time() {
     stage.holds().await;
 }
 
+/// The leader is frozen while its host lives, and acknowledges every packet: the database ends its session, and another
+/// one leads.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_frozen_leader_loses_the_lead() {
+    let redis = own(servers::redis).await;
+    let stage = Stage::open(with_redis(redis.port).await).await;
+    let leads = format!("SELECT coalesce(max(pid), 0)::bigint {LEADER}");
+    let leader = stage.services.count(&leads).await;
+    let second = stage.spawn("work");
+    ready(&second.health().await).await;
+    let start = now();
+    stage.work.signal(Signal::STOP);
+    eventually("it is frozen", SOON, async || is_stopped(stage.work.id()).then_some(())).await;
+    assert_eq!(stage.services.count(&leads).await, leader, "the frozen one leads");
+    redis::cmd("FLUSHALL").exec_async(&mut stage.services.redis().await).await.expect("FLUSHALL");
+    stage.not_ready().await;
+    eventually("another one leads", SOON, async || {
+        let now = stage.services.count(&leads).await;
+        (now != leader && now != 0).then_some(())
+    })
+    .await;
+    second.logs("the sale is ready").await;
+    stage.work.signal(Signal::CONT);
+    stage.sale.fault("leader-stop", start, true, true);
+    stage.holds().await;
+}
+
 /// An API process is frozen between admission and publish, for so long that a rebuild takes place meanwhile: the drain
 /// has not seen its purchase, so that its confirm, when it comes, is no promise any more.
 #[tokio::test(flavor = "multi_thread")]
