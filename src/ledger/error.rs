@@ -53,6 +53,8 @@ impl LedgerError {
             Self::Corrupt(_) => Outage::Damaged,
             Self::RebuildUnderWay
             | Self::StockBelowSold { .. }
+            | Self::SharedSessions
+            | Self::InUse(_)
             | Self::UnknownProduct(_)
             | Self::Migration(_) => Outage::Refused,
         }
