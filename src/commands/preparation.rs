@@ -51,7 +51,7 @@ impl Preparation<'_> {
         &self,
         attempt: impl AsyncFn() -> Result<T, LedgerError>,
     ) -> anyhow::Result<Option<T>> {
-        let mut backoff = Backoff::of_reconnects(self.runtime);
+        let (mut backoff, mut writing) = (Backoff::of_reconnects(self.runtime), self.state.writing());
         loop {
             let ended = tokio::select! {
                 ended = attempt() => ended,
@@ -60,10 +60,10 @@ impl Preparation<'_> {
             };
             match ended {
                 Ok(value) => {
-                    self.state.up();
+                    writing.succeeded();
                     return Ok(Some(value));
                 }
-                Err(error) if error.is_transient() => self.state.down(error.outage(), error_chain(&error)),
+                Err(error) if error.is_transient() => writing.failed(error.outage(), error_chain(&error)),
                 Err(error) => return Err(error.into()),
             }
             tokio::select! {

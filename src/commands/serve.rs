@@ -12,7 +12,6 @@ use super::{
     stores::{self, Connected},
 };
 use crate::http::run::run;
-use crate::observability::Dependency;
 use crate::observability::registry::Role;
 use crate::outbox::Publisher;
 use crate::recovery::Recovery;
@@ -58,38 +57,33 @@ impl Serve {
         ];
         let settings = overrides.settings(&own)?;
         let connected = stores::connect(&settings, "serve", overrides.wiring).await?;
-        let ledger_state = Dependency::new(connected.stores.ledger.name(), &connected.runtime.clock);
         if connected.data_dir.is_some() {
             // A file is there at once or never.
-            connected.prepare(&settings, &ledger_state, &stop).await?;
+            connected.prepare(&settings, &stop).await?;
         }
         let (publisher, task) = Publisher::new(connected.stores.broker.clone(), &connected.runtime);
         let sending = tokio::spawn(task.run());
         let checkout = stores::checkout(&settings, &connected, publisher);
         let background = CancellationToken::new();
-        let mut servers = vec![listen_api(&settings, &connected, &checkout)?];
+        let over = stop.child_token();
+        let readiness = connected.readiness(&settings.catalogue, false, &over);
+        let mut servers = vec![listen_api(&settings, &connected, &checkout, &readiness)?];
         let mut tasks = Vec::new();
         if let Some(data_dir) = &connected.data_dir {
             tracing::info!(
                 "embedded: the whole system in this process, data in {}",
                 data_dir.path().display()
             );
-            servers.extend(listen_pages(&settings, &connected, &checkout, &stop)?);
-            tasks = start_embedded(&settings, &connected, &ledger_state, &background);
+            servers.extend(listen_pages(&settings, &connected, &checkout, &readiness, &stop)?);
+            tasks = start_embedded(&settings, &connected, &background);
         }
         drop(checkout);
-        let over = stop.child_token();
-        let reporting = connected.report(
-            Role::Serve,
-            connected.readiness(&settings.catalogue, false),
-            &settings.catalogue,
-            &over,
-        );
+        let reporting = connected.report(Role::Serve, readiness, &settings.catalogue, &over);
         let preparing = async {
             if connected.data_dir.is_some() {
                 return Ok(());
             }
-            connected.prepare(&settings, &ledger_state, &stop).await
+            connected.prepare(&settings, &stop).await
         };
         let ended = run(servers, preparing, &stop).await;
         over.cancel();
@@ -106,11 +100,10 @@ impl Serve {
 fn start_embedded(
     settings: &Settings,
     connected: &Connected,
-    ledger_state: &Dependency,
     background: &CancellationToken,
 ) -> Vec<JoinHandle<()>> {
     debug_assert!(matches!(settings.mode, Mode::Embedded { .. }));
-    let Connected { stores, telemetry, runtime, .. } = connected;
+    let Connected { stores, telemetry, runtime, ledger_state, .. } = connected;
     let options = settings.worker.clone();
     let worker = Worker::new(stores.clone(), telemetry.clone(), options, ledger_state.clone(), runtime);
     let options = settings.recovery.clone();

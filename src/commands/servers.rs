@@ -25,13 +25,14 @@ pub(super) fn listen_api(
     settings: &Settings,
     connected: &Connected,
     checkout: &Checkout,
+    readiness: &Readiness,
 ) -> anyhow::Result<Listening> {
     let api = Api {
         checkout: checkout.clone(),
         catalogue: settings.catalogue.clone(),
         body_timeout: settings.api.body_timeout,
     };
-    let readiness = Data::new(connected.readiness(&settings.catalogue, false));
+    let readiness = Data::new(readiness.clone());
     let audited = settings.api.audit_route.then(|| Data::new(connected.sources()));
     listen("API", &buyers_options(settings, settings.api.addr), move |config| {
         health::routes(config, readiness.clone());
@@ -48,6 +49,7 @@ pub(super) fn listen_pages(
     settings: &Settings,
     connected: &Connected,
     checkout: &Checkout,
+    readiness: &Readiness,
     stop: &CancellationToken,
 ) -> anyhow::Result<Vec<Listening>> {
     // The shop sells without the console.
@@ -56,14 +58,14 @@ pub(super) fn listen_pages(
         None
     });
     let console_addr = console.as_ref().map(|listening| listening.addr);
-    let pages = listen_shop(settings, connected, checkout, console_addr, stop)?;
+    let pages = listen_shop(settings, checkout, readiness, console_addr, stop)?;
     Ok(std::iter::once(pages).chain(console).collect())
 }
 
 fn listen_shop(
     settings: &Settings,
-    connected: &Connected,
     checkout: &Checkout,
+    readiness: &Readiness,
     console_addr: Option<SocketAddr>,
     stop: &CancellationToken,
 ) -> anyhow::Result<Listening> {
@@ -75,7 +77,7 @@ fn listen_shop(
         console_addr,
         stop: stop.clone(),
     };
-    let readiness = Data::new(connected.readiness(&settings.catalogue, false));
+    let readiness = Data::new(readiness.clone());
     listen("shop", &buyers_options(settings, settings.web_addr), move |config| {
         health::routes(config, readiness.clone());
         shop::routes(config, Shop { checkout: state.checkout.on_this_thread(), ..state.clone() });

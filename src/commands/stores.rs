@@ -24,15 +24,17 @@ use crate::observability::readiness::{Readiness, ServiceProbe};
 use crate::observability::registry::{HeartbeatSender, ProcessRegistry, Role};
 use crate::outbox::Publisher;
 use crate::runtime::Runtime;
-use crate::stores::Stores;
-use crate::stores::readiness::{LedgerProbe, SalesProbe};
+use crate::stores::{SalesWatch, Stores, watch_ledger};
 
 /// The stores, with the state of the connections beneath them.
 pub(super) struct Connected {
     pub(super) runtime: Runtime,
     pub(super) stores: Stores,
     pub(super) telemetry: Telemetry,
+    /// Redis and RabbitMQ; none in the embedded mode.
     pub(super) dependencies: Vec<Dependency>,
+    /// The ledger's, as the commits of this process see it.
+    pub(super) ledger_state: Dependency,
     pub(super) registry: ProcessRegistry,
     /// Which system this is, once the ledger was reached; the broker waits for it.
     pub(super) system: watch::Sender<Option<SystemId>>,
@@ -46,25 +48,15 @@ impl Connected {
     }
 
     /// Migrates the ledger, proves that it is this system's, and adds products.
-    pub(super) async fn prepare(
-        &self,
-        settings: &Settings,
-        state: &Dependency,
-        stop: &CancellationToken,
-    ) -> anyhow::Result<()> {
-        let system = self.preparation(settings, state, stop).prepare().await?;
+    pub(super) async fn prepare(&self, settings: &Settings, stop: &CancellationToken) -> anyhow::Result<()> {
+        let system = self.preparation(settings, stop).prepare().await?;
         self.system.send_replace(system);
         Ok(())
     }
 
     /// Proves that the ledger is this system's, for a process that leaves it as it is.
-    pub(super) async fn identify(
-        &self,
-        settings: &Settings,
-        state: &Dependency,
-        stop: &CancellationToken,
-    ) -> anyhow::Result<()> {
-        let system = self.preparation(settings, state, stop).identify().await?;
+    pub(super) async fn identify(&self, settings: &Settings, stop: &CancellationToken) -> anyhow::Result<()> {
+        let system = self.preparation(settings, stop).identify().await?;
         self.system.send_replace(system);
         Ok(())
     }
@@ -72,10 +64,10 @@ impl Connected {
     fn preparation<'process>(
         &'process self,
         settings: &'process Settings,
-        state: &'process Dependency,
         stop: &'process CancellationToken,
     ) -> Preparation<'process> {
-        Preparation { ledger: &*self.stores.ledger, settings, state, runtime: &self.runtime, stop }
+        let (ledger, state) = (&*self.stores.ledger, &self.ledger_state);
+        Preparation { ledger, settings, state, runtime: &self.runtime, stop }
     }
 
     /// Starts to send heartbeats; the task ends after `stop`.
@@ -87,25 +79,32 @@ impl Connected {
         stop: &CancellationToken,
     ) -> JoinHandle<()> {
         let (registry, telemetry) = (self.registry.clone(), self.telemetry.clone());
-        let ledger = self.stores.ledger.name();
-        let sender =
-            HeartbeatSender::new(role, registry, readiness, catalogue, ledger, telemetry, &self.runtime);
+        let sender = HeartbeatSender::new(role, registry, readiness, catalogue, telemetry, &self.runtime);
         tokio::spawn(sender.run(stop.clone()))
     }
 
     /// A worker needs every service. Selling needs admission alone: during an outage of broker or
     /// ledger, purchases are kept in the outbox; where the outbox does not outlive the process,
     /// selling needs the ledger too.
-    pub(super) fn readiness(&self, catalogue: &Catalogue, needs_everything: bool) -> Readiness {
-        let (admission, ledger) = (self.stores.admission.clone(), self.stores.ledger.clone());
+    ///
+    /// Starts the tasks that keep it true, until `stop`.
+    pub(super) fn readiness(
+        &self,
+        catalogue: &Catalogue,
+        needs_everything: bool,
+        stop: &CancellationToken,
+    ) -> Readiness {
+        let Stores { admission, ledger, .. } = &self.stores;
         let needs_ledger = needs_everything || !admission.outlives_process();
+        let sales = SalesWatch::new(admission, catalogue, !needs_everything);
+        tokio::spawn(sales.clone().run(self.runtime.clone(), stop.clone()));
+        let state = self.ledger_state.clone();
+        tokio::spawn(watch_ledger(ledger.clone(), state.clone(), self.runtime.clone(), stop.clone()));
         let services = self.dependencies.iter().cloned().fold(Readiness::default(), |checked, dependency| {
             let required = needs_everything || dependency.name() == "redis";
             checked.with(ServiceProbe { dependency, required })
         });
-        services
-            .with(LedgerProbe { ledger, required: needs_ledger, runtime: self.runtime.clone() })
-            .with(SalesProbe { admission, catalogue: catalogue.clone(), required: !needs_everything })
+        services.with(ServiceProbe { dependency: state, required: needs_ledger }).with(sales)
     }
 }
 
@@ -121,9 +120,11 @@ pub(super) async fn connect(settings: &Settings, role: &str, wiring: Wiring) -> 
                 broker: Arc::new(MemoryBroker::default()),
                 ledger: Arc::new(ledger),
             };
+            let telemetry = Telemetry::new(runtime.clock.clone());
             Connected {
+                ledger_state: ledger_state(&stores, &telemetry),
                 stores,
-                telemetry: Telemetry::new(runtime.clock.clone()),
+                telemetry,
                 dependencies: Vec::new(),
                 registry: ProcessRegistry::local(&runtime.clock),
                 system: watch::Sender::new(None),
@@ -162,7 +163,12 @@ fn connect_services(
     let RedisOptions { url, prefix, connect_timeout, .. } = redis_options;
     let registry =
         ProcessRegistry::redis(url, prefix, *connect_timeout, &runtime.clock).context("REDIS_URL")?;
-    Ok(Connected { stores, telemetry, dependencies, registry, system, data_dir: None, runtime })
+    let ledger_state = ledger_state(&stores, &telemetry);
+    Ok(Connected { stores, telemetry, dependencies, ledger_state, registry, system, data_dir: None, runtime })
+}
+
+fn ledger_state(stores: &Stores, telemetry: &Telemetry) -> Dependency {
+    Dependency::new(stores.ledger.name(), telemetry.clock()).noted_in(&telemetry.events)
 }
 
 /// The stores for an operator's command. Waits up to 10 s for the services.

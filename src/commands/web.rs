@@ -8,7 +8,6 @@ use tokio_util::sync::CancellationToken;
 use super::settings::Mode;
 use super::{overrides::Overrides, servers::listen_pages, stores};
 use crate::http::run::run;
-use crate::observability::Dependency;
 use crate::observability::registry::Role;
 use crate::outbox::Publisher;
 use crate::runtime::shutdown;
@@ -44,17 +43,12 @@ impl Web {
         let (publisher, task) = Publisher::new(connected.stores.broker.clone(), &connected.runtime);
         let sending = tokio::spawn(task.run());
         let checkout = stores::checkout(&settings, &connected, publisher);
-        let servers = listen_pages(&settings, &connected, &checkout, &stop)?;
-        drop(checkout);
         let over = stop.child_token();
-        let reporting = connected.report(
-            Role::Web,
-            connected.readiness(&settings.catalogue, false),
-            &settings.catalogue,
-            &over,
-        );
-        let state = Dependency::new(connected.stores.ledger.name(), &connected.runtime.clock);
-        let ended = run(servers, connected.identify(&settings, &state, &stop), &stop).await;
+        let readiness = connected.readiness(&settings.catalogue, false, &over);
+        let servers = listen_pages(&settings, &connected, &checkout, &readiness, &stop)?;
+        drop(checkout);
+        let reporting = connected.report(Role::Web, readiness, &settings.catalogue, &over);
+        let ended = run(servers, connected.identify(&settings, &stop), &stop).await;
         over.cancel();
         shutdown::finish("the publisher and the report", join(sending, reporting)).await;
         ended

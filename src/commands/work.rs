@@ -12,7 +12,6 @@ use super::{
     stores::{self, Connected},
 };
 use crate::http::run::run;
-use crate::observability::Dependency;
 use crate::observability::registry::Role;
 use crate::recovery::Recovery;
 use crate::runtime::shutdown;
@@ -42,15 +41,14 @@ impl Work {
             );
         }
         let connected = stores::connect(&settings, "work", overrides.wiring).await?;
-        let Connected { stores, telemetry, runtime, .. } = &connected;
+        let Connected { stores, telemetry, runtime, ledger_state: state, .. } = &connected;
         let options = settings.recovery.clone();
         let recovery = Recovery::new(stores.clone(), telemetry.clone(), options, runtime);
-        let readiness = connected.readiness(&settings.catalogue, true).with(recovery.drift());
+        let readiness = connected.readiness(&settings.catalogue, true, &stop).with(recovery.drift());
         let reporting = connected.report(Role::Work, readiness.clone(), &settings.catalogue, &stop);
         let servers = listen_health(&settings, readiness)?.into_iter().collect();
         let working = async {
-            let state = Dependency::new(stores.ledger.name(), &runtime.clock);
-            connected.prepare(&settings, &state, &stop).await?;
+            connected.prepare(&settings, &stop).await?;
             let background = CancellationToken::new();
             let leading = tokio::spawn(recovery.run(background.clone()));
             let lane = |_| {

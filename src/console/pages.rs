@@ -2,7 +2,7 @@
 
 use actix_web::{
     HttpRequest, HttpResponse,
-    http::{StatusCode, header},
+    http::StatusCode,
     web::{Data, Query},
 };
 use askama::Template;
@@ -37,5 +37,5 @@ pub(super) async fn snapshot(monitor: Data<Monitor>, request: HttpRequest) -> Re
     let query = Query::<Since>::from_query(request.query_string());
     let query = query.map_err(|error| Problem::MalformedQuery(error.to_string()))?;
     let status = monitor.status(query.since.unwrap_or(i64::MIN));
-    Ok(HttpResponse::Ok().insert_header((header::CACHE_CONTROL, "no-store")).json(status))
+    Ok(HttpResponse::Ok().json(status))
 }

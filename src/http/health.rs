@@ -57,7 +57,7 @@ async fn healthz() -> Json<HealthAnswer> {
 }
 
 async fn readyz(readiness: Data<Readiness>) -> HttpResponse {
-    let checks = readiness.check().await;
+    let checks = readiness.check();
     let missing: Vec<_> = checks
         .iter()
         .filter(|check| check.required && check.outage.is_some())

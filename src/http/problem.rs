@@ -116,7 +116,7 @@ impl ResponseError for Problem {
     fn error_response(&self) -> HttpResponse {
         let (status, name, title) = self.kind();
         let mut response = HttpResponse::build(status);
-        response.content_type("application/problem+json").insert_header((header::CACHE_CONTROL, "no-store"));
+        response.content_type("application/problem+json");
         if let Self::MethodNotAllowed { allowed } = self {
             response.insert_header((header::ALLOW, allowed.join(", ")));
         }

@@ -5,7 +5,8 @@ use std::{net::SocketAddr, time::Duration};
 use actix_web::{
     App, HttpServer,
     dev::{Server, ServerHandle},
-    middleware::from_fn,
+    http::header,
+    middleware::{DefaultHeaders, from_fn},
     web::ServiceConfig,
 };
 use anyhow::Context;
@@ -51,19 +52,23 @@ pub fn listen(
     let connections = u64::try_from(options.connections_max).unwrap_or(u64::MAX);
     allow_open_files(connections.saturating_add(OTHER_DESCRIPTORS));
     let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    let server =
-        HttpServer::new(move || App::new().wrap(from_fn(unread::close_if_unread)).configure(&routes))
-            .workers(threads)
-            .backlog(BACKLOG)
-            .max_connections((options.connections_max / threads).max(1))
-            .client_request_timeout(options.head_timeout)
-            .client_disconnect_timeout(Duration::from_secs(1))
-            .keep_alive(Duration::from_secs(75))
-            .shutdown_timeout(REQUESTS_DEADLINE_S)
-            // actix would take SIGINT as a forced stop; `runtime::shutdown` handles both signals.
-            .disable_signals()
-            .bind(options.addr)
-            .with_context(|| format!("{name} can't listen on {}", options.addr))?;
+    let server = HttpServer::new(move || {
+        // What belongs to a buyer or changes with the sale is kept by no cache; assets say
+        // otherwise themselves.
+        let no_store = DefaultHeaders::new().add((header::CACHE_CONTROL, "no-store"));
+        App::new().wrap(from_fn(unread::close_if_unread)).wrap(no_store).configure(&routes)
+    })
+    .workers(threads)
+    .backlog(BACKLOG)
+    .max_connections((options.connections_max / threads).max(1))
+    .client_request_timeout(options.head_timeout)
+    .client_disconnect_timeout(Duration::from_secs(1))
+    .keep_alive(Duration::from_secs(75))
+    .shutdown_timeout(REQUESTS_DEADLINE_S)
+    // actix would take SIGINT as a forced stop; `runtime::shutdown` handles both signals.
+    .disable_signals()
+    .bind(options.addr)
+    .with_context(|| format!("{name} can't listen on {}", options.addr))?;
     let addr = server.addrs().first().copied().unwrap_or(options.addr);
     let server = server.run();
     tracing::info!("{name} listening on http://{addr}");

@@ -51,9 +51,9 @@ impl LedgerError {
         match self {
             Self::Unavailable(cause) | Self::Refused(cause) => diesel_error::outage(cause),
             Self::Corrupt(_) => Outage::Damaged,
+            Self::SharedSessions => Outage::SharedSessions,
             Self::RebuildUnderWay
             | Self::StockBelowSold { .. }
-            | Self::SharedSessions
             | Self::InUse(_)
             | Self::UnknownProduct(_)
             | Self::Migration(_) => Outage::Refused,

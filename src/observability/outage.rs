@@ -24,6 +24,8 @@ pub enum Outage {
     /// A lock that something else holds, a deadlock, or a statement that takes too long.
     Contended,
     TooManyConnections,
+    /// A pool in between shares the database's sessions.
+    SharedSessions,
     /// RabbitMQ's memory or disk alarm.
     Blocked,
     /// Messages are taken and not confirmed.
@@ -53,6 +55,7 @@ impl fmt::Display for Outage {
             Self::Damaged => "its data is damaged",
             Self::Contended => "statements take too long, or wait for a lock",
             Self::TooManyConnections => "it has too many connections",
+            Self::SharedSessions => "its sessions are shared by a pool; use session pooling",
             Self::Blocked => "it has blocked publishers, by its memory or disk alarm",
             Self::Unconfirmed => "it does not confirm messages",
             Self::ForeignSystem => "another flashsale system uses it under the same prefix",

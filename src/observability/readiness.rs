@@ -2,8 +2,6 @@
 
 use std::{fmt::Debug, sync::Arc};
 
-use async_trait::async_trait;
-use futures_util::future::join_all;
 use serde::{Deserialize, Serialize};
 
 use super::Dependency;
@@ -33,11 +31,11 @@ pub struct Check {
     pub required: bool,
 }
 
-/// Something that a process depends on. A probe must answer within seconds, whatever the
-/// state of its subject.
-#[async_trait]
+/// Something that a process depends on.
 pub trait Probe: Debug + Send + Sync {
-    async fn check(&self) -> Vec<Check>;
+    /// The state that the paths which read and write have left, or a task in the background: asking
+    /// for it costs no store anything, however often it is done.
+    fn check(&self) -> Vec<Check>;
 }
 
 /// All that a process depends on, in the order in which it is shown. Clones share the probes.
@@ -51,8 +49,8 @@ impl Readiness {
         self
     }
 
-    pub async fn check(&self) -> Vec<Check> {
-        join_all(self.0.iter().map(|probe| probe.check())).await.concat()
+    pub fn check(&self) -> Vec<Check> {
+        self.0.iter().flat_map(|probe| probe.check()).collect()
     }
 }
 
@@ -63,11 +61,10 @@ pub struct ServiceProbe {
     pub required: bool,
 }
 
-#[async_trait]
 impl Probe for ServiceProbe {
-    async fn check(&self) -> Vec<Check> {
-        let (name, outage) =
-            (self.dependency.name().to_owned(), self.dependency.outage().map(|outage| outage.to_string()));
+    fn check(&self) -> Vec<Check> {
+        let (name, outage) = (self.dependency.name().to_owned(), self.dependency.outage());
+        let outage = outage.map(|outage| outage.to_string());
         vec![Check { subject: Subject::Service, name, outage, required: self.required }]
     }
 }

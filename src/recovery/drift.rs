@@ -5,8 +5,6 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use async_trait::async_trait;
-
 use super::compare;
 use crate::audit::{Difference, DifferenceKind};
 use crate::domain::ProductId;
@@ -68,9 +66,8 @@ impl Drift {
     }
 }
 
-#[async_trait]
 impl Probe for Drift {
-    async fn check(&self) -> Vec<Check> {
+    fn check(&self) -> Vec<Check> {
         let check = |(product, differences)| {
             let outage = Some(format!("admission and ledger differ in {differences} places"));
             let name = format!("reconciliation {product}");

@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use actix_web::{
     HttpRequest, HttpResponse,
-    http::header,
     web::{Bytes, Data},
 };
 use futures_util::{Stream, StreamExt, stream};
@@ -32,7 +31,6 @@ pub(super) async fn events(product: ProductParam, shop: Data<Shop>, request: Htt
     let rest = changes(updates, first.update, shop.stop.clone());
     HttpResponse::Ok()
         .content_type("text/event-stream")
-        .insert_header((header::CACHE_CONTROL, "no-store"))
         .insert_header(("x-accel-buffering", "no"))
         .streaming(stream::iter([Ok(start)]).chain(rest))
 }

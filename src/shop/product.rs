@@ -1,10 +1,6 @@
 //! `GET /products/{product}`: the page on which a product is bought.
 
-use actix_web::{
-    HttpRequest, HttpResponse,
-    http::{StatusCode, header},
-    web::Data,
-};
+use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web::Data};
 use askama::Template;
 use chrono::{DateTime, Utc};
 
@@ -147,5 +143,5 @@ pub(super) async fn product_page(
 
 /// A notice alone, for the script of a page that is already shown.
 pub(super) fn notice(notice: &Notice) -> HttpResponse {
-    HttpResponse::Ok().insert_header((header::CACHE_CONTROL, "no-store")).json(notice)
+    HttpResponse::Ok().json(notice)
 }

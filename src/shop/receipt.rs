@@ -2,7 +2,7 @@
 
 use actix_web::{
     HttpRequest, HttpResponse,
-    http::{StatusCode, header},
+    http::StatusCode,
     web::{Data, Path, Query},
 };
 use askama::Template;
@@ -78,7 +78,7 @@ pub(super) async fn receipt(
     let note = receipt.reason.unwrap_or_else(|| note.to_owned());
     let state = StateAnswer { state: receipt.state, word, note };
     if wants_json(&request) {
-        return Ok(HttpResponse::Ok().insert_header((header::CACHE_CONTROL, "no-store")).json(state));
+        return Ok(HttpResponse::Ok().json(state));
     }
     let purchase = receipt.purchase.as_ref();
     let page = ReceiptPage {

@@ -1,6 +1,9 @@
 //! The three stores that a process is connected to, and whether they are ready.
 
 mod bundle;
-pub mod readiness;
+mod ledger_watch;
+mod sales_watch;
 
 pub use bundle::Stores;
+pub use ledger_watch::watch_ledger;
+pub use sales_watch::SalesWatch;

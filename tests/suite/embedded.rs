@@ -221,3 +221,36 @@ async fn the_pages_sell_without_script() {
         .expect("answer");
     assert!(bad.text().await.expect("text").contains("userId must be printable ASCII"));
 }
+
+/// Purchases can't be written, as on a full disk, while everything can be read.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_that_can_not_be_written_is_one_outage() {
+    use diesel::{Connection, SqliteConnection, connection::SimpleConnection};
+    let embedded = Embedded::new();
+    let serve = embedded.spawn(&["serve"], &[]);
+    let api = serve.api().await;
+    ready(&api).await;
+    let client = client();
+    assert_eq!(buy(&client, &api, "before").await.body["status"], json!("SUCCESS"));
+    let file = embedded.dir.path().join("flashsale.sqlite3");
+    let mut database = SqliteConnection::establish(file.to_str().expect("path")).expect("database");
+    let full = "CREATE TRIGGER full BEFORE INSERT ON purchases
+                BEGIN SELECT RAISE(ABORT, 'database or disk is full'); END";
+    database.batch_execute(full).expect("a trigger");
+    let during = buy(&client, &api, "during").await;
+    assert_eq!((during.status, &during.body["outcome"]), (503, &json!("unknown")));
+    let readyz = format!("{api}/readyz");
+    eventually("not ready", SOON, async || (get(&readyz).await.status == 503).then_some(())).await;
+    for _ in 0..40 {
+        let answer = get(&readyz).await;
+        assert_eq!(answer.status, 503, "{answer:?}");
+        assert!(answer.body.to_string().contains("its disk is full"), "{answer:?}");
+        crate::support::stage::lasts(Duration::from_millis(100)).await;
+    }
+    database.batch_execute("DROP TRIGGER full").expect("no trigger");
+    ready(&api).await;
+    assert_eq!(buy(&client, &api, "during").await.body["status"], json!("PURCHASED"));
+    for line in ["lost sqlite: ", "sqlite is up, after"] {
+        assert_eq!(serve.log().matches(line).count(), 1, "{line}\n{}", serve.log());
+    }
+}

@@ -12,8 +12,11 @@ use crate::{
     embedded::Embedded,
     support::{
         SOON,
-        http::{client, raw, ready, until_closed},
+        http::{buy, client, get, raw, ready, until_closed},
         process::Flashsale,
+        sale::now,
+        servers,
+        stage::{own, with_redis},
     },
 };
 
@@ -180,4 +183,66 @@ async fn a_second_signal_ends_it_at_once() {
     serve.signal(Signal::INT);
     assert_eq!(serve.ended(SOON).await.code(), Some(1));
     serve.logs("SIGINT again").await;
+}
+
+/// Answers of every kind, of all three faces and of health.
+#[tokio::test]
+async fn every_answer_says_that_no_cache_may_keep_it() {
+    let embedded = Embedded::new();
+    let serve = embedded.spawn(&["serve"], &[]);
+    let (api, shop, console) = (serve.api().await, serve.shop().await, serve.console().await);
+    ready(&api).await;
+    let api_paths = [
+        "/sale/status",
+        "/sale/stock",
+        "/sale/purchase/status?userId=a",
+        "/sale/purchase/status",
+        "/sale/buy",
+        "/products",
+        "/products/none",
+        "/nowhere",
+        "/healthz",
+        "/readyz",
+    ];
+    let api_paths = api_paths.map(|path| (&api, path));
+    let shop_paths =
+        ["/", "/products/limited-001", "/nowhere", "/healthz", "/readyz"].map(|path| (&shop, path));
+    let console_paths = ["/", "/console", "/console/snapshot"].map(|path| (&console, path));
+    for (base, path) in api_paths.into_iter().chain(shop_paths).chain(console_paths) {
+        let answer = client().get(format!("{base}{path}")).send().await.expect("answer");
+        let caching = answer.headers().get_all("cache-control").iter().collect::<Vec<_>>();
+        assert_eq!(caching, ["no-store"], "{path}: {}", answer.status());
+    }
+    let bought = buy(&client(), &api, "a").await;
+    assert_eq!((bought.status, bought.header("cache-control")), (200, "no-store"));
+    // But for what never changes under its name.
+    let page = get(&format!("{shop}/products/limited-001")).await.body.to_string();
+    let style = page.split("/assets/").nth(1).and_then(|rest| rest.split('"').next()).expect("an asset");
+    let asset = get(&format!("{shop}/assets/{}", style.trim_end_matches('\\'))).await;
+    assert_eq!((asset.status, asset.header("cache-control")), (200, "public, max-age=31536000, immutable"));
+}
+
+/// However often somebody asks whether a process is ready.
+#[tokio::test(flavor = "multi_thread")]
+async fn readiness_costs_the_stores_nothing() {
+    let redis = own(servers::redis).await;
+    let services = with_redis(redis.port).await;
+    let (_work, serve) = (services.spawn(&["work"], &[]), services.spawn(&["serve"], &[]));
+    let api = serve.api().await;
+    ready(&api).await;
+    let mut connection = services.redis().await;
+    let mut commands = async || -> u64 {
+        let info: redis::InfoDict = redis::cmd("INFO").query_async(&mut connection).await.expect("INFO");
+        info.get("total_commands_processed").expect("a number")
+    };
+    let began = now();
+    let before = commands().await;
+    let client = client();
+    for _ in 0..2_000 {
+        let answer = client.get(format!("{api}/readyz")).send().await.expect("answer");
+        assert_eq!(answer.status(), 200);
+    }
+    let (after, seconds) = (commands().await, u64::try_from((now() - began) / 1_000 + 1).expect("a time"));
+    // What the processes do by themselves in this time.
+    assert!(after - before < 60 * seconds, "{} commands in {seconds} s", after - before);
 }

@@ -8,7 +8,6 @@ use askama::Template;
 
 pub(crate) fn render(status: StatusCode, page: &impl Template) -> HttpResponse {
     let mut response = HttpResponse::build(status);
-    response.insert_header((header::CACHE_CONTROL, "no-store"));
     if status == StatusCode::SERVICE_UNAVAILABLE {
         response.insert_header((header::RETRY_AFTER, "1"));
     }
@@ -22,10 +21,7 @@ pub(crate) fn render(status: StatusCode, page: &impl Template) -> HttpResponse {
 }
 
 pub(crate) fn see_other(location: &str) -> HttpResponse {
-    HttpResponse::SeeOther()
-        .insert_header((header::LOCATION, location))
-        .insert_header((header::CACHE_CONTROL, "no-store"))
-        .finish()
+    HttpResponse::SeeOther().insert_header((header::LOCATION, location)).finish()
 }
 
 /// Whether a script of a page that is already shown sends the request, and wants the answer alone.

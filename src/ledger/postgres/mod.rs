@@ -120,6 +120,11 @@ impl Ledger for PostgresLedger {
         system::change_prefix(&mut *self.connection().await?, prefix).await
     }
 
+    async fn probe_write(&self) -> Result<(), LedgerError> {
+        let write = "UPDATE system SET prefix = prefix";
+        Ok(self.connection().await?.batch_execute(write).await?)
+    }
+
     async fn upsert_products(&self, products: &[Product]) -> Result<(), LedgerError> {
         let products = products.to_vec();
         self.transaction("upsert_products", move |connection| {

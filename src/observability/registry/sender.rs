@@ -11,7 +11,7 @@ use super::{
 };
 use crate::domain::Catalogue;
 use crate::observability::readiness::Readiness;
-use crate::observability::{Counts, EventKind, Telemetry};
+use crate::observability::{Counts, Telemetry};
 use crate::runtime::Runtime;
 
 const INTERVAL: Duration = Duration::from_secs(1);
@@ -22,13 +22,10 @@ const LAST_TIMEOUT: Duration = Duration::from_secs(1);
 pub struct HeartbeatSender {
     registry: ProcessRegistry,
     readiness: Readiness,
-    /// The ledger's name in the checks.
-    ledger: &'static str,
     telemetry: Telemetry,
     runtime: Runtime,
     heartbeat: Heartbeat,
     counted: AllCounted,
-    ledger_outage: bool,
 }
 
 impl HeartbeatSender {
@@ -37,7 +34,6 @@ impl HeartbeatSender {
         registry: ProcessRegistry,
         readiness: Readiness,
         catalogue: &Catalogue,
-        ledger: &'static str,
         telemetry: Telemetry,
         runtime: &Runtime,
     ) -> Self {
@@ -55,7 +51,7 @@ impl HeartbeatSender {
             events: Vec::new(),
         };
         let counted = catalogue.ids().map(|product| (product.clone(), Counted::default())).collect();
-        Self { registry, readiness, ledger, telemetry, runtime, heartbeat, counted, ledger_outage: false }
+        Self { registry, readiness, telemetry, runtime, heartbeat, counted }
     }
 
     /// Sends until `stop`, and then a last heartbeat that says that the process has left.
@@ -83,8 +79,7 @@ impl HeartbeatSender {
     }
 
     async fn beat(&mut self, last: &mut Instant) {
-        self.heartbeat.checks = self.readiness.check().await;
-        self.note_ledger();
+        self.heartbeat.checks = self.readiness.check();
         self.heartbeat.events = self.telemetry.events.latest();
         // Counted after everything that may be slow, so that rates are of the measured time.
         let now = self.runtime.instant();
@@ -98,21 +93,6 @@ impl HeartbeatSender {
         if let Err(error) = self.registry.send(&self.heartbeat).await {
             tracing::debug!(%error, "a heartbeat is not sent");
         }
-    }
-
-    /// Notes the outages of the ledger. Other services note theirs where their connection is kept;
-    /// the ledger has a pool.
-    fn note_ledger(&mut self) {
-        let name = self.ledger;
-        let outage = self.heartbeat.checks.iter().find(|check| check.name == name);
-        let outage = outage.and_then(|check| check.outage.clone());
-        let events = &self.telemetry.events;
-        match (&outage, self.ledger_outage) {
-            (Some(reason), false) => events.note(EventKind::OutageBegan, name, reason.as_str()),
-            (None, true) => events.note(EventKind::OutageEnded, name, ""),
-            _ => {}
-        }
-        self.ledger_outage = outage.is_some();
     }
 
     fn count(&mut self, mut counts: Counts, seconds: f64) {

@@ -119,6 +119,10 @@ impl Ledger for SimLedger {
         .await
     }
 
+    async fn probe_write(&self) -> Result<(), LedgerError> {
+        self.run(|_| ()).await
+    }
+
     async fn upsert_products(&self, products: &[Product]) -> Result<(), LedgerError> {
         self.run(|tables| products.iter().for_each(|product| tables.upsert(product))).await
     }

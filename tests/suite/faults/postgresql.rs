@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::support::{
     SOON, eventually,
-    http::get,
+    http::{get, ready},
     proxy::{Link, Proxy},
     sale::now,
     servers::{self, Server},
@@ -169,4 +169,46 @@ async fn becomes_read_only() {
     read_only("off").await;
     stage.sale.fault("postgresql-read-only", start, true, false);
     stage.holds_without_dead_letters().await;
+}
+
+/// Inserts of purchases fail with this SQLSTATE, while reads and every other write succeed.
+async fn refuses_purchases(code: &str, message: &str, outage: &str) {
+    let stage = Stage::open(Services::new().await).await;
+    let (start, operator) = (now(), stage.services.sql().await);
+    let refuse = format!(
+        "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS
+         $$BEGIN RAISE EXCEPTION '{message}' USING ERRCODE = '{code}'; END$$;
+         CREATE TRIGGER refuse BEFORE INSERT ON purchases FOR EACH ROW EXECUTE FUNCTION refuse()"
+    );
+    operator.batch_execute(&refuse).await.expect("a trigger");
+    stage.worker_not_ready().await;
+    let health = stage.work.health().await;
+    for _ in 0..50 {
+        let answer = get(&format!("{health}/readyz")).await;
+        assert_eq!(answer.status, 503, "{answer:?}");
+        let text = answer.body.to_string();
+        assert!(text.contains(outage) && !text.contains(message), "{text}");
+        lasts(Duration::from_millis(100)).await;
+    }
+    assert_eq!(get(&format!("{}/readyz", stage.api)).await.status, 200, "it can still sell");
+    operator.batch_execute("DROP TRIGGER refuse ON purchases").await.expect("no trigger");
+    ready(&health).await;
+    for line in ["lost postgresql: ", "postgresql is up, after"] {
+        let log = stage.work.log();
+        assert_eq!(log.matches(line).count(), 1, "{line}\n{log}");
+    }
+    assert!(stage.work.log().contains(message), "the log has the server's words");
+    stage.sale.fault("postgresql-refuses-purchases", start, true, false);
+    stage.holds_without_dead_letters().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn has_a_full_disk() {
+    let message = "could not extend file: No space left on device";
+    refuses_purchases("53100", message, "its disk is full").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn has_a_damaged_page() {
+    refuses_purchases("XX001", "invalid page in block 7 of relation base", "its data is damaged").await;
 }

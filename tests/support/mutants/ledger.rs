@@ -39,6 +39,10 @@ impl Ledger for NothingDoneIsSuccess {
         self.0.change_prefix(prefix).await
     }
 
+    async fn probe_write(&self) -> Result<(), LedgerError> {
+        self.0.probe_write().await
+    }
+
     async fn upsert_products(&self, products: &[Product]) -> Result<(), LedgerError> {
         self.0.upsert_products(products).await
     }

@@ -1,0 +1,72 @@
+//! Whether each sale has its admission state.
+
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use futures_util::future::join_all;
+use tokio_util::sync::CancellationToken;
+
+use crate::admission::Admission;
+use crate::domain::{Catalogue, ProductId};
+use crate::observability::Outage;
+use crate::observability::readiness::{Check, Probe, Subject};
+use crate::runtime::Runtime;
+
+const INTERVAL: Duration = Duration::from_millis(250);
+const TIMEOUT: Duration = Duration::from_millis(750);
+
+/// The latest read of each sale: at most a second old. Clones share it.
+#[derive(Clone, Debug)]
+pub struct SalesWatch {
+    admission: Arc<dyn Admission>,
+    /// Why a sale can't be read; `None`: it can.
+    sales: Arc<Mutex<Vec<(ProductId, Option<String>)>>>,
+    required: bool,
+}
+
+impl SalesWatch {
+    /// `required`: whether the process can't work without them.
+    pub fn new(admission: &Arc<dyn Admission>, catalogue: &Catalogue, required: bool) -> Self {
+        let unread = |product: &ProductId| (product.clone(), Some("it has not been read yet".to_owned()));
+        let sales = Arc::new(Mutex::new(catalogue.ids().map(unread).collect()));
+        Self { admission: admission.clone(), sales, required }
+    }
+
+    /// Reads the sales until `stop`.
+    pub async fn run(self, runtime: Runtime, stop: CancellationToken) {
+        let products: Vec<_> = self.sales().iter().map(|(product, _)| product.clone()).collect();
+        while !stop.is_cancelled() {
+            let reads = join_all(products.iter().map(|product| self.read(product, &runtime))).await;
+            *self.sales() = products.iter().cloned().zip(reads).collect();
+            tokio::select! {
+                () = runtime.sleep(INTERVAL) => {}
+                () = stop.cancelled() => {}
+            }
+        }
+    }
+
+    async fn read(&self, product: &ProductId, runtime: &Runtime) -> Option<String> {
+        match runtime.timeout(TIMEOUT, self.admission.sale(product)).await {
+            Some(sale) => sale.err().map(|error| error.to_string()),
+            None => Some(Outage::NoAnswer.to_string()),
+        }
+    }
+
+    fn sales(&self) -> std::sync::MutexGuard<'_, Vec<(ProductId, Option<String>)>> {
+        self.sales.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Probe for SalesWatch {
+    fn check(&self) -> Vec<Check> {
+        let check = |(product, outage): &(ProductId, Option<String>)| Check {
+            subject: Subject::Sale,
+            name: format!("sale {product}"),
+            outage: outage.clone(),
+            required: self.required,
+        };
+        self.sales().iter().map(check).collect()
+    }
+}
