@@ -133,6 +133,10 @@ pub trait Admission: Debug + Send + Sync {
         revoked: bool,
     ) -> Result<Opening, AdmissionError>;
 
+    /// Learns that a later epoch sells: from now on this process uses no state of an earlier one.
+    /// Admitting and reading answer [`AdmissionError::NotReady`] where there is only such a state.
+    fn raise_watermark(&self, _product: &ProductId, _epoch: u64) {}
+
     /// The same admission with resources of its own for the calling server thread, where
     /// that makes it faster.
     fn on_this_thread(&self) -> Arc<dyn Admission>;

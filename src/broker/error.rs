@@ -10,7 +10,10 @@ pub enum BrokerError {
     NotConnected,
     #[error("RabbitMQ has blocked publishers: memory or disk alarm")]
     Blocked,
-    /// The broker refused the message, could not route it, or did not confirm it in time.
+    /// No queue takes the message: its epoch is fenced, or the queue or its binding is lost.
+    #[error("RabbitMQ has no queue for the message")]
+    Unroutable,
+    /// The broker refused the message, or did not confirm it in time.
     #[error("RabbitMQ did not confirm: {0}")]
     Unconfirmed(&'static str),
     /// The URL is not quoted, for it may hold a password.
@@ -21,6 +24,9 @@ pub enum BrokerError {
     /// Another process or operator holds the dead letters.
     #[error("the dead letters are in use by another command; try again shortly")]
     DeadLettersInUse,
+    /// Another process led a moment ago, and its connection has not ended yet.
+    #[error("the bindings of the queue are held by another process")]
+    BindingsInUse,
     #[error("RabbitMQ failed")]
     Driver(#[source] Cause),
     /// The other end of the in-memory broker has ended, or gave the message up.
@@ -34,8 +40,8 @@ impl BrokerError {
         match self {
             Self::NotConnected | Self::Driver(_) => Outage::NotConnected,
             Self::Blocked => Outage::Blocked,
-            Self::Unconfirmed(_) | Self::NotCommitted => Outage::Unconfirmed,
-            Self::InvalidUrl | Self::DeadLettersInUse => Outage::Refused,
+            Self::Unroutable | Self::Unconfirmed(_) | Self::NotCommitted => Outage::Unconfirmed,
+            Self::InvalidUrl | Self::DeadLettersInUse | Self::BindingsInUse => Outage::Refused,
         }
     }
 }

@@ -7,10 +7,10 @@ use async_trait::async_trait;
 use tokio::sync::{Mutex, OwnedMutexGuard, mpsc, oneshot};
 
 use super::{
-    Acknowledge, Broker, BrokerError, Consumer, Content, DeadLetters, DeadReason, Delivery, DeliveryHistory,
-    Depths, QueueState, Unrecordable,
+    Acknowledge, Bindings, Broker, BrokerError, Consumer, Content, DeadLetters, DeadReason, Delivery,
+    DeliveryHistory, Depths, QueueState, Unrecordable,
 };
-use crate::domain::{Durability, Entry};
+use crate::domain::{Durability, Entry, ProductId};
 use crate::observability::Dependency;
 
 /// Messages that may be in the channel; a publisher of more waits.
@@ -47,6 +47,15 @@ impl Broker for MemoryBroker {
         confirmed.await.map_err(|_given_up| BrokerError::NotCommitted)
     }
 
+    /// The channel has no epochs: what leads to it ends with its process.
+    async fn publish_unfenced(&self, entries: &[Entry]) -> Result<(), BrokerError> {
+        self.publish(entries).await
+    }
+
+    async fn bindings(&self) -> Result<Box<dyn Bindings>, BrokerError> {
+        Ok(Box::new(NoBindings))
+    }
+
     fn durability(&self) -> Durability {
         Durability::Database
     }
@@ -78,6 +87,24 @@ impl Broker for MemoryBroker {
 
     async fn dead_letters(&self) -> Result<Option<Box<dyn DeadLetters>>, BrokerError> {
         Ok(None)
+    }
+}
+
+#[derive(Debug)]
+struct NoBindings;
+
+#[async_trait]
+impl Bindings for NoBindings {
+    async fn bind(&mut self, _epochs: &[(ProductId, u64)]) -> Result<(), BrokerError> {
+        Ok(())
+    }
+
+    async fn unbind(&mut self, _epochs: &[(ProductId, u64)]) -> Result<(), BrokerError> {
+        Ok(())
+    }
+
+    async fn settle(&mut self) -> Result<(), BrokerError> {
+        Ok(())
     }
 }
 

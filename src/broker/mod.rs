@@ -4,6 +4,7 @@
 //! process for the embedded mode, whose confirm comes when the worker acks, that is, after the
 //! ledger's commit.
 
+mod bindings;
 mod dead_letter;
 mod delivery;
 mod error;
@@ -15,6 +16,7 @@ use std::fmt::Debug;
 use async_trait::async_trait;
 use serde::Serialize;
 
+pub use bindings::Bindings;
 pub use dead_letter::{DeadLetter, DeadLetters, DeadReason, DeadReasonClass, DeliveryHistory, Unrecordable};
 pub use delivery::{Acknowledge, Content, Delivery, Rejected};
 pub use error::BrokerError;
@@ -43,11 +45,26 @@ pub struct QueueState {
 
 /// Carries purchases with at-least-once delivery. An error of [`Broker::publish`] means "not
 /// confirmed": the message may arrive all the same, and the outbox still has the purchases.
+///
+/// The broker is a fence. A message of [`Broker::publish`] carries its product and epoch in the
+/// routing key, and only the epochs that the leader has bound ([`Bindings`]) reach the queue. A
+/// rebuild unbinds an epoch before it drains the queue. So whatever clock, configuration or
+/// admission a publisher believes in, a confirm of [`Broker::publish`] means that the purchase was
+/// in the queue before the drain, or is of an epoch that still sells.
 #[async_trait]
 pub trait Broker: Debug + Send + Sync {
     /// Sends entries of one product and epoch as one message; returns when the
-    /// broker has confirmed it.
+    /// broker has confirmed it. [`BrokerError::Unroutable`]: nothing was sent, because the epoch is
+    /// not bound.
     async fn publish(&self, entries: &[Entry]) -> Result<(), BrokerError>;
+
+    /// As [`Broker::publish`], whatever the epoch. A confirm is no promise of the unit: a rebuild
+    /// may have drained the queue before. For what was answered without the claim that the broker
+    /// has it.
+    async fn publish_unfenced(&self, entries: &[Entry]) -> Result<(), BrokerError>;
+
+    /// Takes hold of the bindings, without waiting.
+    async fn bindings(&self) -> Result<Box<dyn Bindings>, BrokerError>;
 
     /// What a confirm of [`Broker::publish`] means for the purchases in it.
     fn durability(&self) -> Durability;

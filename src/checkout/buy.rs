@@ -3,19 +3,16 @@
 //! This is the hot path: one round trip to admission and one confirm of the broker, and no access
 //! to the database.
 
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{sync::Arc, time::Duration};
 
 use tokio::sync::Semaphore;
 
-use super::{CheckoutError, SaleReader};
+use super::{CheckoutError, SaleReader, epoch_check::EpochCheck};
 use crate::admission::{Admission, Decision};
 use crate::config::Reader;
 use crate::domain::{Durability, Entry, Outcome, ProductId, Purchase, PurchaseId, PurchaseState, UserId};
 use crate::observability::{Attempt, Meter};
-use crate::outbox::Publisher;
+use crate::outbox::{Published, Publisher};
 use crate::runtime::{Runtime, crash_points::crash_point};
 
 /// What a buyer is told.
@@ -44,20 +41,14 @@ impl Answer {
 pub struct CheckoutOptions {
     /// How long an answer waits for the confirm.
     pub confirm_timeout: Duration,
-    /// Longest time from the beginning of an attempt to a confirm that counts. A rebuild waits it
-    /// out before it drains the queue; a confirm that comes later, to a process that was stopped in
-    /// between, may be for a purchase that the drain has missed.
-    pub confirm_counts_for: Duration,
     /// Attempts that are with admission at a time. More wait for a permit, in order: a stampede
     /// must not become a queue before admission that is longer than the timeout of its answers.
     pub in_flight_max: usize,
 }
 
 impl CheckoutOptions {
-    /// `admission_timeout`: longest wait for admission's answer.
-    pub fn read(reader: &mut Reader, admission_timeout: Duration, in_flight_max: usize) -> Self {
-        let confirm_timeout = reader.millis("broker.confirm_timeout_ms", 1..=60_000);
-        Self { confirm_timeout, confirm_counts_for: admission_timeout + confirm_timeout, in_flight_max }
+    pub fn read(reader: &mut Reader, in_flight_max: usize) -> Self {
+        Self { confirm_timeout: reader.millis("broker.confirm_timeout_ms", 1..=60_000), in_flight_max }
     }
 }
 
@@ -69,6 +60,7 @@ pub struct Checkout {
     /// What is shown to readers; it must know of the units that this process has handed out.
     pub reader: SaleReader,
     permits: Arc<Semaphore>,
+    epoch_check: EpochCheck,
     options: CheckoutOptions,
     runtime: Runtime,
     meter: Meter,
@@ -85,8 +77,9 @@ impl Checkout {
         Self {
             admission: reader.admission().clone(),
             publisher,
-            reader,
             permits: Arc::new(Semaphore::new(options.in_flight_max)),
+            epoch_check: reader.epoch_check(),
+            reader,
             options,
             runtime: runtime.clone(),
             meter: meter.clone(),
@@ -128,7 +121,6 @@ impl Checkout {
         // An error would mean that the semaphore was closed, which nothing does.
         let permit = self.permits.acquire().await;
         let began = self.runtime.instant();
-        let counts_until = began + self.options.confirm_counts_for;
         crash_point!("api-before-admission");
         let decision = self.admission.admit(product, user, id).await?;
         drop(permit);
@@ -139,7 +131,7 @@ impl Checkout {
             Decision::Won(entry) => {
                 self.reader.admitted();
                 let purchase = entry.purchase.clone();
-                let durability = self.deliver(entry, counts_until).await?;
+                let durability = self.deliver(entry).await?;
                 let state = match durability {
                     Durability::Database => PurchaseState::Confirmed,
                     Durability::Broker | Durability::Redis => PurchaseState::Pending,
@@ -150,7 +142,7 @@ impl Checkout {
             // in the ledger.
             Decision::Already(entry, PurchaseState::Pending) if !self.admission.outlives_process() => {
                 let purchase = entry.purchase.clone();
-                self.deliver(entry, counts_until).await?;
+                self.deliver(entry).await?;
                 Ok(Answer::Purchased(purchase, PurchaseState::Confirmed))
             }
             Decision::Already(entry, state) => Ok(Answer::Purchased(entry.purchase, state)),
@@ -158,12 +150,17 @@ impl Checkout {
     }
 
     /// Publishes a purchase and returns where it is safe.
-    async fn deliver(&self, entry: Entry, counts_until: Instant) -> Result<Durability, CheckoutError> {
+    async fn deliver(&self, entry: Entry) -> Result<Durability, CheckoutError> {
+        let (product, epoch) = (entry.purchase.product.clone(), entry.epoch);
         match self.publisher.publish(entry, self.options.confirm_timeout).await {
-            Some(Durability::Broker) if self.runtime.instant() > counts_until => Ok(Durability::Redis),
-            Some(durability) => Ok(durability),
-            None if self.admission.outlives_process() => Ok(Durability::Redis),
-            None => Err(CheckoutError::NotCommitted),
+            Published::Confirmed(durability) => return Ok(durability),
+            Published::Fenced => self.epoch_check.run(&product, epoch).await,
+            Published::Unconfirmed => {}
+        }
+        if self.admission.outlives_process() {
+            Ok(Durability::Redis)
+        } else {
+            Err(CheckoutError::NotCommitted)
         }
     }
 }

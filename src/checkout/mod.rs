@@ -4,6 +4,7 @@
 
 mod buy;
 mod cached_sales;
+mod epoch_check;
 mod error;
 mod reader;
 

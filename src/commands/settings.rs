@@ -65,8 +65,8 @@ impl Settings {
             rabbit: RabbitOptions::read(&mut reader, urls.amqp.clone().unwrap_or_default(), &prefix),
         };
         let in_flight_max = reader.integer("redis.in_flight_max", 1..=1_000_000);
-        let checkout = CheckoutOptions::read(&mut reader, services.redis.response_timeout, in_flight_max);
-        let recovery = RecoveryOptions::read(&mut reader, checkout.confirm_counts_for);
+        let checkout = CheckoutOptions::read(&mut reader, in_flight_max);
+        let recovery = RecoveryOptions::read(&mut reader);
         let data_dir = reader.text("data_dir").into();
         let mode = if urls.are_all_set(&mut reader) {
             Mode::Distributed(Box::new(services))

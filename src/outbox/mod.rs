@@ -6,5 +6,5 @@
 mod publisher;
 mod sweeper;
 
-pub use publisher::{Publisher, PublisherTask};
+pub use publisher::{Published, Publisher, PublisherTask};
 pub use sweeper::{SweepError, Sweeper};

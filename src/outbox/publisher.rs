@@ -6,10 +6,11 @@
 //!
 //! What the broker did not confirm is kept, and sent again once the broker is reachable. The outbox
 //! has it as well, and the sweeper sends it; but should admission be lost in that very outage, this
-//! process is the last that knows of it.
+//! process is the last that knows of it. It goes past the broker's fence, because its answer did
+//! not claim that the broker has it: the ledger decides what becomes of it.
 
 use std::{
-    collections::{HashSet, VecDeque},
+    collections::{HashMap, VecDeque},
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -17,7 +18,7 @@ use std::{
 use futures_util::future::join_all;
 use tokio::sync::{mpsc, oneshot};
 
-use crate::broker::Broker;
+use crate::broker::{Broker, BrokerError};
 use crate::domain::{Durability, Entry};
 use crate::runtime::{Runtime, crash_points::crash_point, error_chain};
 
@@ -32,26 +33,34 @@ const UNCONFIRMED_MAX: usize = 65_536;
 const RETRY_MIN: Duration = Duration::from_millis(500);
 const RETRY_MAX: Duration = Duration::from_secs(5);
 
+/// What became of a purchase that was handed in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Published {
+    /// The purchase is safe there.
+    Confirmed(Durability),
+    /// Not confirmed in time, or the broker can't be reached; the outbox still has the purchase.
+    Unconfirmed,
+    /// As [`Published::Unconfirmed`], because the broker takes no purchase of this epoch.
+    Fenced,
+}
+
 /// Hands purchases to the [`PublisherTask`]; clones share it.
 #[derive(Clone, Debug)]
 pub struct Publisher {
     sender: mpsc::Sender<Request>,
-    durability: Durability,
     runtime: Runtime,
 }
 
 #[derive(Debug)]
 struct Request {
     entry: Entry,
-    /// Dropped unused when the message was not confirmed.
-    confirm: oneshot::Sender<()>,
+    published: oneshot::Sender<Published>,
 }
 
 impl Publisher {
     /// The publisher, and its task, which must be run for anything to be sent.
     pub fn new(broker: Arc<dyn Broker>, runtime: &Runtime) -> (Self, PublisherTask) {
         let (sender, requests) = mpsc::channel(QUEUE_MAX);
-        let durability = broker.durability();
         let runtime = runtime.clone();
         let task = PublisherTask {
             broker,
@@ -60,16 +69,19 @@ impl Publisher {
             retry_after: RETRY_MIN,
             runtime: runtime.clone(),
         };
-        (Self { sender, durability, runtime }, task)
+        (Self { sender, runtime }, task)
     }
 
-    /// Sends a purchase and waits for the confirm. `None`: not confirmed in time, or the broker
-    /// can't be reached; the outbox still has the purchase.
-    pub async fn publish(&self, entry: Entry, confirm_timeout: Duration) -> Option<Durability> {
-        let (confirm, confirmed) = oneshot::channel();
-        self.sender.try_send(Request { entry, confirm }).ok()?;
-        self.runtime.timeout(confirm_timeout, confirmed).await?.ok()?;
-        Some(self.durability)
+    /// Sends a purchase and waits for the confirm.
+    pub async fn publish(&self, entry: Entry, confirm_timeout: Duration) -> Published {
+        let (published, receiver) = oneshot::channel();
+        if self.sender.try_send(Request { entry, published }).is_err() {
+            return Published::Unconfirmed;
+        }
+        match self.runtime.timeout(confirm_timeout, receiver).await {
+            Some(Ok(published)) => published,
+            Some(Err(_)) | None => Published::Unconfirmed,
+        }
     }
 }
 
@@ -106,32 +118,31 @@ impl PublisherTask {
     }
 
     async fn send_group(&mut self, requests: &mut Vec<Request>) {
-        let (entries, confirms): (Vec<_>, Vec<_>) =
-            requests.drain(..).map(|request| (request.entry, request.confirm)).unzip();
-        let ids: Vec<_> = entries.iter().map(|entry| entry.purchase.id).collect();
+        let (entries, waiting): (Vec<_>, Vec<_>) = requests
+            .drain(..)
+            .map(|Request { entry, published }| {
+                let id = entry.purchase.id;
+                (entry, (id, published))
+            })
+            .unzip();
         crash_point!("publisher-before-publish");
-        let unconfirmed = self.send(entries).await;
+        let publish = async |group: Vec<Entry>| {
+            let published = outcome(self.broker.publish(&group).await, self.broker.durability());
+            (group, published)
+        };
+        let sent = join_all(Entry::group(entries).into_iter().map(publish)).await;
         crash_point!("publisher-after-confirm");
-        let left: HashSet<_> = unconfirmed.iter().map(|entry| entry.purchase.id).collect();
-        for (id, confirm) in ids.into_iter().zip(confirms) {
-            if !left.contains(&id) {
-                // A caller that no longer waits has answered already.
-                let _ = confirm.send(());
+        let mut outcomes = HashMap::new();
+        for (group, published) in sent {
+            outcomes.extend(group.iter().map(|entry| (entry.purchase.id, published)));
+            if !matches!(published, Published::Confirmed(_)) {
+                self.keep(group);
             }
         }
-        self.keep(unconfirmed);
-    }
-
-    /// Sends purchases, and returns those that were not confirmed.
-    async fn send(&self, entries: Vec<Entry>) -> Vec<Entry> {
-        let publish = async |group: Vec<Entry>| match self.broker.publish(&group).await {
-            Ok(()) => Vec::new(),
-            Err(error) => {
-                tracing::debug!(error = error_chain(&error), entries = group.len(), "not confirmed");
-                group
-            }
-        };
-        join_all(Entry::group(entries).into_iter().map(publish)).await.into_iter().flatten().collect()
+        for (id, waiting) in waiting {
+            // A caller that no longer waits has answered already.
+            let _ = waiting.send(outcomes.get(&id).copied().unwrap_or(Published::Unconfirmed));
+        }
     }
 
     fn keep(&mut self, unconfirmed: Vec<Entry>) {
@@ -151,8 +162,13 @@ impl PublisherTask {
     /// Sends one group of what is unconfirmed, and returns how long to wait before the next one.
     async fn retry(&mut self) -> Duration {
         let number = self.unconfirmed.len().min(GROUP_ENTRIES_MAX);
-        let group: Vec<_> = self.unconfirmed.drain(..number).collect();
-        let unconfirmed = self.send(group).await;
+        let entries: Vec<_> = self.unconfirmed.drain(..number).collect();
+        let publish = async |group: Vec<Entry>| {
+            let sent = self.broker.publish_unfenced(&group).await;
+            if sent.is_ok() { Vec::new() } else { group }
+        };
+        let sent = join_all(Entry::group(entries).into_iter().map(publish)).await;
+        let unconfirmed: Vec<_> = sent.into_iter().flatten().collect();
         if unconfirmed.is_empty() {
             self.retry_after = RETRY_MIN;
             return Duration::ZERO;
@@ -170,6 +186,17 @@ impl PublisherTask {
                 let left = self.unconfirmed.len();
                 return tracing::warn!(left, "purchases without a broker's confirm are left to the outbox");
             }
+        }
+    }
+}
+
+fn outcome(sent: Result<(), BrokerError>, durability: Durability) -> Published {
+    match sent {
+        Ok(()) => Published::Confirmed(durability),
+        Err(BrokerError::Unroutable) => Published::Fenced,
+        Err(error) => {
+            tracing::debug!(error = error_chain(&error), "not confirmed");
+            Published::Unconfirmed
         }
     }
 }

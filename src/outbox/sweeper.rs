@@ -114,7 +114,7 @@ impl Sweeper {
                 swept += page.len();
                 for group in Entry::group(page) {
                     crash_point!("sweeper-after-read");
-                    self.broker.publish(&group).await?;
+                    self.broker.publish_unfenced(&group).await?;
                     crash_point!("sweeper-after-confirm");
                 }
                 for mark in &mut marks.swept[..=level] {

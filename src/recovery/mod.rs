@@ -1,6 +1,7 @@
 //! Keeps admission true to the ledger. One process leads, elected by the ledger; it prepares sales,
 //! rebuilds admission after a loss, carries changed terms over, and sweeps the outbox.
 
+mod bindings;
 mod drain;
 mod drift;
 mod options;
@@ -18,7 +19,7 @@ use futures_util::{FutureExt, future::BoxFuture};
 use tokio_util::sync::CancellationToken;
 
 use crate::admission::{AdmissionError, Opening};
-use crate::broker::BrokerError;
+use crate::broker::{Bindings, BrokerError};
 use crate::domain::{ProductId, SaleState, Terms};
 use crate::ledger::{Leadership, LedgerError, LedgerSale};
 use crate::observability::Telemetry;
@@ -46,6 +47,8 @@ pub enum RecoveryError {
     /// What was drained could not be recorded.
     #[error(transparent)]
     Step(#[from] StepError),
+    #[error("the broker's bindings, and so its fence, are out of reach")]
+    BindingsNotHeld,
     #[error("{0} consumers have not left the queue")]
     ConsumersStay(u32),
     #[error("the queue holds back {0} messages")]
@@ -67,6 +70,8 @@ pub struct Recovery {
     telemetry: Telemetry,
     options: RecoveryOptions,
     sweeper: Sweeper,
+    /// Held while this process leads and reaches the broker.
+    bindings: Option<Box<dyn Bindings>>,
     /// The latest logged failure of each product.
     failures: BTreeMap<ProductId, String>,
     drift: Drift,
@@ -90,6 +95,7 @@ impl Recovery {
             telemetry,
             options,
             sweeper,
+            bindings: None,
             failures: BTreeMap::new(),
             drift: Drift::default(),
             compare_at,
@@ -145,7 +151,12 @@ impl Recovery {
         if let Err(error) = &round {
             tracing::debug!(error = error_chain(error), "the round ended early");
         }
-        (leader.check().await.is_ok().then_some(leader), round.is_ok())
+        let leader = leader.check().await.is_ok().then_some(leader);
+        if leader.is_none() {
+            // For the next leader.
+            self.bindings = None;
+        }
+        (leader, round.is_ok())
     }
 
     /// The comparison that is under way, or a new one if that is due. Only the leader compares,
@@ -180,7 +191,8 @@ impl Recovery {
     /// Compares every product's admission state with the ledger, once, and does what is needed. A
     /// failure of one product does not hold up the others.
     pub async fn round(&mut self, leader: &mut dyn Leadership) -> Result<(), RecoveryError> {
-        let mut broken = Vec::new();
+        self.hold_bindings(leader).await?;
+        let (mut broken, mut selling) = (Vec::new(), Vec::new());
         for sale in self.stores.ledger.sales().await? {
             let product = sale.product.clone();
             let maintained = match self.stores.admission.sale(&product).await {
@@ -189,7 +201,10 @@ impl Recovery {
                         broken.push((sale, reason.to_owned()));
                         continue;
                     }
-                    None => self.maintain(&sale, &state).await,
+                    None => {
+                        selling.push((product.clone(), sale.epoch));
+                        self.maintain(&sale, &state).await
+                    }
                 },
                 Err(AdmissionError::NotReady | AdmissionError::Rebuilding(_)) => {
                     let new = sale.epoch == 0;
@@ -205,6 +220,7 @@ impl Recovery {
             };
             self.note(&product, maintained);
         }
+        self.bind(&selling).await;
         if broken.is_empty() { Ok(()) } else { self.rebuild(leader, broken).await }
     }
 

@@ -56,30 +56,39 @@ impl Recovery {
         rebuilt
     }
 
-    /// Stops a sale's admission under a new epoch.
-    async fn stop(&self, sale: &LedgerSale, reason: &str) -> Result<Stopped, RecoveryError> {
+    /// Stops a sale's admission under a new epoch, and fences the earlier one at the broker.
+    async fn stop(&mut self, sale: &LedgerSale, reason: &str) -> Result<Stopped, RecoveryError> {
         let LedgerSale { product, opened_epoch, .. } = sale;
         if !self.failures.contains_key(product) {
             tracing::info!(%product, "rebuilding admission from the ledger: {reason}");
             self.telemetry.events.note(EventKind::RebuildBegan, product.as_str(), reason);
         }
+        // What the ledger has let sell, and what admission claims to sell.
+        let mut fenced: Vec<_> = (*opened_epoch > 0).then_some(*opened_epoch).into_iter().collect();
         let mut found = 0;
         for _ in 0..FENCES_MAX {
             let epoch = self.stores.ledger.raise_epoch(product, found).await?;
             crash_point!("rebuild-after-epoch");
             match self.stores.admission.fence(product, epoch).await? {
                 Fence::Stopped => {
+                    if !fenced.is_empty() {
+                        let fenced: Vec<_> = fenced.iter().map(|epoch| (product.clone(), *epoch)).collect();
+                        self.unbind(&fenced).await?;
+                    }
                     return Ok(Stopped { product: product.clone(), epoch, opened_epoch: *opened_epoch });
                 }
                 // The ledger is younger than admission: it was restored, or made anew.
-                Fence::Later(later) => found = later,
+                Fence::Later(later) => {
+                    found = later;
+                    fenced.push(later);
+                }
             }
         }
         Err(RecoveryError::NotStopped(found))
     }
 
     async fn drain_and_open(
-        &self,
+        &mut self,
         leader: &mut dyn Leadership,
         stopped: &[Stopped],
     ) -> Result<(), RecoveryError> {
@@ -89,7 +98,7 @@ impl Recovery {
         // A sale that was never open has nothing on its way.
         if stopped.iter().any(|sale| sale.opened_epoch > 0) && self.stores.admission.outlives_process() {
             self.note_step(stopped, RebuildStep::WaitingForAnswers).await?;
-            self.runtime.sleep(self.options.settle_time).await;
+            self.settle_queue().await?;
             self.note_step(stopped, RebuildStep::Draining).await?;
             let epochs = |sale: &Stopped| RebuildEpochs { opened: sale.opened_epoch, rebuild: sale.epoch };
             let products = stopped.iter().map(|sale| (sale.product.clone(), epochs(sale))).collect();
@@ -118,7 +127,7 @@ impl Recovery {
 
     /// Loads the ledger's snapshot, which is whole only while the workers stand aside,
     /// and opens the sale.
-    async fn open(&self, leader: &mut dyn Leadership, stopped: &Stopped) -> Result<(), RecoveryError> {
+    async fn open(&mut self, leader: &mut dyn Leadership, stopped: &Stopped) -> Result<(), RecoveryError> {
         let Stopped { product, epoch, .. } = stopped;
         let started = self.runtime.instant();
         let Loaded { buyers, free } =
@@ -130,6 +139,8 @@ impl Recovery {
         let sale = sales.into_iter().find(|sale| sale.product == *product);
         let terms = sale.ok_or_else(|| LedgerError::UnknownProduct(product.clone()))?.terms;
         leader.check().await?;
+        // Where the broker is away, the first round after its return binds the epoch.
+        self.bind(&[(product.clone(), *epoch)]).await;
         if !self.stores.ledger.note_opening(product, *epoch).await? {
             return Err(RecoveryError::NotOpened(Opening::Stale));
         }

@@ -111,7 +111,7 @@ async fn record_one(recorder: &Recorder, entry: &Entry) -> Result<LedgerVerdict,
 /// Publishes the purchase again. While admission is stopped it can hand out no other unit, and what
 /// is still on its way comes first; the workers settle the conflict once the sale is open again.
 async fn defer(stores: &Stores, entry: &Entry) -> Result<Settled, StepError> {
-    stores.broker.publish(std::slice::from_ref(entry)).await?;
+    stores.broker.publish_unfenced(std::slice::from_ref(entry)).await?;
     Ok(Settled::Deferred)
 }
 

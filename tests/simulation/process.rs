@@ -33,20 +33,13 @@ pub(crate) struct Process {
 }
 
 const CONFIRM_TIMEOUT: Duration = Duration::from_secs(1);
-const REDIS_TIMEOUT: Duration = Duration::from_millis(500);
-const CONFIRM_COUNTS_FOR: Duration = CONFIRM_TIMEOUT.saturating_add(REDIS_TIMEOUT);
-const SETTLE_MARGIN: Duration = Duration::from_millis(250);
 
 /// Starts the tasks of `flashsale serve`.
 pub(crate) fn serve(sim: &Sim, pid: Pid, stores: &Stores, runtime: &Runtime, product: &Product) -> Process {
     let telemetry = Telemetry::new(runtime.clock.clone());
     let (publisher, task) = Publisher::new(stores.broker.clone(), runtime);
     sim.executor.spawn(pid, task.run());
-    let options = CheckoutOptions {
-        confirm_timeout: CONFIRM_TIMEOUT,
-        confirm_counts_for: CONFIRM_COUNTS_FOR,
-        in_flight_max: 1_000,
-    };
+    let options = CheckoutOptions { confirm_timeout: CONFIRM_TIMEOUT, in_flight_max: 1_000 };
     let reader = SaleReader::new(stores, runtime);
     let checkout = Checkout::new(reader, publisher, options, runtime, &telemetry.meter);
     sim.executor.spawn(pid, prepare(stores.clone(), product.clone(), runtime.clone()));
@@ -62,11 +55,8 @@ pub(crate) fn work(
     (product, plan): (&Product, &Plan),
 ) -> Process {
     let telemetry = Telemetry::new(runtime.clock.clone());
-    let options = RecoveryOptions {
-        sweep_after: plan.sweep_after,
-        settle_time: CONFIRM_COUNTS_FOR + SETTLE_MARGIN,
-        reconcile_interval: Duration::from_secs(15),
-    };
+    let options =
+        RecoveryOptions { sweep_after: plan.sweep_after, reconcile_interval: Duration::from_secs(15) };
     let stop = CancellationToken::new();
     let recovery = Recovery::new(stores.clone(), telemetry.clone(), options, runtime);
     let state = Dependency::new(stores.ledger.name(), &runtime.clock);

@@ -5,9 +5,8 @@ use std::{fmt, time::Duration};
 use async_trait::async_trait;
 use lapin::{
     Acker, Channel, Connection,
-    options::{BasicAckOptions, BasicGetOptions, QueueDeclareOptions},
-    protocol::{AMQPErrorKind, AMQPSoftError},
-    types::{FieldTable, ShortString},
+    options::{BasicAckOptions, BasicGetOptions},
+    types::ShortString,
 };
 use tokio::time::timeout;
 use uuid::Uuid;
@@ -15,7 +14,7 @@ use uuid::Uuid;
 use super::{
     RabbitOptions,
     connect::{connect, with_timeout},
-    headers, message,
+    headers, lock, message,
     publisher::Publisher,
 };
 use crate::broker::{BrokerError, DeadLetter, DeadLetters};
@@ -23,7 +22,6 @@ use crate::runtime::Runtime;
 
 /// Most letters that are held at a time.
 const HELD_MAX: usize = 100_000;
-const LOCK_RETRY_INTERVAL: Duration = Duration::from_millis(100);
 
 pub(super) struct RabbitDeadLetters {
     connection: Connection,
@@ -53,7 +51,10 @@ impl RabbitDeadLetters {
             Ok((connection, channel))
         })
         .await?;
-        let lock = acquire_lock(&connection, options, runtime).await?;
+        // Two holders at a time would each see only a part of the letters.
+        let name = format!("{}.lock", options.topology.dead);
+        let lock = lock::acquire(&connection, &name, options.connect_timeout, runtime).await?;
+        let lock = lock.ok_or(BrokerError::DeadLettersInUse)?;
         let queue = ShortString::from(options.topology.dead.as_str());
         let mut held = Vec::new();
         while held.len() < HELD_MAX {
@@ -77,7 +78,8 @@ impl DeadLetters for RabbitDeadLetters {
     async fn replay(&mut self, id: &str) -> Result<usize, BrokerError> {
         let mut replayed = 0;
         for (letter, acker) in self.held.extract_if(.., |(letter, _)| letter.id == id) {
-            self.publisher.publish_again(&letter.body, letter.history).await?;
+            let headers = headers::of_history(letter.history);
+            self.publisher.publish_unfenced(&letter.body, headers).await?;
             remove(acker).await?;
             replayed += 1;
         }
@@ -99,38 +101,6 @@ impl DeadLetters for RabbitDeadLetters {
             tracing::debug!("the connection to the dead letters did not close in order");
         }
     }
-}
-
-/// Locks the dead letters: two holders at a time would each see only a part of them. The lock is an
-/// exclusive queue, which ends with its connection.
-async fn acquire_lock(
-    connection: &Connection,
-    options: &RabbitOptions,
-    runtime: &Runtime,
-) -> Result<Channel, BrokerError> {
-    let name = ShortString::from(format!("{}.lock", options.topology.dead));
-    let exclusive =
-        QueueDeclareOptions { exclusive: true, auto_delete: true, ..QueueDeclareOptions::default() };
-    let deadline = runtime.instant() + options.connect_timeout;
-    loop {
-        // A refusal closes the channel.
-        let channel = connection.create_channel().await?;
-        match channel.queue_declare(name.clone(), exclusive, FieldTable::default()).await {
-            Ok(_) => return Ok(channel),
-            Err(error) if is_locked(&error) => {
-                if runtime.instant() > deadline {
-                    return Err(BrokerError::DeadLettersInUse);
-                }
-                runtime.sleep(LOCK_RETRY_INTERVAL).await;
-            }
-            Err(error) => return Err(error.into()),
-        }
-    }
-}
-
-fn is_locked(error: &lapin::Error) -> bool {
-    let lapin::ErrorKind::ProtocolError(error) = error.kind() else { return false };
-    matches!(error.kind(), AMQPErrorKind::Soft(AMQPSoftError::RESOURCELOCKED))
 }
 
 async fn remove(acker: Acker) -> Result<(), BrokerError> {

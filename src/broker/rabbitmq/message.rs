@@ -45,6 +45,14 @@ pub fn encode(entries: &[Entry]) -> Vec<u8> {
     serde_json::to_vec(&envelope).unwrap_or_default() // strings and integers always serialise
 }
 
+/// A message without purchases. A consumer acknowledges it, and does nothing: it shows to its
+/// publisher that the queue confirms.
+pub(super) fn encode_nothing() -> Vec<u8> {
+    let envelope =
+        Envelope { kind: TYPE.into(), v: VERSION, epoch: 0, product: "none".into(), items: [(); 0] };
+    serde_json::to_vec(&envelope).unwrap_or_default() // strings and integers always serialise
+}
+
 fn item(Entry { id, purchase, .. }: &Entry) -> Item<&str> {
     let Purchase { id: purchase_id, user, unit, .. } = purchase;
     Item { id: *purchase_id, user: user.as_str(), unit: *unit, admitted_at: id.millis, seq: id.sequence }
@@ -156,6 +164,11 @@ mod tests {
             assert_eq!(decode_whole(&body).is_some(), in_one_pass);
             assert_eq!(decode(&body).unwrap(), Content { entries, rejected: Vec::new() });
         }
+    }
+
+    #[test]
+    fn a_message_without_purchases_is_well_formed() {
+        assert_eq!(decode(&encode_nothing()).unwrap(), Content::default());
     }
 
     #[test]

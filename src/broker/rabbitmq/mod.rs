@@ -1,20 +1,27 @@
 //! The broker on RabbitMQ: a direct exchange, a quorum queue of purchases, and a dead-letter queue.
 
+mod bindings;
 mod connect;
 mod consumer;
 mod dead_letters;
 mod headers;
+mod lock;
 mod message;
 mod options;
 mod publisher;
+mod send;
 mod topology;
 
 use async_trait::async_trait;
+use lapin::types::FieldTable;
 
-use super::{Broker, BrokerError, Consumer, DeadLetters, DeadReason, DeliveryHistory, Depths, Unrecordable};
+use super::{
+    Bindings, Broker, BrokerError, Consumer, DeadLetters, DeadReason, DeliveryHistory, Depths, Unrecordable,
+};
 use crate::domain::{Durability, Entry};
 use crate::observability::Dependency;
 use crate::runtime::Runtime;
+use bindings::RabbitBindings;
 use consumer::RabbitConsumer;
 use dead_letters::RabbitDeadLetters;
 pub use message::{decode, encode};
@@ -48,7 +55,18 @@ impl RabbitMq {
 #[async_trait]
 impl Broker for RabbitMq {
     async fn publish(&self, entries: &[Entry]) -> Result<(), BrokerError> {
-        self.publisher.publish(&encode(entries)).await
+        let Some(Entry { epoch, purchase, .. }) = entries.first() else { return Ok(()) };
+        let key = Topology::routing_key(&purchase.product, *epoch);
+        self.publisher.publish(key, &encode(entries)).await
+    }
+
+    async fn publish_unfenced(&self, entries: &[Entry]) -> Result<(), BrokerError> {
+        self.publisher.publish_unfenced(&encode(entries), FieldTable::default()).await
+    }
+
+    async fn bindings(&self) -> Result<Box<dyn Bindings>, BrokerError> {
+        self.publisher.check_connected()?;
+        Ok(Box::new(RabbitBindings::hold(&self.options, &self.runtime).await?))
     }
 
     fn durability(&self) -> Durability {

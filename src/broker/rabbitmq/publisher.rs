@@ -11,8 +11,8 @@ use std::{
 };
 
 use lapin::{
-    BasicProperties, Channel, Confirmation, Connection,
-    options::{BasicPublishOptions, ConfirmSelectOptions, QueueDeclareOptions},
+    Channel, Connection,
+    options::{ConfirmSelectOptions, QueueDeclareOptions},
     types::{FieldTable, ShortString},
 };
 use tokio::{sync::Notify, task::JoinSet, time::timeout};
@@ -21,10 +21,10 @@ use super::{
     RabbitOptions, Topology,
     connect::{connect, parse, with_timeout},
     headers,
+    send::{self, send},
 };
 use crate::broker::{BrokerError, DeadReason, DeliveryHistory, Depths};
 use crate::observability::{Dependency, Outage};
-use crate::runtime::crash_points::crash_point;
 use crate::runtime::{Backoff, Runtime, error_chain};
 
 /// How often an idle connection is checked.
@@ -80,17 +80,18 @@ impl Publisher {
         self.0.slot.generation.load(Ordering::Relaxed)
     }
 
-    pub(super) async fn publish(&self, body: &[u8]) -> Result<(), BrokerError> {
-        self.send(&self.0.topology.purchases, body, FieldTable::default()).await
+    /// Fails where this would have to wait for a connection.
+    pub(super) fn check_connected(&self) -> Result<(), BrokerError> {
+        self.live().map(drop)
     }
 
-    /// Publishes a dead letter to the workers, with its delivery history.
-    pub(super) async fn publish_again(
-        &self,
-        body: &[u8],
-        history: DeliveryHistory,
-    ) -> Result<(), BrokerError> {
-        self.send(&self.0.topology.purchases, body, headers::of_history(history)).await
+    pub(super) async fn publish(&self, routing_key: ShortString, body: &[u8]) -> Result<(), BrokerError> {
+        self.send(&self.0.topology.purchases, routing_key, body, FieldTable::default()).await
+    }
+
+    /// To the queue itself, past the fence.
+    pub(super) async fn publish_unfenced(&self, body: &[u8], headers: FieldTable) -> Result<(), BrokerError> {
+        self.send(send::DEFAULT_EXCHANGE, self.0.topology.purchases(), body, headers).await
     }
 
     pub(super) async fn dead_letter(
@@ -99,7 +100,8 @@ impl Publisher {
         reason: &DeadReason,
         history: DeliveryHistory,
     ) -> Result<(), BrokerError> {
-        self.send(&self.0.topology.dead, body, headers::of_dead_letter(reason, history)).await
+        let (queue, headers) = (self.0.topology.dead(), headers::of_dead_letter(reason, history));
+        self.send(send::DEFAULT_EXCHANGE, queue, body, headers).await
     }
 
     /// How many messages wait in the two queues.
@@ -134,17 +136,25 @@ impl Publisher {
         live.ok_or(BrokerError::NotConnected)
     }
 
-    async fn send(&self, routing_key: &str, body: &[u8], headers: FieldTable) -> Result<(), BrokerError> {
+    /// Sends on the present connection. A failure ends that connection.
+    async fn send(
+        &self,
+        exchange: &str,
+        routing_key: ShortString,
+        body: &[u8],
+        headers: FieldTable,
+    ) -> Result<(), BrokerError> {
         let Live { generation, connection, channel, .. } = self.live()?;
         if connection.status().blocked() {
             return Err(BrokerError::Blocked);
         }
-        let exchange = ShortString::from(self.0.topology.purchases.as_str());
         let sent =
             timeout(self.0.publish_timeout, send(&channel, exchange, routing_key, body, headers)).await;
         let outcome = sent.unwrap_or(Err(BrokerError::Unconfirmed("time-out")));
-        // A blocked connection is alive: replacing it would only add to the broker's trouble.
-        if outcome.is_err() && !connection.status().blocked() {
+        // A blocked connection is alive: replacing it would only add to the broker's trouble. One
+        // that returns a message is alive as well.
+        let is_alive = matches!(outcome, Ok(()) | Err(BrokerError::Unroutable));
+        if !is_alive && !connection.status().blocked() {
             self.0.slot.broken_generation.fetch_max(generation, Ordering::Relaxed);
             self.0.slot.broken.notify_one();
         }
@@ -155,29 +165,6 @@ impl Publisher {
 impl std::fmt::Debug for Publisher {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(out, "Publisher({})", self.0.topology.purchases)
-    }
-}
-
-async fn send(
-    channel: &Channel,
-    exchange: ShortString,
-    routing_key: &str,
-    body: &[u8],
-    headers: FieldTable,
-) -> Result<(), BrokerError> {
-    let properties = BasicProperties::default()
-        .with_delivery_mode(2) // persistent
-        .with_content_type("application/json".into())
-        .with_headers(headers);
-    // Mandatory: a message that no queue takes is returned instead of vanishing.
-    let options = BasicPublishOptions { mandatory: true, ..BasicPublishOptions::default() };
-    let confirm = channel.basic_publish(exchange, routing_key.into(), options, body, properties).await?;
-    crash_point!("broker-after-publish");
-    match confirm.await? {
-        Confirmation::Ack(None) => Ok(()),
-        Confirmation::Ack(Some(_returned)) => Err(BrokerError::Unconfirmed("no queue took the message")),
-        Confirmation::Nack(_) => Err(BrokerError::Unconfirmed("refused")),
-        Confirmation::NotRequested => Err(BrokerError::Unconfirmed("confirms are off")),
     }
 }
 

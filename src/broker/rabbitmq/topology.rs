@@ -1,11 +1,13 @@
 //! Exchange and queues, declared by every connection: the first one, and the first one after a
-//! loss, makes them.
+//! loss, makes them. The queue of purchases is bound by the leader alone (`bindings.rs`).
 
 use lapin::{
     Channel, ExchangeKind,
     options::{ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions},
     types::{AMQPValue, FieldTable, LongString, ShortString},
 };
+
+use crate::domain::ProductId;
 
 /// Redeliveries after which RabbitMQ itself dead-letters a message. High, because every crash
 /// of a worker counts as one; a message that can never succeed is recognised by its content,
@@ -16,7 +18,6 @@ const DELIVERY_LIMIT: i64 = 100;
 #[derive(Clone, Debug)]
 pub struct Topology {
     /// Direct exchange, and the queue of admitted purchases: `<prefix>.purchases`.
-    /// Also the routing key.
     pub purchases: String,
     /// Dead-letter queue: `<prefix>.purchases.dead`. Also the routing key.
     pub dead: String,
@@ -28,20 +29,33 @@ impl Topology {
         Self { purchases: format!("{prefix}.purchases"), dead: format!("{prefix}.purchases.dead") }
     }
 
+    /// The routing key of messages of one product and epoch.
+    pub(super) fn routing_key(product: &ProductId, epoch: u64) -> ShortString {
+        format!("{product}.{epoch}").into()
+    }
+
+    /// The name of exchange and queue, for the driver.
+    pub(super) fn purchases(&self) -> ShortString {
+        self.purchases.as_str().into()
+    }
+
+    /// The name of the dead-letter queue, for the driver.
+    pub(super) fn dead(&self) -> ShortString {
+        self.dead.as_str().into()
+    }
+
     /// Declares everything; what is there already stays as it is.
     pub(super) async fn declare(&self, channel: &Channel) -> lapin::Result<()> {
-        let exchange = ShortString::from(self.purchases.as_str());
+        let exchange = self.purchases();
         let durable = ExchangeDeclareOptions { durable: true, ..ExchangeDeclareOptions::default() };
         channel
             .exchange_declare(exchange.clone(), ExchangeKind::Direct, durable, FieldTable::default())
             .await?;
         for (name, arguments) in [(&self.dead, dead_arguments()), (&self.purchases, self.arguments())] {
-            let queue = ShortString::from(name.as_str());
-            channel.queue_declare(queue.clone(), QueueDeclareOptions::durable(), arguments).await?;
-            let bind = QueueBindOptions::default();
-            channel.queue_bind(queue.clone(), exchange.clone(), queue, bind, FieldTable::default()).await?;
+            channel.queue_declare(name.as_str().into(), QueueDeclareOptions::durable(), arguments).await?;
         }
-        Ok(())
+        let (dead, options) = (self.dead(), QueueBindOptions::default());
+        channel.queue_bind(dead.clone(), exchange, dead, options, FieldTable::default()).await
     }
 
     fn arguments(&self) -> FieldTable {

@@ -1,6 +1,7 @@
 //! A simulated RabbitMQ: late, lost and missing confirms, duplicates, reordering, lost queues, returned messages,
 //! alarms, redelivery with a limit, dead letters.
 
+mod bindings;
 mod consumer;
 mod dead_letters;
 mod server;
@@ -13,9 +14,10 @@ use std::{
 use async_trait::async_trait;
 use flashsale::{
     broker::{
-        Broker, BrokerError, Consumer, DeadLetters, DeadReason, DeliveryHistory, Depths, Unrecordable, encode,
+        Bindings, Broker, BrokerError, Consumer, DeadLetters, DeadReason, DeliveryHistory, Depths,
+        Unrecordable, encode,
     },
-    domain::{Durability, Entry},
+    domain::{Durability, Entry, ProductId},
     observability::Dependency,
     runtime::{Backoff, Runtime},
 };
@@ -27,9 +29,10 @@ use tokio::{
 pub(crate) use server::{Confirms, Habits, RabbitServer};
 
 use self::{
+    bindings::SimBindings,
     consumer::SimConsumer,
     dead_letters::SimDeadLetters,
-    server::{Body, Dead},
+    server::{Body, Dead, IN_TRANSIT_MAX},
 };
 use crate::{executor::Pid, sim::Sim};
 
@@ -113,14 +116,16 @@ impl SimBroker {
         }
     }
 
-    async fn send(&self, body: Body) -> Result<(), BrokerError> {
+    /// `fence`: the epoch that must be bound.
+    async fn send(&self, body: Body, fence: Option<(ProductId, u64)>) -> Result<(), BrokerError> {
         let incarnation = self.connection().leads_to.ok_or(BrokerError::NotConnected)?;
         if self.server.lock().alarm {
             return Err(BrokerError::Blocked);
         }
-        let sent = timeout(PUBLISH_TIMEOUT, self.deliver(body, incarnation)).await;
+        let sent = timeout(PUBLISH_TIMEOUT, self.deliver(body, fence, incarnation)).await;
         let outcome = sent.unwrap_or(Err(BrokerError::Unconfirmed("time-out")));
-        if outcome.is_err() && !self.server.lock().alarm {
+        let is_alive = matches!(outcome, Ok(()) | Err(BrokerError::Unroutable));
+        if !is_alive && !self.server.lock().alarm {
             let mut connection = self.connection();
             connection.is_broken |= connection.leads_to == Some(incarnation);
             self.publishing.broken.notify_one();
@@ -128,15 +133,29 @@ impl SimBroker {
         outcome
     }
 
-    async fn deliver(&self, body: Body, incarnation: u64) -> Result<(), BrokerError> {
+    async fn deliver(
+        &self,
+        body: Body,
+        fence: Option<(ProductId, u64)>,
+        incarnation: u64,
+    ) -> Result<(), BrokerError> {
         self.sim.latency().await;
+        {
+            let state = self.server.lock();
+            if !state.up || state.incarnation != incarnation {
+                return Err(BrokerError::NotConnected);
+            }
+            if !state.has_queue || fence.is_some_and(|epoch| !state.bindings.contains(&epoch)) {
+                return Err(BrokerError::Unroutable);
+            }
+        }
+        if self.sim.happens(5) {
+            sleep(self.sim.draw(|random| IN_TRANSIT_MAX.mul_f64(random.f64() * 0.9))).await;
+        }
         let (number, confirms) = {
             let mut state = self.server.lock();
             if !state.up || state.incarnation != incarnation {
                 return Err(BrokerError::NotConnected);
-            }
-            if !state.has_queue {
-                return Err(BrokerError::Unconfirmed("no queue took the message"));
             }
             (state.enqueue(&self.sim, &body, DeliveryHistory::default()), state.confirms)
         };
@@ -163,6 +182,11 @@ impl SimBroker {
         Ok(())
     }
 
+    fn body(&self, entries: &[Entry]) -> Body {
+        let is_encoded = self.server.lock().habits.encoded;
+        if is_encoded { Body::Encoded(encode(entries)) } else { Body::Entries(entries.to_vec()) }
+    }
+
     async fn reach(&self) -> Result<(), BrokerError> {
         self.sim.latency().await;
         if self.server.lock().up { Ok(()) } else { Err(BrokerError::NotConnected) }
@@ -172,9 +196,17 @@ impl SimBroker {
 #[async_trait]
 impl Broker for SimBroker {
     async fn publish(&self, entries: &[Entry]) -> Result<(), BrokerError> {
-        let is_encoded = self.server.lock().habits.encoded;
-        let body = if is_encoded { Body::Encoded(encode(entries)) } else { Body::Entries(entries.to_vec()) };
-        self.send(body).await
+        let fence = entries.first().map(|entry| (entry.purchase.product.clone(), entry.epoch));
+        self.send(self.body(entries), fence).await
+    }
+
+    async fn publish_unfenced(&self, entries: &[Entry]) -> Result<(), BrokerError> {
+        self.send(self.body(entries), None).await
+    }
+
+    async fn bindings(&self) -> Result<Box<dyn Bindings>, BrokerError> {
+        self.reach().await?;
+        Ok(Box::new(SimBindings::hold(self)?))
     }
 
     fn durability(&self) -> Durability {

@@ -1,20 +1,23 @@
 //! The broker's server: its queues, connections and faults.
 
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
 use flashsale::{
     broker::{DeliveryHistory, decode},
-    domain::Entry,
+    domain::{Entry, ProductId},
 };
 use tokio::{sync::Notify, time::Instant};
 
 use crate::{executor::WORLD, sim::Sim};
 
 pub(super) type ConsumerId = u64;
+
+/// From the routing of a message until it is in the queue.
+pub(super) const IN_TRANSIT_MAX: Duration = Duration::from_millis(100);
 
 /// A handle; clones lead to the same server.
 #[derive(Clone, Debug)]
@@ -33,6 +36,10 @@ pub(super) struct State {
     pub(super) consumers: BTreeMap<ConsumerId, Consuming>,
     pub(super) last_number: u64,
     pub(super) has_queue: bool,
+    /// The epochs whose messages reach the queue.
+    pub(super) bindings: BTreeSet<(ProductId, u64)>,
+    /// The connection that may change them.
+    pub(super) bindings_holder: Option<u64>,
     pub(super) up: bool,
     pub(super) alarm: bool,
     /// Rises when all connections end.
@@ -113,6 +120,8 @@ impl RabbitServer {
             consumers: BTreeMap::new(),
             last_number: 0,
             has_queue: true,
+            bindings: BTreeSet::new(),
+            bindings_holder: None,
             up: true,
             alarm: false,
             incarnation: 1,
@@ -166,6 +175,7 @@ impl RabbitServer {
             state.ready.clear();
             state.dead.clear();
             state.has_queue = false;
+            state.bindings.clear();
         }
         self.changed.notify_waiters();
     }
@@ -253,6 +263,7 @@ impl State {
 
     fn end_connections(&mut self) {
         self.incarnation += 1;
+        self.bindings_holder = None;
         let consumers: Vec<_> = self.consumers.keys().copied().collect();
         for consumer in consumers {
             self.end_consumer(consumer);

@@ -11,3 +11,4 @@ mod postgresql;
 mod processes;
 mod rabbitmq;
 mod redis;
+mod split_brain;

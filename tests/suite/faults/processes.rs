@@ -93,13 +93,15 @@ async fn a_frozen_leader_loses_the_lead() {
 }
 
 /// An API process is frozen between admission and publish, for so long that a rebuild takes place meanwhile: the drain
-/// has not seen its purchase, so that its confirm, when it comes, is no promise any more.
+/// has not seen its purchase, so that its confirm, if it came, would be no promise. That process alone was told to wait a
+/// minute for confirms.
 #[tokio::test(flavor = "multi_thread")]
 async fn confirm_too_late() {
     let redis = own(servers::redis).await;
     let services = with_redis(redis.port).await;
     let _work = services.spawn(&["work"], &[]);
-    let frozen = services.spawn(&["serve"], &[("FLASHSALE_CRASH", "api-after-admission@1:stop")]);
+    let patient = ("FLASHSALE_BROKER_CONFIRM_TIMEOUT_MS", "60000");
+    let frozen = services.spawn(&["serve"], &[("FLASHSALE_CRASH", "api-after-admission@1:stop"), patient]);
     let healthy = services.spawn(&["serve"], &[]);
     let (api, other) = (frozen.api().await, healthy.api().await);
     ready(&api).await;

@@ -102,35 +102,66 @@ async fn is_rolled_back() {
     stage.holds().await;
 }
 
+/// A primary with a replica; clients and the replica reach the primary through links of their own.
+pub(super) struct Replicated {
+    pub(super) primary: Server,
+    replica: Server,
+    pub(super) to_clients: Proxy,
+    to_replica: Proxy,
+}
+
+impl Replicated {
+    pub(super) async fn start() -> Self {
+        let (primary, replica) = (own(servers::redis).await, own(servers::redis).await);
+        let (to_clients, to_replica) = (Proxy::to(primary.port).await, Proxy::to(primary.port).await);
+        let mut at_replica = connection(replica.port).await;
+        command(&mut at_replica, &["REPLICAOF", "127.0.0.1", &to_replica.port.to_string()]).await;
+        eventually("the replica is connected", SOON, async || {
+            let info: String =
+                redis::cmd("INFO").arg("replication").query_async(&mut at_replica).await.ok()?;
+            info.contains("master_link_status:up").then_some(())
+        })
+        .await;
+        Self { primary, replica, to_clients, to_replica }
+    }
+
+    /// Bytes of the replication stream that the replica has not seen.
+    async fn behind(&self) -> i64 {
+        let (mut primary, mut replica) =
+            (connection(self.primary.port).await, connection(self.replica.port).await);
+        position(&mut primary, "master_repl_offset:").await
+            - position(&mut replica, "slave_repl_offset:").await
+    }
+
+    /// From now on the replica misses what is sold.
+    pub(super) async fn lags(&self) {
+        eventually("the replica follows", SOON, async || (self.behind().await < 1_000).then_some(())).await;
+        self.to_replica.set(Link::Blackhole);
+    }
+
+    pub(super) async fn has_fallen_behind(&self) {
+        assert!(self.behind().await > 10_000, "the replica does not lag");
+    }
+
+    /// Makes the replica a primary. Clients reach it from now on with new connections.
+    pub(super) async fn promote_replica(&self) {
+        command(&mut connection(self.replica.port).await, &["REPLICAOF", "NO", "ONE"]).await;
+        self.to_clients.lead_to(self.replica.port);
+    }
+}
+
 /// A replica that has missed some sales takes over.
 #[tokio::test(flavor = "multi_thread")]
 async fn is_failed_over_to_a_lagging_replica() {
-    let (primary, replica) = (own(servers::redis).await, own(servers::redis).await);
-    let (to_clients, to_replica) = (Proxy::to(primary.port).await, Proxy::to(primary.port).await);
-    let mut at_replica = connection(replica.port).await;
-    command(&mut at_replica, &["REPLICAOF", "127.0.0.1", &to_replica.port.to_string()]).await;
-    eventually("the replica is connected", SOON, async || {
-        let info: String = redis::cmd("INFO").arg("replication").query_async(&mut at_replica).await.ok()?;
-        info.contains("master_link_status:up").then_some(())
-    })
-    .await;
-    let stage = Stage::open(with_redis(to_clients.port).await).await;
-    let mut at_primary = connection(primary.port).await;
-    let behind = async |at_primary: &mut _, at_replica: &mut _| {
-        position(at_primary, "master_repl_offset:").await - position(at_replica, "slave_repl_offset:").await
-    };
-    eventually("the replica follows", SOON, async || {
-        (behind(&mut at_primary, &mut at_replica).await < 1_000).then_some(())
-    })
-    .await;
-    to_replica.set(Link::Blackhole);
+    let mut redis = Replicated::start().await;
+    let stage = Stage::open(with_redis(redis.to_clients.port).await).await;
+    redis.lags().await;
     stage.sold(UNITS / 2).await;
     let (start, epoch) = (now(), epoch(&stage).await);
-    assert!(behind(&mut at_primary, &mut at_replica).await > 10_000, "the replica does not lag");
-    blocking(primary, Server::kill).await;
+    redis.has_fallen_behind().await;
+    redis.primary = blocking(redis.primary, Server::kill).await;
     stage.not_ready().await;
-    command(&mut at_replica, &["REPLICAOF", "NO", "ONE"]).await;
-    to_clients.lead_to(replica.port);
+    redis.promote_replica().await;
     is_rebuilt(&stage, epoch).await;
     stage.sale.fault("redis-failover", start, true, true);
     stage.holds().await;
@@ -276,12 +307,12 @@ async fn position(connection: &mut MultiplexedConnection, name: &str) -> i64 {
     line.map_or(0, |number| number.trim().parse().expect("a number"))
 }
 
-async fn epoch(stage: &Stage) -> i64 {
+pub(super) async fn epoch(stage: &Stage) -> i64 {
     stage.services.count("SELECT epoch FROM products").await
 }
 
 /// Waits until the epoch is above this one.
-async fn is_rebuilt(stage: &Stage, epoch: i64) {
+pub(super) async fn is_rebuilt(stage: &Stage, epoch: i64) {
     eventually("a rebuild", SOON, async || (self::epoch(stage).await > epoch).then_some(())).await;
 }
 

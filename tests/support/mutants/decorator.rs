@@ -8,7 +8,10 @@ use flashsale::{
         Admission, AdmissionError, Contents, Decision, Fence, Found, Opening, Reassignment, RebuildStep,
         WithdrawnUnit,
     },
-    broker::{Broker, BrokerError, Consumer, DeadLetters, DeadReason, DeliveryHistory, Depths, Unrecordable},
+    broker::{
+        Bindings, Broker, BrokerError, Consumer, DeadLetters, DeadReason, DeliveryHistory, Depths,
+        Unrecordable,
+    },
     domain::{Durability, Entry, EntryId, ProductId, Purchase, PurchaseId, SaleState, Terms, UserId},
     observability::Dependency,
 };
@@ -179,6 +182,10 @@ impl<D: AdmissionDecorator> Admission for Decorated<D> {
         self.0.open(product, epoch, terms, next, revoked).await
     }
 
+    fn raise_watermark(&self, product: &ProductId, epoch: u64) {
+        self.0.inner().raise_watermark(product, epoch);
+    }
+
     fn on_this_thread(&self) -> Arc<dyn Admission> {
         Arc::new(Self(self.0.around(self.0.inner().on_this_thread())))
     }
@@ -201,6 +208,14 @@ pub(crate) trait BrokerDecorator: Debug + Send + Sync + 'static {
 impl<D: BrokerDecorator> Broker for Decorated<D> {
     async fn publish(&self, entries: &[Entry]) -> Result<(), BrokerError> {
         self.0.inner().publish(entries).await
+    }
+
+    async fn publish_unfenced(&self, entries: &[Entry]) -> Result<(), BrokerError> {
+        self.0.inner().publish_unfenced(entries).await
+    }
+
+    async fn bindings(&self) -> Result<Box<dyn Bindings>, BrokerError> {
+        self.0.inner().bindings().await
     }
 
     fn durability(&self) -> Durability {

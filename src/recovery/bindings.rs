@@ -1,0 +1,56 @@
+//! The fence at the broker: which epochs reach the queue.
+
+use super::{Recovery, RecoveryError};
+use crate::broker::BrokerError;
+use crate::domain::ProductId;
+use crate::ledger::{Leadership, LedgerError};
+use crate::runtime::error_chain;
+
+impl Recovery {
+    /// Takes hold of the bindings, where that is not done yet. The lead is proven once they are
+    /// held: from then on no other process can have removed a binding that this one restores.
+    pub(super) async fn hold_bindings(&mut self, leader: &mut dyn Leadership) -> Result<(), LedgerError> {
+        if self.bindings.is_some() {
+            return Ok(());
+        }
+        match self.stores.broker.bindings().await {
+            Ok(held) => {
+                leader.check().await?;
+                self.bindings = Some(held);
+            }
+            Err(error) => tracing::debug!(error = error_chain(&error), "the bindings are not held"),
+        }
+        Ok(())
+    }
+
+    /// Lets the epochs that sell reach the queue. Where the broker has lost its queue or a binding,
+    /// that restores them, so each round does it.
+    pub(super) async fn bind(&mut self, selling: &[(ProductId, u64)]) {
+        let Some(bindings) = &mut self.bindings else { return };
+        if let Err(error) = bindings.bind(selling).await {
+            tracing::debug!(error = error_chain(&error), "the queue is not bound");
+            self.bindings = None;
+        }
+    }
+
+    pub(super) async fn unbind(&mut self, fenced: &[(ProductId, u64)]) -> Result<(), RecoveryError> {
+        let bindings = self.bindings.as_mut().ok_or(RecoveryError::BindingsNotHeld)?;
+        let unbound = bindings.unbind(fenced).await;
+        self.kept(unbound)
+    }
+
+    /// Waits until what reached the queue before the fence can be drained.
+    pub(super) async fn settle_queue(&mut self) -> Result<(), RecoveryError> {
+        let bindings = self.bindings.as_mut().ok_or(RecoveryError::BindingsNotHeld)?;
+        let settled = bindings.settle().await;
+        self.kept(settled)
+    }
+
+    /// An error is the end of the hold.
+    fn kept(&mut self, outcome: Result<(), BrokerError>) -> Result<(), RecoveryError> {
+        if outcome.is_err() {
+            self.bindings = None;
+        }
+        Ok(outcome?)
+    }
+}
