@@ -46,12 +46,15 @@ impl Clock for SystemClock {
     }
 }
 
-/// How far this process's wall clock is off: `FLASHSALE_CLOCK_SKEW_S`, in builds for tests alone.
+/// Seconds by which this process's wall clock is off, in builds for tests alone.
+#[cfg(feature = "failpoints")]
+pub(super) const SKEW_VARIABLE: &str = "FLASHSALE_CLOCK_SKEW_S";
+
 #[cfg(feature = "failpoints")]
 fn skew() -> chrono::TimeDelta {
     static SKEW: std::sync::OnceLock<chrono::TimeDelta> = std::sync::OnceLock::new();
     *SKEW.get_or_init(|| {
-        let seconds = std::env::var("FLASHSALE_CLOCK_SKEW_S").ok().and_then(|text| text.parse().ok());
+        let seconds = std::env::var(SKEW_VARIABLE).ok().and_then(|text| text.parse().ok());
         chrono::TimeDelta::seconds(seconds.unwrap_or(0))
     })
 }

@@ -1,12 +1,17 @@
-//! What a process takes from its surroundings: time, randomness, signals, open files.
+//! What a process shares with its surroundings: time, randomness, signals, output, open files; and
+//! its background tasks.
 
 mod backoff;
 mod clock;
 pub mod crash_points;
 mod entropy;
 mod error_chain;
+mod file_error;
 pub mod open_files;
+pub mod output;
+pub mod secrets;
 pub mod shutdown;
+pub mod tasks;
 
 use std::{
     sync::Arc,
@@ -17,18 +22,22 @@ pub use backoff::Backoff;
 pub use clock::{Clock, SystemClock};
 pub use entropy::{Entropy, SystemEntropy};
 pub use error_chain::{Cause, error_chain};
+pub use file_error::{FileError, user_name};
+use tasks::Tasks;
 
-/// Clock and entropy of a process; cheap to clone.
+/// Clock, entropy and tasks of a process; cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Runtime {
     pub clock: Arc<dyn Clock>,
     pub entropy: Arc<dyn Entropy>,
+    pub tasks: Tasks,
 }
 
 impl Runtime {
-    /// The operating system's.
+    /// The operating system's, with no task yet.
     pub fn system() -> Self {
-        Self { clock: Arc::new(SystemClock), entropy: Arc::new(SystemEntropy) }
+        let tasks = Tasks::default();
+        Self { clock: Arc::new(SystemClock), entropy: Arc::new(SystemEntropy), tasks }
     }
 
     pub fn instant(&self) -> Instant {

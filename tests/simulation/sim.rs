@@ -7,7 +7,7 @@ use std::{
 };
 
 use chrono::{DateTime, TimeDelta, Utc};
-use flashsale::runtime::{Clock, Entropy, Runtime};
+use flashsale::runtime::{Clock, Entropy, Runtime, tasks::Tasks};
 use futures_util::{FutureExt, future::BoxFuture};
 use tokio::time::{Instant, sleep};
 
@@ -85,7 +85,11 @@ impl Sim {
     pub(crate) fn runtime(&self, ahead: TimeDelta) -> Runtime {
         let random = fastrand::Rng::with_seed(self.draw(|random| random.u64(..)));
         let clock = SimClock { sim_began: self.began, ahead };
-        Runtime { clock: Arc::new(clock), entropy: Arc::new(SimEntropy(Mutex::new(random))) }
+        Runtime {
+            clock: Arc::new(clock),
+            entropy: Arc::new(SimEntropy(Mutex::new(random))),
+            tasks: Tasks::default(),
+        }
     }
 }
 

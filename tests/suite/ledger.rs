@@ -35,7 +35,7 @@ pub(crate) fn product(total_stock: u32) -> Product {
 }
 
 pub(crate) fn fresh_id() -> PurchaseId {
-    let Runtime { clock, entropy } = Runtime::system();
+    let Runtime { clock, entropy, .. } = Runtime::system();
     PurchaseId::new(clock.now(), [entropy.bits(), entropy.bits()])
 }
 
