@@ -12,7 +12,7 @@ use clap::Parser;
 use flashsale::{
     admission::Scripts,
     commands::{
-        Cli, Wiring, run_with,
+        Cli, Wiring, run,
         settings::{Mode, Settings},
     },
     stores::Stores,
@@ -26,13 +26,7 @@ use tokio::sync::OnceCell;
 use mutants::Mutant;
 
 fn main() -> ExitCode {
-    match run_with(Cli::parse(), Wiring { scripts, stores }) {
-        Ok(code) => code,
-        Err(error) => {
-            eprintln!("flashsale: {error:#}");
-            ExitCode::FAILURE
-        }
-    }
+    run(Cli::parse(), Wiring { scripts, stores })
 }
 
 fn mutant() -> Mutant {

@@ -3,6 +3,8 @@
 //! The folders stand in the order in which a purchase passes through them; docs/ARCHITECTURE.md has
 //! the picture.
 
+#![deny(clippy::print_stdout, clippy::print_stderr, reason = "output is best effort: runtime::output")]
+
 pub mod domain;
 
 pub mod runtime;

@@ -1,19 +1,12 @@
 //! The `flashsale` program: everything is in the library.
 
+#![deny(clippy::print_stdout, clippy::print_stderr, reason = "output is best effort: runtime::output")]
+
 use std::process::ExitCode;
 
 use clap::Parser;
-use flashsale::{
-    commands::{Cli, run},
-    runtime::error_chain,
-};
+use flashsale::commands::{Cli, Wiring, run};
 
 fn main() -> ExitCode {
-    match run(Cli::parse()) {
-        Ok(code) => code,
-        Err(error) => {
-            eprintln!("flashsale: {}", error_chain(error.as_ref()));
-            ExitCode::FAILURE
-        }
-    }
+    run(Cli::parse(), Wiring::default())
 }

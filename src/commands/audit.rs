@@ -13,7 +13,7 @@ use super::{
 use crate::audit::{AuditResult, History};
 use crate::domain::ProductId;
 use crate::operations;
-use crate::runtime::{Runtime, error_chain};
+use crate::runtime::{FileError, Runtime, error_chain, output};
 
 /// Check that what the stores hold is what was promised
 ///
@@ -47,7 +47,7 @@ impl Audit {
             Ok(AuditResult::Violated) => ExitCode::from(1),
             Ok(AuditResult::Unknown) => ExitCode::from(2),
             Err(error) => {
-                eprintln!("flashsale: no result: {}", error_chain(error.as_ref()));
+                output::note(format_args!("flashsale: no result: {}", error_chain(error.as_ref())));
                 ExitCode::from(2)
             }
         }
@@ -62,18 +62,17 @@ impl Audit {
         let (actor, runtime, history) = (actor(), Runtime::system(), history.as_ref());
         let report = operations::audit(&actor, &sources, &product, history, timeout, &runtime).await?;
         if self.json {
-            println!("{}", serde_json::to_string_pretty(&report)?);
+            output::print(serde_json::to_string_pretty(&report)?).await;
         } else {
-            print!("{product}: {report}");
+            output::print(format_args!("{product}: {report}")).await;
         }
         Ok(report.verdict)
     }
 
     fn read_history(&self, product: &ProductId) -> anyhow::Result<Option<History>> {
         let Some(path) = &self.history else { return Ok(None) };
-        let shown = path.display();
-        let file = File::open(path).with_context(|| format!("can't open {shown}"))?;
+        let file = File::open(path).map_err(FileError::of("open the history", path))?;
         let history = History::read(BufReader::new(file), product.as_str());
-        Ok(Some(history.with_context(|| shown.to_string())?))
+        Ok(Some(history.with_context(|| path.display().to_string())?))
     }
 }

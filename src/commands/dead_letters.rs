@@ -1,5 +1,7 @@
 //! `flashsale dead-letters`
 
+use std::fmt;
+
 use chrono::{DateTime, Utc};
 use clap::{Args, Subcommand};
 
@@ -10,7 +12,7 @@ use crate::operations::{
     Actor,
     dead_letters::{self, DeadLetterError, Selection},
 };
-use crate::runtime::Runtime;
+use crate::runtime::{Runtime, output};
 use crate::stores::Stores;
 
 /// List, show, replay or discard purchases that could not be recorded
@@ -80,38 +82,50 @@ impl Action {
             Self::List { json } => {
                 let letters = dead_letters::list(&actor(), broker).await?;
                 if json {
-                    println!("{}", serde_json::to_string_pretty(&letters)?);
+                    output::print(serde_json::to_string_pretty(&letters)?).await;
                 } else {
-                    print(&letters, Runtime::system().clock.now());
+                    output::print(Listing { letters, now: Runtime::system().clock.now() }).await;
                 }
             }
             Self::Show { id } => {
                 let letter = dead_letters::show(&actor(), broker, &id).await?;
-                println!("{}", serde_json::to_string_pretty(&letter)?);
+                output::print(serde_json::to_string_pretty(&letter)?).await;
             }
             Self::Replay { id, all: _ } => {
                 let selection = id.map_or(Selection::All, Selection::One);
                 let replayed = dead_letters::replay(&actor(), broker, &selection).await?;
-                println!("replayed: {replayed}");
+                output::print(format_args!("replayed: {replayed}")).await;
             }
             Self::Discard { id, reason, by } => {
                 let actor = by.map_or_else(actor, Actor::named);
                 let letter = dead_letters::discard(&actor, stores, &id, &reason).await?;
-                println!("discarded: {}", letter.id);
+                output::print(format_args!("discarded: {}", letter.id)).await;
             }
         }
         Ok(())
     }
 }
 
-fn print(letters: &[DeadLetter], now: DateTime<Utc>) {
-    println!("{:<12}  {:>9}  {:>5}  {:<17}  {:<16}  user", "id", "age", "tries", "reason", "product");
-    for DeadLetter { id, reason, history, entries, .. } in letters {
-        let first_seen = history.first_seen.and_then(DateTime::from_timestamp_millis);
-        let age = first_seen.map_or("?".to_owned(), |at| age((now - at).num_seconds()));
-        println!("{id:<12}  {age:>9}  {:>5}  {reason:<17}  {}", history.tries, buyers(entries));
+/// The table of all dead letters.
+struct Listing {
+    letters: Vec<DeadLetter>,
+    now: DateTime<Utc>,
+}
+
+impl fmt::Display for Listing {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(
+            out,
+            "{:<12}  {:>9}  {:>5}  {:<17}  {:<16}  user",
+            "id", "age", "tries", "reason", "product"
+        )?;
+        for DeadLetter { id, reason, history, entries, .. } in &self.letters {
+            let first_seen = history.first_seen.and_then(DateTime::from_timestamp_millis);
+            let age = first_seen.map_or("?".to_owned(), |at| age((self.now - at).num_seconds()));
+            writeln!(out, "{id:<12}  {age:>9}  {:>5}  {reason:<17}  {}", history.tries, buyers(entries))?;
+        }
+        writeln!(out, "{} dead letters", self.letters.len())
     }
-    println!("{} dead letters", letters.len());
 }
 
 fn buyers(entries: &[Entry]) -> String {

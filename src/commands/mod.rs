@@ -30,7 +30,7 @@ use std::process::ExitCode;
 use anyhow::Context;
 use clap::{Parser, Subcommand};
 
-use crate::runtime::shutdown;
+use crate::runtime::{error_chain, output, shutdown, tasks::log_panics};
 use overrides::Overrides;
 pub use wiring::Wiring;
 
@@ -76,13 +76,18 @@ enum Command {
     Healthcheck(healthcheck::Healthcheck),
 }
 
-/// Runs the command to its end.
-pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
-    run_with(cli, Wiring::default())
+/// Runs the command to its end, on stores that `wiring` may have changed.
+pub fn run(cli: Cli, wiring: Wiring) -> ExitCode {
+    log_panics();
+    let code = run_command(cli, wiring).unwrap_or_else(|error| {
+        output::note(format_args!("flashsale: {}", error_chain(error.as_ref())));
+        ExitCode::FAILURE
+    });
+    output::flush();
+    code
 }
 
-/// Runs the command to its end, on stores that `wiring` has changed.
-pub fn run_with(cli: Cli, wiring: Wiring) -> anyhow::Result<ExitCode> {
+fn run_command(cli: Cli, wiring: Wiring) -> anyhow::Result<ExitCode> {
     let Cli { overrides, command } = cli;
     let overrides = Overrides { wiring, ..overrides };
     crate::runtime::crash_points::arm()?;

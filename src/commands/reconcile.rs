@@ -1,6 +1,6 @@
 //! `flashsale reconcile`
 
-use std::process::ExitCode;
+use std::{fmt, process::ExitCode};
 
 use anyhow::Context;
 use clap::Args;
@@ -12,7 +12,7 @@ use super::{
 };
 use crate::operations::{fix_differences, report_differences};
 use crate::recovery::{Comparison, Repair, Repairs};
-use crate::runtime::{Runtime, error_chain};
+use crate::runtime::{Runtime, error_chain, output};
 
 /// Compare Redis, outbox and queue with the ledger, purchase by purchase, and repair what differs
 ///
@@ -43,7 +43,7 @@ impl Reconcile {
             Ok(true) => ExitCode::SUCCESS,
             Ok(false) => ExitCode::from(1),
             Err(error) => {
-                eprintln!("flashsale: no result: {}", error_chain(error.as_ref()));
+                output::note(format_args!("flashsale: no result: {}", error_chain(error.as_ref())));
                 ExitCode::from(2)
             }
         }
@@ -59,39 +59,43 @@ impl Reconcile {
         )?;
         let (runtime, actor) = (Runtime::system(), actor());
         let comparison = report_differences(&actor, &stores, &product, &runtime).await?;
-        self.print(&comparison)?;
+        if self.json {
+            output::print(serde_json::to_string_pretty(&comparison)?).await;
+        } else {
+            output::print(Listing(&comparison)).await;
+        }
         if !self.fix || comparison.differences.is_empty() {
             return Ok(comparison.differences.is_empty());
         }
         let Repairs { made, left } = fix_differences(&actor, &stores, &product, &comparison).await?;
         if !self.json {
-            println!("repairs: {made}");
+            output::print(format_args!("repairs: {made}")).await;
         }
         Ok(left == 0)
     }
+}
 
-    fn print(&self, comparison: &Comparison) -> anyhow::Result<()> {
-        if self.json {
-            println!("{}", serde_json::to_string_pretty(comparison)?);
-            return Ok(());
-        }
-        let Comparison { law, queued, differences } = comparison;
+/// A comparison for people.
+struct Listing<'comparison>(&'comparison Comparison);
+
+impl fmt::Display for Listing<'_> {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Comparison { law, queued, differences } = self.0;
         if let Some(law) = law {
-            println!("{law}");
+            writeln!(out, "{law}")?;
         }
         if let Some(queued) = queued {
-            println!("messages in the queue, of all products: {queued}");
+            writeln!(out, "messages in the queue, of all products: {queued}")?;
         }
         for difference in differences {
             let user = difference.user().map_or("the sale", |user| user.as_str());
-            println!("{user}: {}", difference.detail());
-            println!("    cause:  {}", difference.kind().cause());
-            println!("    repair: {}", Repair::of(difference).describe());
+            writeln!(out, "{user}: {}", difference.detail())?;
+            writeln!(out, "    cause:  {}", difference.kind().cause())?;
+            writeln!(out, "    repair: {}", Repair::of(difference).describe())?;
         }
         match differences.len() {
-            0 => println!("no difference"),
-            number => println!("differences: {number}"),
+            0 => writeln!(out, "no difference"),
+            number => writeln!(out, "differences: {number}"),
         }
-        Ok(())
     }
 }

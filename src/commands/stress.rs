@@ -7,7 +7,7 @@ use clap::Args;
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
-use crate::runtime::Runtime;
+use crate::runtime::{Runtime, error_chain, output};
 use crate::stress::{Options, RunResult, SCENARIOS_HELP, Scenario, ScenarioName, run};
 
 /// Put a running system under load and judge the result
@@ -72,7 +72,7 @@ impl Stress {
             Ok(RunResult::Fail) => ExitCode::from(1),
             Ok(RunResult::Unknown) => ExitCode::from(2),
             Err(error) => {
-                eprintln!("flashsale: no result: {error:#}");
+                output::note(format_args!("flashsale: no result: {}", error_chain(error.as_ref())));
                 ExitCode::from(2)
             }
         }
@@ -119,7 +119,7 @@ impl Stress {
             command,
         };
         let verdict = run(options, &runtime, &stop).await.context("stress")?;
-        print!("{verdict}");
+        output::print(&verdict).await;
         Ok(verdict.result)
     }
 }

@@ -3,6 +3,7 @@
 use tracing_subscriber::{EnvFilter, fmt};
 
 use crate::config::Reader;
+use crate::runtime::output::{self, LogWriter};
 
 /// `[log]`
 #[derive(Clone, Debug)]
@@ -29,11 +30,13 @@ impl LogOptions {
 /// Starts logging, once per process.
 pub fn start_log(options: &LogOptions) -> anyhow::Result<()> {
     let filter = EnvFilter::try_new(&options.filter)?;
-    let builder = fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
+    let builder = fmt().with_env_filter(filter).with_writer(|| LogWriter).with_target(false);
+    // It would be printed past the writer.
+    let builder = builder.log_internal_errors(false);
     let started = if options.json {
         builder.json().flatten_event(true).try_init()
     } else {
-        builder.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr())).try_init()
+        builder.with_ansi(output::is_terminal()).try_init()
     };
     started.map_err(|error| anyhow::anyhow!("logging can't start: {error}"))
 }

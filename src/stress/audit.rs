@@ -12,6 +12,7 @@ use super::{
     verdict::Criterion,
 };
 use crate::audit::{Attempt, AttemptKind, Evidence, History, Report};
+use crate::runtime::output;
 
 /// From the end of the load until every purchase is CONFIRMED.
 const CONFIRMED_WITHIN: Duration = Duration::from_mins(1);
@@ -24,7 +25,7 @@ pub(super) async fn audit(
     buyers_min: u64,
     doubts: &mut Vec<String>,
 ) -> anyhow::Result<(Vec<Criterion>, Report)> {
-    eprintln!("waiting until every purchase is recorded, then auditing");
+    output::note("waiting until every purchase is recorded, then auditing");
     let settled = settle(target).await;
     let users: BTreeSet<String> = recorder.read(|record| {
         let may_have_purchase = |attempt: &&Attempt| {

@@ -2,10 +2,9 @@
 
 use std::io::Write;
 
-use anyhow::Context;
-
 use super::{Options, Run, RunVerdict, recorder, recorder::Recorder, report};
 use crate::audit::HistoryLine;
+use crate::runtime::{FileError, output};
 
 pub(super) fn write(
     options: &Options,
@@ -15,8 +14,8 @@ pub(super) fn write(
 ) -> anyhow::Result<()> {
     if let Some(path) = &options.report {
         let page = recorder.read(|record| report::page(run, record, verdict))?;
-        std::fs::write(path, page).with_context(|| format!("can't write {}", path.display()))?;
-        eprintln!("report: {}", path.display());
+        std::fs::write(path, page).map_err(FileError::of("write the report", path))?;
+        output::note(format_args!("report: {}", path.display()));
     }
     if let Some(path) = &options.json {
         let responses: serde_json::Map<_, _> = recorder
@@ -38,15 +37,16 @@ pub(super) fn write(
             "run": run, "responses": responses, "latencyUs": latency_us, "seconds": seconds, "verdict": verdict,
         });
         let text = serde_json::to_string_pretty(&all)?;
-        std::fs::write(path, text).with_context(|| format!("can't write {}", path.display()))?;
+        std::fs::write(path, text).map_err(FileError::of("write the result", path))?;
     }
     if let Some(path) = &options.history {
-        let file = std::fs::File::create(path).with_context(|| format!("can't write {}", path.display()))?;
+        let failed = || FileError::of("write the history", path);
+        let file = std::fs::File::create(path).map_err(failed())?;
         let mut file = std::io::BufWriter::new(file);
         for attempt in recorder.take_attempts() {
-            writeln!(file, "{}", serde_json::to_string(&HistoryLine::Attempt(attempt))?)?;
+            writeln!(file, "{}", serde_json::to_string(&HistoryLine::Attempt(attempt))?).map_err(failed())?;
         }
-        file.flush()?;
+        file.flush().map_err(failed())?;
     }
     Ok(())
 }

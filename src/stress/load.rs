@@ -16,7 +16,7 @@ use super::{
     target::{Target, TargetSale},
     virtual_users::{self, Workload},
 };
-use crate::runtime::Runtime;
+use crate::runtime::{Runtime, output};
 
 /// The connections of a stampede are opened this long before the opening of the sale.
 const CONNECT_BEFORE: Duration = Duration::from_secs(10);
@@ -79,7 +79,7 @@ async fn wait_for_opening(sale: &TargetSale, runtime: &Runtime, stop: &Cancellat
     };
     let now = runtime.instant();
     if !opens_in.is_zero() {
-        eprintln!("waiting {:.0} s for the opening", opens_in.as_secs_f64());
+        output::note(format_args!("waiting {:.0} s for the opening", opens_in.as_secs_f64()));
         tokio::select! {
             () = tokio::time::sleep_until((now + opens_in.saturating_sub(CONNECT_BEFORE)).into()) => {}
             () = stop.cancelled() => {}

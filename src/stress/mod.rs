@@ -3,17 +3,17 @@
 //!
 //! [`run`] is one run: `target` reads what is on sale, `virtual_users` (on goose) or the `stampede`
 //! sends the load while `polling` reads the stock, the `recorder` keeps the measurements, `audit`
-//! and the `criteria` lead to the `verdict`, and `output` writes the files.
+//! and the `criteria` lead to the `verdict`, and `files` writes the files.
 
 mod arrivals;
 mod audit;
 mod chart;
 mod criteria;
+mod files;
 mod head;
 mod hostile;
 mod load;
 mod options;
-mod output;
 mod polling;
 mod progress;
 mod recorder;
@@ -29,7 +29,7 @@ mod virtual_users;
 
 use tokio_util::sync::CancellationToken;
 
-use crate::runtime::Runtime;
+use crate::runtime::{Runtime, output};
 use head::Run;
 pub use options::Options;
 use scenario::Load;
@@ -56,15 +56,16 @@ pub async fn run(
     );
     let audited = target.counts().await?.is_some();
     let before = if audited { Some(target.evidence().await?) } else { None };
-    eprintln!("{}: {}", scenario.name.as_str(), scenario.question);
-    eprintln!("{} at {}, {} units, {}", sale.product.name, target.api, sale.product.total_stock, sale.status);
+    output::note(format_args!("{}: {}", scenario.name.as_str(), scenario.question));
+    let (name, units) = (&sale.product.name, sale.product.total_stock);
+    output::note(format_args!("{name} at {}, {units} units, {}", target.api, sale.status));
     let run = Run {
         scenario: scenario.name.as_str(),
         question: scenario.question,
         product: format!("{} ({})", sale.product.name, sale.product.id),
         api: target.api.to_string(),
         began_at: runtime.clock.now().to_rfc3339_opts(chrono::SecondsFormat::Secs, true),
-        machine: output::machine(),
+        machine: files::machine(),
         version: env!("CARGO_PKG_VERSION"),
         command: options.command.clone(),
         open_model: !matches!(scenario.buyers, Load::Closed { .. }),
@@ -100,6 +101,6 @@ pub async fn run(
         }
     }
     let verdict = RunVerdict::new(criteria, doubts, report);
-    output::write(&options, &run, &recorder, &verdict)?;
+    files::write(&options, &run, &recorder, &verdict)?;
     Ok(verdict)
 }

@@ -6,6 +6,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use tokio_util::sync::CancellationToken;
 
 use super::{recorder::Recorder, response::ResponseClass};
+use crate::runtime::output;
 
 const REDRAW: Duration = Duration::from_millis(200);
 const PLAIN_LINE: Duration = Duration::from_secs(5);
@@ -25,7 +26,7 @@ pub(super) async fn show(recorder: Recorder, length: Duration, title: String, st
         let elapsed = recorder.elapsed();
         let line = line(&recorder, elapsed);
         if plain {
-            eprintln!("{:>4} s  {line}", elapsed.as_secs());
+            output::note(format_args!("{:>4} s  {line}", elapsed.as_secs()));
         } else {
             bar.set_position(elapsed.as_secs().min(length.as_secs()));
             bar.set_message(line);

@@ -26,6 +26,14 @@ impl Embedded {
     }
 
     pub(crate) fn spawn(&self, arguments: &[&str], more: &[(&str, &str)]) -> Flashsale {
+        Flashsale::spawn(arguments, &self.variables(more))
+    }
+
+    /// The environment of our processes here.
+    pub(crate) fn variables<'here>(
+        &'here self,
+        more: &[(&'here str, &'here str)],
+    ) -> Vec<(&'here str, &'here str)> {
         let mut variables = vec![
             ("FLASHSALE_DATA_DIR", self.data_dir()),
             ("FLASHSALE_API_ADDR", "127.0.0.1:0"),
@@ -33,7 +41,7 @@ impl Embedded {
             ("FLASHSALE_CONSOLE_ADDR", "127.0.0.1:0"),
         ];
         variables.extend(more);
-        Flashsale::spawn(arguments, &variables)
+        variables
     }
 }
 

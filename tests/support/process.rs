@@ -39,16 +39,27 @@ impl Flashsale {
     /// Starts the program with these arguments and variables, and nothing else of the environment. `FLASHSALE_MUTANT`
     /// starts the one with a mistake built in.
     pub(crate) fn spawn(arguments: &[&str], variables: &[(&str, &str)]) -> Self {
+        Self::start(Self::command(arguments, variables), Stdio::piped(), Stdio::piped())
+    }
+
+    /// The command that [`Flashsale::spawn`] runs.
+    pub(crate) fn command(arguments: &[&str], variables: &[(&str, &str)]) -> Command {
         let program = PathBuf::from(env!("CARGO_BIN_EXE_flashsale"));
         let faulty = program.with_file_name("examples").join("faulty");
         let is_faulty = variables.iter().any(|(name, _)| *name == "FLASHSALE_MUTANT");
         let mut command = Command::new(if is_faulty { faulty } else { program });
         command.args(arguments).env_clear().envs(variables.iter().copied());
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut child = command.spawn().expect("flashsale");
-        let lines = collect(child.stderr.take().expect("stderr"));
-        let printed = collect(child.stdout.take().expect("stdout"));
-        Self { child, lines, printed, arguments: arguments.join(" ") }
+        command
+    }
+
+    /// Runs a command with these streams as its standard output and its log. What is not piped is not known here.
+    pub(crate) fn start(mut command: Command, stdout: Stdio, stderr: Stdio) -> Self {
+        let mut child =
+            command.stdin(Stdio::null()).stdout(stdout).stderr(stderr).spawn().expect("flashsale");
+        let lines = child.stderr.take().map(collect).unwrap_or_default();
+        let printed = child.stdout.take().map(collect).unwrap_or_default();
+        let words: Vec<_> = command.get_args().map(|word| word.to_string_lossy().into_owned()).collect();
+        Self { child, lines, printed, arguments: words.join(" ") }
     }
 
     /// What it has written to its standard output, once it has ended.

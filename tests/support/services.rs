@@ -69,6 +69,14 @@ impl Services {
 
     /// Starts one of our processes here, on free ports.
     pub(crate) fn spawn(&self, arguments: &[&str], more: &[(&str, &str)]) -> Flashsale {
+        Flashsale::spawn(arguments, &self.variables(more))
+    }
+
+    /// The environment of our processes here.
+    pub(crate) fn variables<'here>(
+        &'here self,
+        more: &[(&'here str, &'here str)],
+    ) -> Vec<(&'here str, &'here str)> {
         let mut variables = vec![
             ("DATABASE_URL", self.database_url.as_str()),
             ("REDIS_URL", &self.redis_url),
@@ -80,7 +88,7 @@ impl Services {
             ("FLASHSALE_WORK_HEALTH_ADDR", "127.0.0.1:0"),
         ];
         variables.extend(more);
-        Flashsale::spawn(arguments, &variables)
+        variables
     }
 
     pub(crate) async fn sql(&self) -> tokio_postgres::Client {

@@ -5,6 +5,9 @@
 mod clients;
 mod messages;
 mod outages;
+mod output;
+#[cfg(feature = "failpoints")]
+mod panics;
 mod pooling;
 mod postgresql;
 #[cfg(feature = "failpoints")]
