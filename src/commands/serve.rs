@@ -62,20 +62,21 @@ impl Serve {
             connected.prepare(&settings, &stop).await?;
         }
         let (publisher, task) = Publisher::new(connected.stores.broker.clone(), &connected.runtime);
-        let sending = tokio::spawn(task.run());
+        let tasks = &connected.runtime.tasks;
+        let sending = tasks.spawn("the publisher", &stop, task.run());
         let checkout = stores::checkout(&settings, &connected, publisher);
         let background = CancellationToken::new();
         let over = stop.child_token();
         let readiness = connected.readiness(&settings.catalogue, false, &over);
         let mut servers = vec![listen_api(&settings, &connected, &checkout, &readiness)?];
-        let mut tasks = Vec::new();
+        let mut embedded = Vec::new();
         if let Some(data_dir) = &connected.data_dir {
             tracing::info!(
                 "embedded: the whole system in this process, data in {}",
                 data_dir.path().display()
             );
             servers.extend(listen_pages(&settings, &connected, &checkout, &readiness, &stop)?);
-            tasks = start_embedded(&settings, &connected, &background);
+            embedded = start_embedded(&settings, &connected, &background);
         }
         drop(checkout);
         let reporting = connected.report(Role::Serve, readiness, &settings.catalogue, &over);
@@ -85,14 +86,15 @@ impl Serve {
             }
             connected.prepare(&settings, &stop).await
         };
-        let ended = run(servers, preparing, &stop).await;
+        let ended = run(servers, preparing, tasks, &stop).await;
         over.cancel();
         // The servers held the last publishers: what they handed in is sent, and recorded where
         // that is done here.
         shutdown::finish("the publisher and the report", join(sending, reporting)).await;
         background.cancel();
-        shutdown::finish("the worker and the recovery", join_all(tasks)).await;
-        ended
+        shutdown::finish("the worker and the recovery", join_all(embedded)).await;
+        ended?;
+        Ok(tasks.check()?)
     }
 }
 
@@ -108,5 +110,8 @@ fn start_embedded(
     let worker = Worker::new(stores.clone(), telemetry.clone(), options, ledger_state.clone(), runtime);
     let options = settings.recovery.clone();
     let recovery = Recovery::new(stores.clone(), telemetry.clone(), options, runtime);
-    vec![tokio::spawn(worker.run(background.clone())), tokio::spawn(recovery.run(background.clone()))]
+    vec![
+        runtime.tasks.spawn("the worker", background, worker.run(background.clone())),
+        runtime.tasks.spawn("the recovery", background, recovery.run(background.clone())),
+    ]
 }

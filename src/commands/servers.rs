@@ -97,7 +97,7 @@ fn listen_console(
     })?;
     let (catalogue, stores) = (settings.catalogue.clone(), connected.stores.clone());
     let (telemetry, registry) = (connected.telemetry.clone(), connected.registry.clone());
-    monitor.start(catalogue, stores, telemetry, registry, stop.clone());
+    monitor.start(catalogue, stores, telemetry, registry, &connected.runtime.tasks, stop);
     Ok(Some(listening))
 }
 

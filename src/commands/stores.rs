@@ -97,9 +97,14 @@ impl Connected {
         let Stores { admission, ledger, .. } = &self.stores;
         let needs_ledger = needs_everything || !admission.outlives_process();
         let sales = SalesWatch::new(admission, catalogue, !needs_everything);
-        tokio::spawn(sales.clone().run(self.runtime.clone(), stop.clone()));
+        self.runtime.tasks.spawn(
+            "the watch of the sales",
+            stop,
+            sales.clone().run(self.runtime.clone(), stop.clone()),
+        );
         let state = self.ledger_state.clone();
-        tokio::spawn(watch_ledger(ledger.clone(), state.clone(), self.runtime.clone(), stop.clone()));
+        let watching = watch_ledger(ledger.clone(), state.clone(), self.runtime.clone(), stop.clone());
+        self.runtime.tasks.spawn("the watch of the ledger", stop, watching);
         let services = self.dependencies.iter().cloned().fold(Readiness::default(), |checked, dependency| {
             let required = needs_everything || dependency.name() == "redis";
             checked.with(ServiceProbe { dependency, required })

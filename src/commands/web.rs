@@ -41,16 +41,18 @@ impl Web {
         }
         let connected = stores::connect(&settings, "web", overrides.wiring).await?;
         let (publisher, task) = Publisher::new(connected.stores.broker.clone(), &connected.runtime);
-        let sending = tokio::spawn(task.run());
+        let tasks = &connected.runtime.tasks;
+        let sending = tasks.spawn("the publisher", &stop, task.run());
         let checkout = stores::checkout(&settings, &connected, publisher);
         let over = stop.child_token();
         let readiness = connected.readiness(&settings.catalogue, false, &over);
         let servers = listen_pages(&settings, &connected, &checkout, &readiness, &stop)?;
         drop(checkout);
         let reporting = connected.report(Role::Web, readiness, &settings.catalogue, &over);
-        let ended = run(servers, connected.identify(&settings, &stop), &stop).await;
+        let ended = run(servers, connected.identify(&settings, &stop), tasks, &stop).await;
         over.cancel();
         shutdown::finish("the publisher and the report", join(sending, reporting)).await;
-        ended
+        ended?;
+        Ok(tasks.check()?)
     }
 }

@@ -2,7 +2,7 @@
 
 use anyhow::bail;
 use clap::Args;
-use futures_util::future::{join_all, join3};
+use futures_util::future::{join, join_all};
 use tokio_util::sync::CancellationToken;
 
 use super::settings::Mode;
@@ -44,26 +44,26 @@ impl Work {
         let Connected { stores, telemetry, runtime, ledger_state: state, .. } = &connected;
         let options = settings.recovery.clone();
         let recovery = Recovery::new(stores.clone(), telemetry.clone(), options, runtime);
-        let readiness = connected.readiness(&settings.catalogue, true, &stop).with(recovery.drift());
-        let reporting = connected.report(Role::Work, readiness.clone(), &settings.catalogue, &stop);
+        let background = CancellationToken::new();
+        let readiness = connected.readiness(&settings.catalogue, true, &background).with(recovery.drift());
+        let reporting = connected.report(Role::Work, readiness.clone(), &settings.catalogue, &background);
         let servers = listen_health(&settings, readiness)?.into_iter().collect();
-        let working = async {
+        let mut working = Vec::new();
+        let starting = async {
             connected.prepare(&settings, &stop).await?;
-            let background = CancellationToken::new();
-            let leading = tokio::spawn(recovery.run(background.clone()));
-            let lane = |_| {
+            working.push(runtime.tasks.spawn("the recovery", &background, recovery.run(background.clone())));
+            working.extend((0..settings.worker.lanes).map(|_| {
                 let options = settings.worker.clone();
                 let (stores, telemetry) = (stores.clone(), telemetry.clone());
                 let worker = Worker::new(stores, telemetry, options, state.clone(), runtime);
-                tokio::spawn(worker.run(background.clone()))
-            };
-            let working = join_all((0..settings.worker.lanes).map(lane));
-            stop.cancelled().await;
-            background.cancel();
-            shutdown::finish("the worker, the recovery and the report", join3(working, leading, reporting))
-                .await;
+                runtime.tasks.spawn("a worker", &background, worker.run(background.clone()))
+            }));
             Ok(())
         };
-        run(servers, working, &stop).await
+        let ended = run(servers, starting, &runtime.tasks, &stop).await;
+        background.cancel();
+        shutdown::finish("the worker, the recovery and the report", join(join_all(working), reporting)).await;
+        ended?;
+        Ok(runtime.tasks.check()?)
     }
 }

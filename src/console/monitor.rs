@@ -21,7 +21,7 @@ use super::{
 use crate::domain::{Catalogue, Conservation, Product, SaleState};
 use crate::observability::registry::{KnownProcess, Liveness, ProcessRegistry, RegistryError, Window};
 use crate::observability::{Durations, Telemetry};
-use crate::runtime::Clock;
+use crate::runtime::{Clock, tasks::Tasks};
 use crate::stores::Stores;
 
 const INTERVAL: Duration = Duration::from_secs(1);
@@ -67,12 +67,13 @@ impl Monitor {
         stores: Stores,
         telemetry: Telemetry,
         registry: ProcessRegistry,
-        stop: CancellationToken,
+        tasks: &Tasks,
+        stop: &CancellationToken,
     ) {
         let (liveness, sales) = (Liveness::new(telemetry.clock()), SalesReader::default());
         let poller =
             Poller { catalogue, stores, telemetry, registry, liveness, sales, dead_letters_missing: 0 };
-        tokio::spawn(poller.run(self.clone(), stop));
+        tasks.spawn("the console's monitor", stop, poller.run(self.clone(), stop.clone()));
     }
 
     /// The latest snapshot, with the history after a time (milliseconds since 1970).

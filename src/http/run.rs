@@ -4,12 +4,14 @@ use futures_util::future::{join, join_all, try_join_all};
 use tokio_util::sync::CancellationToken;
 
 use super::server::Listening;
+use crate::runtime::tasks::Tasks;
 
-/// Runs `servers` beside `work` until `stop`, or until a server or `work` fails. Then requests
-/// under way are finished. `servers` may be empty.
+/// Runs `servers` beside `work` until `stop`, or until a server, `work` or one of `tasks` fails.
+/// Then requests under way are finished. `servers` may be empty.
 pub async fn run(
     servers: Vec<Listening>,
     work: impl Future<Output = anyhow::Result<()>>,
+    tasks: &Tasks,
     stop: &CancellationToken,
 ) -> anyhow::Result<()> {
     let handles: Vec<_> = servers.iter().map(|listening| listening.handle.clone()).collect();
@@ -24,6 +26,7 @@ pub async fn run(
     let ended = tokio::select! {
         ended = &mut serving, if has_servers => return Ok(ended.map(drop)?),
         ended = running => ended,
+        failure = tasks.failed() => Err(failure.into()),
     };
     if has_servers {
         // A server stops only while it is polled.

@@ -115,7 +115,8 @@ impl Link {
         let slots: Arc<[Arc<Slot>]> = (0..connections.max(1)).map(|_| Arc::new(Slot::default())).collect();
         let mut supervisors = JoinSet::new();
         for slot in slots.iter() {
-            supervisors.spawn(supervise(slot.clone(), server.clone()));
+            let supervising = supervise(slot.clone(), server.clone());
+            supervisors.spawn(server.runtime.tasks.supervised("a connection to Redis", supervising));
         }
         Self { slots, fallback, server, _supervisors: Arc::new(supervisors) }
     }

@@ -71,7 +71,8 @@ impl Publisher {
         parse(options)?;
         let slot = Arc::new(Slot::default());
         let mut supervisor = JoinSet::new();
-        supervisor.spawn(supervise(slot.clone(), options.clone(), dependency.clone(), runtime.clone()));
+        let supervising = supervise(slot.clone(), options.clone(), dependency.clone(), runtime.clone());
+        supervisor.spawn(runtime.tasks.supervised("the connection to RabbitMQ", supervising));
         let (topology, publish_timeout) = (options.topology.clone(), options.publish_timeout);
         Ok(Self(Arc::new(Inner { slot, topology, publish_timeout, _supervisor: supervisor })))
     }
