@@ -46,8 +46,8 @@ impl Overrides {
         let flags = named.iter().chain(own);
         let flags = flags.filter_map(|(key, value)| Some(((*key).to_owned(), (*value)?.clone())));
         let flags: Vec<_> = self.set.iter().cloned().chain(flags).collect();
-        let file = self.config.clone().or_else(|| std::env::var_os(FILE_VARIABLE).map(PathBuf::from));
-        let file = file.filter(|path| !path.as_os_str().is_empty());
+        let variable = || Some(PathBuf::from(std::env::var(FILE_VARIABLE).ok()?.trim()));
+        let file = self.config.clone().or_else(variable).filter(|path| !path.as_os_str().is_empty());
         let variables = std::env::vars_os()
             .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok())));
         let settings = Layers::read(file.as_deref(), variables, &flags).and_then(Settings::load)?;

@@ -4,7 +4,7 @@ use std::fmt::Display;
 
 use chrono::{DateTime, TimeZone, Utc};
 
-use super::{Reader, layers::without_text};
+use super::{Reader, layers::read_file};
 use crate::domain::{Catalogue, Money, Product, ProductId, TOTAL_STOCK_MAX};
 
 const DEMO: &str = include_str!("../../config/products.toml");
@@ -17,14 +17,12 @@ const IMAGE_MAX: usize = 2_000;
 /// errors are in the reader.
 pub fn read_catalogue(reader: &mut Reader) -> Option<Catalogue> {
     let path = reader.text("products");
-    let read = if path.is_empty() {
-        Ok(DEMO.to_owned())
-    } else {
-        std::fs::read_to_string(&path).map_err(|error| error.to_string())
-    };
     let source = if path.is_empty() { "the demo catalogue" } else { &path };
-    let table =
-        read.and_then(|text| text.parse::<toml::Table>().map_err(|error| without_text(&text, &error)));
+    let table = if path.is_empty() {
+        DEMO.parse().map_err(|error: toml::de::Error| error.to_string())
+    } else {
+        read_file("read it", path.as_ref())
+    };
     match table.map_err(|error| vec![error]).and_then(products) {
         Ok(catalogue) => Some(catalogue),
         Err(errors) => {

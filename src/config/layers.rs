@@ -4,6 +4,7 @@
 use std::{collections::BTreeMap, fmt, path::Path};
 
 use super::ConfigError;
+use crate::runtime::{FileError, crash_points, error_chain};
 
 /// Names the configuration file.
 pub const FILE_VARIABLE: &str = "FLASHSALE_CONFIG";
@@ -78,9 +79,8 @@ impl Layers {
 
     fn add_file(&mut self, path: &Path) {
         let shown = path.display();
-        let read = std::fs::read_to_string(path).map_err(|error| error.to_string());
-        match read.and_then(|text| text.parse::<toml::Table>().map_err(|error| without_text(&text, &error))) {
-            Err(error) => self.errors.push(format!("configuration file {shown}: {error}")),
+        match read_file("read the configuration file", path) {
+            Err(error) => self.errors.push(error),
             Ok(table) => flatten("", table, &mut |key, value| {
                 self.set(&key, value, Origin::File(shown.to_string()));
             }),
@@ -94,7 +94,7 @@ impl Layers {
                 (Some(key), Some(text)) => self.add_text(key, &text, Origin::Variable(name)),
                 (Some(_), None) => self.errors.push(format!("the environment variable {name} is not UTF-8")),
                 // No error: orchestrators add variables of their own after the name of a service.
-                (None, _) if name.starts_with("FLASHSALE_") && name != FILE_VARIABLE => {
+                (None, _) if name.starts_with("FLASHSALE_") && !is_known(&name) => {
                     self.unknown_variables.push(name);
                 }
                 (None, _) => {}
@@ -102,10 +102,17 @@ impl Layers {
         }
     }
 
-    /// A value from a text, read as the type that the default has.
+    /// A value from a text, read as the type that the default has. White space around it is an
+    /// accident of a file of variables or of quoting, and a control character inside it as well.
     fn add_text(&mut self, key: &str, text: &str, origin: Origin) {
+        let text = text.trim();
+        if let Some(found) = text.chars().find(|character| character.is_control()) {
+            let found = found.escape_unicode();
+            self.errors.push(format!("{key} (in {origin}): contains the control character {found}"));
+            return;
+        }
         let is_integer = self.settings.get(key).is_some_and(|setting| setting.is_integer);
-        let value = match text.trim().parse() {
+        let value = match text.parse() {
             Ok(number) if is_integer => toml::Value::Integer(number),
             _ => toml::Value::String(text.to_owned()),
         };
@@ -118,6 +125,18 @@ impl Layers {
             None => self.errors.push(format!("{key} (in {origin}): there is no such key")),
         }
     }
+}
+
+/// Has a meaning, though it belongs to no key.
+fn is_known(variable: &str) -> bool {
+    variable == FILE_VARIABLE || crash_points::VARIABLES.contains(&variable)
+}
+
+/// Reads a TOML file. The error says which file, and never shows its text.
+pub(super) fn read_file(action: &'static str, path: &Path) -> Result<toml::Table, String> {
+    let text =
+        std::fs::read_to_string(path).map_err(|error| error_chain(&FileError::new(action, path, error)))?;
+    text.parse().map_err(|error| format!("{}: {}", path.display(), without_text(&text, &error)))
 }
 
 /// The error without the line that it quotes, which may hold a password.

@@ -7,7 +7,7 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use crate::runtime::Clock;
+use crate::runtime::{Clock, secrets::scrub};
 
 /// The latest are kept.
 const KEPT_MAX: usize = 20;
@@ -68,8 +68,9 @@ impl Events {
         Self { clock, latest: Arc::default() }
     }
 
-    pub fn note(&self, kind: EventKind, about: impl Into<String>, text: impl Into<String>) {
-        let (at, about, text) = (self.clock.now().timestamp_millis(), about.into(), text.into());
+    pub fn note(&self, kind: EventKind, about: impl Into<String>, text: impl AsRef<str>) {
+        let (at, about) = (self.clock.now().timestamp_millis(), about.into());
+        let text = scrub(text.as_ref()).into_owned();
         let mut latest = self.latest.lock().unwrap_or_else(PoisonError::into_inner);
         let is_same =
             |last: &&mut Event| (last.kind, &last.about) == (kind, &about) && at - last.at <= IN_A_ROW_MAX_MS;

@@ -98,6 +98,59 @@ fn all_errors_are_reported_at_once_with_key_value_origin_and_what_is_allowed() {
 }
 
 #[test]
+fn values_of_the_environment_are_trimmed_and_have_no_control_characters() {
+    let all = [
+        ("REDIS_URL", " redis://localhost\n"),
+        ("DATABASE_URL", "\tpostgres://localhost/x"),
+        ("AMQP_URL", "amqp://localhost "),
+        ("FLASHSALE_PREFIX", " mine\r\n"),
+        ("FLASHSALE_BROKER_CONFIRM_TIMEOUT_MS", " 300 "),
+    ];
+    let settings = load(None, &all, &[]).expect("settings");
+    assert_eq!(settings.prefix, "mine");
+    let Mode::Distributed(services) = settings.mode else { panic!("three services") };
+    assert_eq!(services.redis.url.expose(), "redis://localhost");
+
+    let wrong = [("FLASHSALE_DATA_DIR", "da\tta"), ("REDIS_URL", "redis://:s3cret@a\u{7}")];
+    let error = load(None, &wrong, &[]).expect_err("control characters");
+    for (key, variable, character) in
+        [("data_dir", "FLASHSALE_DATA_DIR", r"\u{9}"), ("redis_url", "REDIS_URL", r"\u{7}")]
+    {
+        let begin = format!("{key} (in the environment variable {variable})");
+        assert!(says(&error, &begin, &format!("contains the control character {character}")), "{error}");
+    }
+    assert!(!error.to_string().contains("s3cret"), "{error}");
+}
+
+#[test]
+fn a_variable_takes_one_url() {
+    let two = ("REDIS_URL", "redis://:s3cret@one:6379/0,redis://:s3cret@two:6379/0");
+    let all = [two, ("DATABASE_URL", "postgres://localhost/x"), ("AMQP_URL", "amqp://localhost")];
+    let error = load(None, &all, &[]).expect_err("two URLs");
+    let end = "must be one URL, a URL such as redis://user:password@host/…";
+    assert!(says(&error, "redis_url = (not shown) (in the environment variable REDIS_URL)", end), "{error}");
+    assert!(!error.to_string().contains("s3cret"), "{error}");
+}
+
+#[test]
+fn an_error_of_a_file_names_the_user_and_what_to_do() {
+    let missing = [("FLASHSALE_PRODUCTS", "/nowhere/at-all.toml")];
+    let error = load(None, &missing, &[]).expect_err("no file").to_string();
+    for part in ["/nowhere/at-all.toml", "uid ", "check that it exists", "No such file"] {
+        assert!(error.contains(part), "{part} is not in {error}");
+    }
+}
+
+#[test]
+#[cfg(feature = "failpoints")]
+fn variables_of_builds_for_tests_are_no_mistakes() {
+    let environment =
+        [("FLASHSALE_CRASH", "a@1"), ("FLASHSALE_CLOCK_SKEW_S", "1"), ("FLASHSALE_CRASHES", "x")];
+    let settings = load(None, &environment, &[]).expect("settings");
+    assert_eq!(settings.unknown_variables, ["FLASHSALE_CRASHES"]);
+}
+
+#[test]
 fn the_services_are_set_all_or_none() {
     let error = load(None, &[("REDIS_URL", "redis://localhost")], &[]).expect_err("two are missing");
     assert!(says(&error, "DATABASE_URL and AMQP_URL not set", "or none to run embedded"), "{error}");

@@ -32,6 +32,7 @@ mod reconcile;
 mod recovery;
 mod recovery_times;
 mod restock;
+mod secrets;
 mod shop;
 mod stress;
 mod system;

@@ -11,7 +11,7 @@ use super::{
 const MAY_USE: &[(&str, &[&str])] = &[
     ("domain", &[]),
     ("runtime", &[]),
-    ("config", &["domain"]),
+    ("config", &["domain", "runtime"]),
     ("observability", &["config", "domain", "runtime"]),
     ("admission", &["config", "domain", "observability", "runtime"]),
     ("broker", &["config", "domain", "observability", "runtime"]),
