@@ -80,7 +80,7 @@ impl Connected {
     ) -> JoinHandle<()> {
         let (registry, telemetry) = (self.registry.clone(), self.telemetry.clone());
         let sender = HeartbeatSender::new(role, registry, readiness, catalogue, telemetry, &self.runtime);
-        tokio::spawn(sender.run(stop.clone()))
+        self.runtime.tasks.spawn("the heartbeat", stop, sender.run(stop.clone()))
     }
 
     /// A worker needs every service. Selling needs admission alone: during an outage of broker or

@@ -65,7 +65,9 @@ impl Problem {
     /// Status, stable name (the end of `type`), and title.
     fn kind(&self) -> (StatusCode, &'static str, &'static str) {
         match self {
-            Self::MalformedBody(_) | Self::MalformedForm(_) | Self::Body(BodyError::Broken(_)) => {
+            Self::MalformedBody(_)
+            | Self::MalformedForm(_)
+            | Self::Body(BodyError::Broken(_) | BodyError::TooDeep) => {
                 (StatusCode::BAD_REQUEST, "malformed-body", "Malformed body")
             }
             Self::MalformedQuery(_) => (StatusCode::BAD_REQUEST, "malformed-query", "Malformed query"),

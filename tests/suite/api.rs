@@ -154,6 +154,12 @@ async fn every_route_has_its_fields(system: System) {
     }
     let with_body = client().get(format!("{}/sale/purchase/status", system.api));
     let answer = try_send(with_body.json(&json!({"userId": "buyer-1"}))).await.expect("answer");
+    // 32 levels are allowed, and brackets in a text are none.
+    for allowed in [nested("[", "]", 31), nested("{\"{[\\\"{[\":", "}", 31)] {
+        let reading = client().get(format!("{}/sale/purchase/status", system.api));
+        let reading = reading.header("content-type", "application/json").body(allowed);
+        assert_eq!(try_send(reading).await.expect("answer").status, 200);
+    }
     assert_eq!(answer.body, confirmed);
     assert_eq!(system.get("/sale/stock").await.body, json!({"isAvailable": true, "stock": 999}));
 
@@ -187,6 +193,12 @@ async fn every_outcome(system: System) {
 
 /// A bad request, and the status and name of the problem that it must get.
 struct Bad(&'static str, &'static str, Option<&'static str>, Vec<u8>, u16, &'static str);
+
+/// A valid body with a member that nobody reads, nested so many times.
+fn nested(open: &str, close: &str, times: usize) -> Vec<u8> {
+    let member = format!("{}1{}", open.repeat(times), close.repeat(times));
+    format!("{{\"ignored\":{member},\"userId\":\"deep\"}}").into_bytes()
+}
 
 fn bad_requests() -> Vec<Bad> {
     const JSON: Option<&str> = Some("application/json");
@@ -240,6 +252,10 @@ fn bad_requests() -> Vec<Bad> {
         requests.push(Bad("POST", "/sale/buy", JSON, user(value), 400, "invalid-user-id"));
     }
     requests.push(Bad("POST", "/sale/buy", JSON, b"{}".to_vec(), 400, "invalid-user-id"));
+    for too_deep in [nested("[", "]", 32), nested("{\"a\":", "}", 32), nested("[{\"\\\"}\":", "}]", 16)] {
+        requests.push(Bad("POST", "/sale/buy", JSON, too_deep.clone(), 400, "malformed-body"));
+        requests.push(Bad("GET", "/sale/purchase/status", JSON, too_deep, 400, "malformed-body"));
+    }
     requests
 }
 

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use crate::{
     domain::UserId,
     http::{
-        body::{has_body, read_body},
+        body::{check_depth, has_body, read_body},
         problem::Problem,
     },
 };
@@ -66,6 +66,7 @@ impl FromRequest for BuyerQuery {
 
 async fn from_body(request: &HttpRequest, payload: Payload) -> Result<UserId, Problem> {
     let body = read_body(request, payload, "application/json").await?;
+    check_depth(&body)?;
     // Serde would also read the members of a struct from an array.
     if body.trim_ascii_start().first() != Some(&b'{') {
         return Err(Problem::MalformedBody("it is not an object".to_owned()));
