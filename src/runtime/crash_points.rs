@@ -12,6 +12,9 @@ macro_rules! crash_point {
 }
 pub(crate) use crash_point;
 
+#[cfg(feature = "failpoints")]
+use super::output;
+
 /// Environment variables that have a meaning in this build for tests.
 #[cfg(feature = "failpoints")]
 pub const VARIABLES: &[&str] = &[VARIABLE, super::clock::SKEW_VARIABLE];
@@ -29,8 +32,6 @@ pub fn arm() -> anyhow::Result<()> {
 
     use anyhow::Context;
 
-    use super::output;
-
     let Ok(wanted) = std::env::var(VARIABLE) else { return Ok(()) };
     let (name, hit) = wanted
         .split_once('@')
@@ -43,24 +44,27 @@ pub fn arm() -> anyhow::Result<()> {
         if hits.fetch_add(1, Ordering::Relaxed) + 1 != hit {
             return;
         }
-        match action.as_str() {
-            "stop" => stop(&shown),
-            "panic" => panic!("crash point {shown}"),
-            _ => {
-                output::note(format_args!("crash point {shown}, hit {hit}: aborting"));
-                output::flush();
-                std::process::abort();
-            }
-        }
+        strike(&action, &shown);
     });
     armed.map_err(anyhow::Error::msg)
 }
 
 #[cfg(feature = "failpoints")]
+fn strike(action: &str, point: &str) {
+    match action {
+        "stop" => stop(point),
+        "panic" => panic!("crash point {point}"),
+        _ => {
+            output::note(format_args!("crash point {point}: aborting"));
+            output::flush();
+            std::process::abort();
+        }
+    }
+}
+
+#[cfg(feature = "failpoints")]
 fn stop(point: &str) {
     use rustix::process::{Signal, getpid, kill_process};
-
-    use super::output;
 
     output::note(format_args!("crash point {point}: stopped"));
     output::flush();

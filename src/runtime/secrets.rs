@@ -64,20 +64,18 @@ mod tests {
     fn a_secret_is_removed_in_every_form() {
         let secret = "tell-\"no\\one\"/7é";
         hide(secret.as_bytes());
-        let percent: String = secret.bytes().map(|byte| format!("%{byte:02X}")).collect();
         let said = [
             secret.to_owned(),
             format!("{secret:?}"),
             format!("{:?}", secret.as_bytes()),
             serde_json::to_string(secret).unwrap(),
-            format!("redis://:{}@host", "tell-%22no%5Cone%22%2F7%C3%A9"),
+            "redis://:tell-%22no%5Cone%22%2F7%C3%A9@host".to_owned(),
             secret.as_bytes().escape_ascii().to_string(),
         ];
         for said in said {
             let scrubbed = scrub(&said);
             assert!(scrubbed.contains(HIDDEN) && !scrubbed.contains("no"), "{said} became {scrubbed}");
         }
-        assert!(percent.len() > secret.len());
         assert_eq!(scrub("nothing to hide"), "nothing to hide");
     }
 
