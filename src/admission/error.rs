@@ -50,9 +50,9 @@ impl AdmissionError {
 impl From<NotAdmitting> for AdmissionError {
     fn from(error: NotAdmitting) -> Self {
         match error {
-            NotAdmitting::NotReady => Self::NotReady,
+            NotAdmitting::NotReady | NotAdmitting::RolledBack => Self::NotReady,
             NotAdmitting::Rebuilding(step) => Self::Rebuilding(step),
-            NotAdmitting::Damaged { .. } => Self::Damaged(error.into()),
+            NotAdmitting::Damaged { .. } | NotAdmitting::Miscounted { .. } => Self::Damaged(error.into()),
         }
     }
 }

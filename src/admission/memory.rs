@@ -11,9 +11,9 @@ use chrono::{DateTime, Utc};
 
 use super::{
     Admission, AdmissionError, Contents, Decision, Fence, Found, Opening, Reassignment, RebuildStep,
-    WithdrawnUnit,
+    Watermark, WithdrawnUnit, watermarks::Watermarks,
 };
-use crate::domain::sale::SaleMachine;
+use crate::domain::sale::{Known, NotAdmitting, SaleMachine};
 use crate::domain::{Entry, EntryId, ProductId, Purchase, PurchaseId, SaleState, Terms, UserId};
 use crate::runtime::Clock;
 
@@ -25,12 +25,13 @@ const SERVER: &str = "memory";
 pub struct MemoryAdmission {
     clock: Arc<dyn Clock>,
     sales: Arc<Mutex<HashMap<ProductId, SaleMachine>>>,
+    watermarks: Watermarks,
 }
 
 impl MemoryAdmission {
     /// Without a sale: nothing is ready until a rebuild has opened it.
     pub fn new(clock: Arc<dyn Clock>) -> Self {
-        Self { clock, sales: Arc::default() }
+        Self { clock, sales: Arc::default(), watermarks: Watermarks::default() }
     }
 
     /// Runs an operation on a product's state; a test also damages the state so. The time is read
@@ -43,6 +44,24 @@ impl MemoryAdmission {
         }
         run(sales.entry(product.clone()).or_insert(SaleMachine::new(product.clone())), now)
     }
+
+    /// As [`MemoryAdmission::with`], for an operation that uses no state which is behind what was
+    /// seen.
+    fn with_known<T>(
+        &self,
+        product: &ProductId,
+        run: impl FnOnce(&mut SaleMachine, Known<'_>, DateTime<Utc>) -> Result<T, NotAdmitting>,
+    ) -> Result<T, AdmissionError> {
+        let watermark = self.watermarks.of(product);
+        let answer = self.with(product, |sale, now| {
+            let answer = run(sale, Known { server: SERVER, watermark }, now);
+            if matches!(answer, Err(NotAdmitting::RolledBack)) {
+                sale.distrust(watermark);
+            }
+            answer
+        });
+        Ok(answer?)
+    }
 }
 
 #[async_trait]
@@ -53,15 +72,19 @@ impl Admission for MemoryAdmission {
         user: &UserId,
         id: PurchaseId,
     ) -> Result<Decision, AdmissionError> {
-        Ok(self.with(product, |sale, now| sale.admit(user, id, SERVER, now))?)
+        let decision = self.with_known(product, |sale, known, now| sale.admit(user, id, known, now))?;
+        self.watermarks.note_decision(product, &decision);
+        Ok(decision)
     }
 
     async fn sale(&self, product: &ProductId) -> Result<SaleState, AdmissionError> {
-        Ok(self.with(product, |sale, now| sale.sale(SERVER, now))?)
+        let state = self.with_known(product, |sale, known, now| sale.sale(known, now))?;
+        self.watermarks.raise(product, Watermark::of(&state));
+        Ok(state)
     }
 
     async fn find(&self, product: &ProductId, user: &UserId) -> Result<Found, AdmissionError> {
-        Ok(self.with(product, |sale, _| sale.find(user, SERVER))?)
+        self.with_known(product, |sale, known, _| sale.find(user, known))
     }
 
     async fn outbox(
@@ -101,7 +124,7 @@ impl Admission for MemoryAdmission {
     }
 
     async fn reassign(&self, purchase: &Purchase, may_keep: bool) -> Result<Reassignment, AdmissionError> {
-        Ok(self.with(&purchase.product, |sale, now| sale.reassign(purchase, may_keep, SERVER, now))?)
+        self.with_known(&purchase.product, |sale, known, now| sale.reassign(purchase, may_keep, known, now))
     }
 
     async fn adopt(&self, owner: &Purchase) -> Result<(), AdmissionError> {
@@ -161,6 +184,10 @@ impl Admission for MemoryAdmission {
         revoked: bool,
     ) -> Result<Opening, AdmissionError> {
         Ok(self.with(product, |sale, _| sale.open(epoch, terms, next, revoked, SERVER)))
+    }
+
+    fn raise_watermark(&self, product: &ProductId, epoch: u64) {
+        self.watermarks.raise(product, Watermark { epoch, unit: 0 });
     }
 
     fn on_this_thread(&self) -> Arc<dyn Admission> {

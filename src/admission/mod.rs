@@ -8,6 +8,7 @@
 mod error;
 mod memory;
 mod redis;
+mod watermarks;
 
 use std::{fmt::Debug, sync::Arc};
 
@@ -17,12 +18,10 @@ use crate::domain::{Entry, EntryId, ProductId, Purchase, PurchaseId, SaleState, 
 
 pub use error::AdmissionError;
 pub use memory::MemoryAdmission;
-pub use redis::{
-    Connections, HotConnection, Keys, RedisAdmission, RedisOptions, Scripts, ServerConnections, scripts,
-};
+pub use redis::{Connections, Connector, InUse, Keys, Link, RedisAdmission, RedisOptions, Scripts, scripts};
 
 pub use crate::domain::sale::{
-    Contents, Decision, Fence, Found, Opening, Reassignment, RebuildStep, WithdrawnUnit,
+    Contents, Decision, Fence, Found, Opening, Reassignment, RebuildStep, Watermark, WithdrawnUnit,
 };
 
 /// Everything that changes or reads a sale's admission state.
@@ -32,6 +31,9 @@ pub use crate::domain::sale::{
 /// are [`Admission::stage`], once a part, and [`Admission::fence`], which stops a sale of its epoch
 /// again. An operation that fails has had no effect, unless the error [is
 /// unknown](AdmissionError::is_unknown). Units are numbers of `1..=total_stock`.
+///
+/// `admit`, `sale`, `find` and `reassign` use no state that is behind what this process has seen of
+/// the sale: they answer [`AdmissionError::NotReady`], and end its use for every process.
 #[async_trait]
 pub trait Admission: Debug + Send + Sync {
     /// Decides one attempt; `id` becomes the purchase's if the user wins.
@@ -134,8 +136,7 @@ pub trait Admission: Debug + Send + Sync {
     ) -> Result<Opening, AdmissionError>;
 
     /// Learns that a later epoch sells: from now on this process uses no state of an earlier one.
-    /// Admitting and reading answer [`AdmissionError::NotReady`] where there is only such a state.
-    fn raise_watermark(&self, _product: &ProductId, _epoch: u64) {}
+    fn raise_watermark(&self, product: &ProductId, epoch: u64);
 
     /// The same admission with resources of its own for the calling server thread, where
     /// that makes it faster.

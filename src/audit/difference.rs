@@ -20,7 +20,7 @@ pub enum Difference {
     StaleEntry(Entry),
     /// Admitted, and neither recorded nor in flight nor dead-lettered.
     LostOnTheWay(Purchase),
-    /// In the outbox for more than a minute, and not recorded.
+    /// In the outbox for more than a minute, or for a time that can't be known, and not recorded.
     Undelivered(Entry),
     /// Recorded, and unknown to admission.
     UnknownToAdmission(Purchase),
@@ -145,7 +145,9 @@ pub fn differences(evidence: &Evidence) -> Vec<Difference> {
     for entry in &admission.outbox {
         if rows.get(&entry.purchase.user).is_some_and(|row| row.id == entry.purchase.id) {
             found.push(Difference::StaleEntry(entry.clone()));
-        } else if admission.sale.now - entry.purchase.admitted_at > IN_FLIGHT_MAX {
+        } else if admission.sale.now - entry.purchase.admitted_at > IN_FLIGHT_MAX
+            || admission.sale.ahead(entry.id).is_some()
+        {
             found.push(Difference::Undelivered(entry.clone()));
         }
     }

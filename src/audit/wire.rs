@@ -168,7 +168,16 @@ impl Evidence {
             let Admission { epoch, next, remaining, in_flight, now, at_rest } = of;
             let terms = terms.clone();
             let dead = dead.len() as u64;
-            let sale = SaleState { epoch, terms, next, remaining, in_flight, dead, now: instant(now)? };
+            let sale = SaleState {
+                epoch,
+                terms,
+                next,
+                remaining,
+                in_flight,
+                dead,
+                newest: None,
+                now: instant(now)?,
+            };
             anyhow::Ok(AdmissionState { sale, winners, free, at_rest, outbox })
         };
         let admission = sale.admission.map(state).transpose()?;

@@ -128,7 +128,16 @@ mod tests {
     fn state(remaining: u32) -> SaleState {
         let terms = Terms { total_stock: 9, opens_at: None, closes_at: None, paused: false };
         let now = chrono::DateTime::UNIX_EPOCH;
-        SaleState { epoch: 1, terms, next: 9 - remaining, remaining, in_flight: 0, dead: 0, now }
+        SaleState {
+            epoch: 1,
+            terms,
+            next: 9 - remaining,
+            remaining,
+            in_flight: 0,
+            dead: 0,
+            newest: None,
+            now,
+        }
     }
 
     #[tokio::test]

@@ -174,9 +174,15 @@ impl SaleReader {
             events.note(kind, product.id.as_str(), text);
             self.broken_noted = !adds_up;
         }
-        let trouble = self.count_error.clone();
+        let trouble = self.count_error.clone().or_else(|| clock_trouble(&sale));
         SaleReading { sale: Some(sale), outbox_age, conservation: known, adds_up, trouble }
     }
+}
+
+/// The age of entries from the future is not known.
+fn clock_trouble(sale: &SaleState) -> Option<String> {
+    let seconds = sale.ahead(sale.newest?)?.num_seconds();
+    Some(format!("the newest purchase in the outbox is {seconds} s ahead of Redis' clock: set that right"))
 }
 
 /// A sale's state, and the age of the oldest purchase in its outbox, if that could be read.

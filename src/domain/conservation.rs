@@ -115,7 +115,7 @@ mod tests {
     fn sale(remaining: u32, in_flight: u64, dead: u64) -> SaleState {
         let terms = Terms { total_stock: 100, opens_at: None, closes_at: None, paused: false };
         let now = chrono::DateTime::UNIX_EPOCH;
-        SaleState { epoch: 1, terms, next: 100 - remaining, remaining, in_flight, dead, now }
+        SaleState { epoch: 1, terms, next: 100 - remaining, remaining, in_flight, dead, newest: None, now }
     }
 
     /// Checks the equation of the type, and returns `missing` and `surplus`.

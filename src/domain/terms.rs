@@ -1,8 +1,8 @@
 //! The terms of a sale, and the phase that follows from them.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 
-use super::Phase;
+use super::{EntryId, Phase};
 
 /// Most units one sale can have. Units are 32-bit integers in the ledger, and every buyer
 /// costs memory in admission.
@@ -54,11 +54,22 @@ pub struct SaleState {
     pub in_flight: u64,
     /// Purchases that are dead-lettered: in neither.
     pub dead: u64,
+    /// The newest entry of the outbox.
+    pub newest: Option<EntryId>,
     /// The instant, by admission's clock.
     pub now: DateTime<Utc>,
 }
 
+/// An entry of this time in the future was made by a clock that was wrong.
+const CLOCK_TOLERANCE: TimeDelta = TimeDelta::seconds(2);
+
 impl SaleState {
+    /// How far an entry's time is ahead of admission's clock, where that is no rounding: the clock
+    /// was ahead when the entry was made, so that the age of the entry is not known.
+    pub fn ahead(&self, entry: EntryId) -> Option<TimeDelta> {
+        Some(entry.admitted_at() - self.now).filter(|ahead| *ahead > CLOCK_TOLERANCE)
+    }
+
     /// Where the sale stands.
     pub fn phase(&self) -> Phase {
         self.terms.phase(self.now, self.remaining)
@@ -67,8 +78,6 @@ impl SaleState {
 
 #[cfg(test)]
 mod tests {
-    use chrono::TimeDelta;
-
     use super::*;
 
     #[test]

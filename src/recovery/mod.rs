@@ -88,7 +88,8 @@ impl fmt::Debug for Recovery {
 
 impl Recovery {
     pub fn new(stores: Stores, telemetry: Telemetry, options: RecoveryOptions, runtime: &Runtime) -> Self {
-        let sweeper = Sweeper::new(stores.admission.clone(), stores.broker.clone(), options.sweep_after);
+        let sweeper =
+            Sweeper::new(stores.admission.clone(), stores.broker.clone(), options.sweep_after, runtime);
         let compare_at = runtime.instant() + options.reconcile_interval;
         Self {
             stores,

@@ -12,7 +12,7 @@ use tokio::time::sleep;
 use crate::{
     cases::{Bench, admission_cases, buying, conflicts, outbox, rebuilding},
     executor::WORLD,
-    link::SimLink,
+    link,
     redis::SimRedis,
     sim::Sim,
 };
@@ -25,7 +25,7 @@ fn bench(sim: &Sim) -> Bench {
     let since_1970 =
         move || Duration::from_millis(u64::try_from(now.now().timestamp_millis()).expect("after 1970"));
     let redis = SimRedis::new(Arc::new(since_1970), 1);
-    let link = SimLink::start(sim, &redis, WORLD, &sim.runtime(TimeDelta::zero()));
+    let link = link::start(sim, &redis, WORLD, "p", &sim.runtime(TimeDelta::zero()));
     let admission = Arc::new(RedisAdmission::new(link, "p", Scripts::default()));
     Bench { admission, product: ProductId::parse("p").expect("id") }
 }

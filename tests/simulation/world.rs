@@ -22,7 +22,7 @@ use crate::{
     executor::{Pid, WORLD},
     faults,
     ledger::{Database, SimLedger},
-    link::SimLink,
+    link::{self, Working},
     mutants::{Mutant, decorator::Decorated},
     plan::Plan,
     process::{self, Process, Role},
@@ -120,7 +120,7 @@ impl World {
 
     /// The stores as a process reaches them.
     fn stores(&self, pid: Pid, runtime: &Runtime, mutant: Option<Mutant>) -> Stores {
-        let link = SimLink::start(&self.sim, &self.redis, pid, runtime);
+        let link = link::start(&self.sim, &self.redis, pid, PREFIX, runtime);
         let scripts = mutant.map_or_else(Scripts::default, Mutant::scripts);
         let inner = Arc::new(RedisAdmission::new(link.clone(), PREFIX, scripts));
         let traced = Traced { inner, sim: self.sim.clone(), pid };
@@ -129,7 +129,7 @@ impl World {
         let ledger: Arc<dyn Ledger> = Arc::new(SimLedger::new(&self.sim, &self.database, pid));
         let stores = Stores { admission, broker, ledger };
         match mutant {
-            Some(mutant) => mutant.apply(stores, link, PREFIX),
+            Some(mutant) => mutant.apply(stores, Working(link), PREFIX),
             None => stores,
         }
     }

@@ -81,6 +81,7 @@ impl Run {
             remaining: 0,
             in_flight: 0,
             dead: 0,
+            newest: None,
             now: at(5_000),
         };
         let admission = AdmissionState {

@@ -38,8 +38,8 @@ impl From<RedisError> for AdmissionError {
     }
 }
 
-impl From<deadpool_redis::PoolError> for AdmissionError {
-    fn from(error: deadpool_redis::PoolError) -> Self {
-        Self::Unavailable(error.into())
-    }
+/// Whether the server takes no writes at present: a replica, loading, full, or unable to save.
+pub(super) fn refuses_writes(error: &redis::RedisError) -> bool {
+    const CODES: [&str; 6] = ["READONLY", "MASTERDOWN", "LOADING", "OOM", "MISCONF", "NOREPLICAS"];
+    error.code().is_some_and(|code| CODES.contains(&code))
 }

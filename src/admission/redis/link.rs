@@ -1,221 +1,275 @@
-//! The supervised connections on which purchases are admitted and found: one of each server
-//! thread's own, and a few shared ones for other threads and for the time in which a thread's own
-//! is down.
+//! The supervised connections to Redis: one of each server thread's own, for purchase attempts and
+//! queries, and a few shared ones for everything else and for the time in which a thread's own is
+//! down.
 //!
 //! A multiplexed connection pipelines by itself and needs no check-out, but never reconnects. Each
-//! has a supervisor, which replaces it when it breaks, and sends PING every second, so that a dead
-//! connection that reports no error (a lost route, a stopped server) is noticed within
-//! [`WATCH_INTERVAL`] + the response timeout.
+//! has a supervisor, which replaces it when it breaks, and checks its server every second and when
+//! a command failed: a dead connection that reports no error (a lost route, a stopped server) is
+//! noticed within [`WATCH_INTERVAL`] + the response timeout, a demoted server at its first refusal.
+//!
+//! All connections of a process lead to one server. What shows that the address leads elsewhere by
+//! now (a server that is unfit, a state that was rolled back, a new connection that finds another
+//! server) replaces them all.
 
 use std::{
     sync::{
-        Arc, PoisonError, RwLock,
-        atomic::{AtomicU64, AtomicUsize, Ordering},
+        Arc, Mutex, PoisonError, RwLock,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::Duration,
 };
 
-use redis::{AsyncConnectionConfig, Client, RedisError, RedisResult, aio::MultiplexedConnection};
-use tokio::{sync::Notify, task::JoinSet};
+use redis::RedisError;
+use tokio::sync::watch;
 
-use super::{HotConnection, error::outage};
+use super::{
+    Connections, Connector, InUse,
+    error::{outage, refuses_writes},
+    fitness::{self, Unfit},
+};
 use crate::admission::AdmissionError;
 use crate::observability::Dependency;
 use crate::runtime::{Backoff, Runtime};
 
 const WATCH_INTERVAL: Duration = Duration::from_secs(1);
+/// Pauses between tries to connect: short, since a failover is over within seconds.
+const RECONNECT_MIN: Duration = Duration::from_millis(50);
+const RECONNECT_MAX: Duration = Duration::from_millis(500);
+/// The key of a probe expires by itself.
+const PROBE_EXPIRY_MS: u64 = 1_000;
 
-/// A working connection, and the identity of its server.
-#[derive(Clone)]
-struct Live {
-    /// Counts the connections of a slot.
-    generation: u64,
-    connection: MultiplexedConnection,
-    /// `run_id` of the server at the time of connecting. A server that restarted has another one:
-    /// the state that it still holds may be older than the one that it answered from, so that
-    /// nothing is sold from it before a rebuild.
-    server: Arc<str>,
-}
-
-/// The shared connections. Dropping the last clone ends their supervisors.
-#[derive(Clone)]
-pub(super) struct Link {
-    slots: Arc<[Arc<Slot>]>,
+/// Dropping the last clone ends the supervisors.
+pub struct Link<C: Connector> {
+    slots: Arc<[Arc<Slot<C>>]>,
     /// Used while none of `slots` is connected.
-    fallback: Option<Arc<Link>>,
-    server: Arc<Server>,
-    _supervisors: Arc<JoinSet<()>>,
+    fallback: Option<Arc<Self>>,
+    server: Arc<Server<C>>,
+    _supervisors: Arc<[C::Task]>,
 }
 
-/// What connections are made to, and how.
-struct Server {
-    /// Connections that work, of all threads: Redis counts as down when there is none.
-    live: AtomicUsize,
-    client: Client,
-    config: AsyncConnectionConfig,
+type Slot<C> = RwLock<Option<InUse<<C as Connector>::Connection>>>;
+
+/// What the connections of all threads share.
+struct Server<C> {
+    connector: C,
     dependency: Dependency,
     runtime: Runtime,
+    /// The key that is written to find out whether Redis takes writes.
+    probe_key: String,
+    /// Redis has refused a write, or was not connected, and none has succeeded since.
+    is_suspect: AtomicBool,
+    /// Connections that work: Redis counts as down when there is none.
+    live: AtomicUsize,
+    /// The identity that the latest check has found.
+    identity: Mutex<Option<Arc<str>>>,
+    /// How often all connections were replaced. Each notification makes the supervisors check.
+    generation: watch::Sender<u64>,
     /// Spreads the threads over the slots.
     next_slot: AtomicUsize,
 }
 
-#[derive(Default)]
-struct Slot {
-    live: RwLock<Option<Live>>,
-    /// The latest connection that broke in use.
-    broken_generation: AtomicU64,
-    broken: Notify,
-}
-
-/// A connection in use.
-pub struct Use {
-    live: Live,
-    slot: Arc<Slot>,
-}
-
-impl HotConnection for Use {
-    type Connection = MultiplexedConnection;
-
-    fn connection(&mut self) -> &mut MultiplexedConnection {
-        &mut self.live.connection
-    }
-
-    fn server(&self) -> &str {
-        &self.live.server
-    }
-
-    fn failed(&self, error: RedisError) -> AdmissionError {
-        if error.is_io_error() && !error.is_timeout() {
-            self.slot.broken_generation.fetch_max(self.live.generation, Ordering::Relaxed);
-            self.slot.broken.notify_one();
-        }
-        error.into()
-    }
-}
-
-impl Link {
-    /// Starts `connections` supervisors, which connect in the background.
-    pub(super) fn start(
-        client: Client,
+impl<C: Connector> Link<C> {
+    /// Starts `connections` supervisors, which connect in the background. `prefix`: of all keys.
+    pub fn start(
+        connector: C,
         connections: usize,
-        config: AsyncConnectionConfig,
-        dependency: Dependency,
-        runtime: Runtime,
+        prefix: &str,
+        dependency: &Dependency,
+        runtime: &Runtime,
     ) -> Self {
-        let (live, next_slot) = (AtomicUsize::new(0), AtomicUsize::new(0));
-        Self::to(Arc::new(Server { live, client, config, dependency, runtime, next_slot }), connections, None)
+        let server = Server {
+            connector,
+            dependency: dependency.clone(),
+            runtime: runtime.clone(),
+            probe_key: format!("{prefix}:probe"),
+            is_suspect: AtomicBool::new(true),
+            live: AtomicUsize::new(0),
+            identity: Mutex::default(),
+            generation: watch::Sender::new(0),
+            next_slot: AtomicUsize::new(0),
+        };
+        Self::to(Arc::new(server), connections, None)
     }
 
-    /// A connection that the calling runtime serves, with the shared ones as its fallback.
-    pub(super) fn on_this_thread(&self) -> Self {
-        Self::to(self.server.clone(), 1, Some(Arc::new(self.clone())))
+    fn to(server: Arc<Server<C>>, connections: usize, fallback: Option<Arc<Self>>) -> Self {
+        let slots: Arc<[_]> = (0..connections.max(1)).map(|_| Arc::new(Slot::<C>::default())).collect();
+        let supervise = |slot: &Arc<Slot<C>>| {
+            let supervising = supervise::<C>(slot.clone(), server.clone());
+            let supervising = server.runtime.tasks.supervised("a connection to Redis", supervising);
+            server.connector.spawn(Box::pin(supervising))
+        };
+        let supervisors = slots.iter().map(supervise).collect();
+        Self { slots, fallback, server, _supervisors: supervisors }
     }
+}
 
-    fn to(server: Arc<Server>, connections: usize, fallback: Option<Arc<Self>>) -> Self {
-        let slots: Arc<[Arc<Slot>]> = (0..connections.max(1)).map(|_| Arc::new(Slot::default())).collect();
-        let mut supervisors = JoinSet::new();
-        for slot in slots.iter() {
-            let supervising = supervise(slot.clone(), server.clone());
-            supervisors.spawn(server.runtime.tasks.supervised("a connection to Redis", supervising));
+impl<C: Connector> Clone for Link<C> {
+    fn clone(&self) -> Self {
+        Self {
+            slots: self.slots.clone(),
+            fallback: self.fallback.clone(),
+            server: self.server.clone(),
+            _supervisors: self._supervisors.clone(),
         }
-        Self { slots, fallback, server, _supervisors: Arc::new(supervisors) }
     }
+}
 
-    /// A working connection: the next slot's, or that of another one while it is not connected.
-    pub(super) fn get(&self) -> Result<Use, AdmissionError> {
+impl<C: Connector> Connections for Link<C> {
+    type Connection = C::Connection;
+
+    /// The next slot's connection, or that of another one while it is not connected.
+    fn get(&self) -> Result<InUse<C::Connection>, AdmissionError> {
         let first = match self.slots.len() {
             1 => 0,
             several => self.server.next_slot.fetch_add(1, Ordering::Relaxed) % several,
         };
         let (before, from) = self.slots.split_at(first);
-        let connected =
-            from.iter().chain(before).find_map(|slot| Some(Use { live: slot.live()?, slot: slot.clone() }));
-        match (connected, &self.fallback) {
+        let live = |slot: &Arc<Slot<C>>| slot.read().unwrap_or_else(PoisonError::into_inner).clone();
+        match (from.iter().chain(before).find_map(live), &self.fallback) {
             (Some(connected), _) => Ok(connected),
             (None, Some(fallback)) => fallback.get(),
             (None, None) => Err(AdmissionError::Unavailable("not connected".into())),
         }
     }
-}
 
-impl Slot {
-    fn live(&self) -> Option<Live> {
-        self.live.read().unwrap_or_else(PoisonError::into_inner).clone()
+    fn failed(&self, error: RedisError) -> AdmissionError {
+        let server = &self.server;
+        if refuses_writes(&error) {
+            if !server.is_suspect.swap(true, Ordering::Relaxed) {
+                server.dependency.down(outage(&error), &error);
+                server.check_all();
+            }
+        } else if error.is_io_error() && !error.is_timeout() {
+            server.check_all();
+        }
+        error.into()
+    }
+
+    fn replace(&self, rolled_back: &InUse<C::Connection>) {
+        self.server.replace_all(rolled_back.generation, &Unfit::RolledBack);
+    }
+
+    /// With the shared connections as its fallback.
+    fn on_this_thread(&self) -> Self {
+        Self::to(self.server.clone(), 1, Some(Arc::new(self.clone())))
     }
 }
 
-async fn supervise(slot: Arc<Slot>, server: Arc<Server>) {
-    let Server { live: working, client, config, dependency, runtime, .. } = &*server;
-    let mut backoff = Backoff::of_reconnects(runtime);
-    for generation in 1.. {
-        match connect(client, config, generation).await {
+async fn supervise<C: Connector>(slot: Arc<Slot<C>>, server: Arc<Server<C>>) {
+    let set = |live| *slot.write().unwrap_or_else(PoisonError::into_inner) = live;
+    let mut backoff = Backoff::new(&server.runtime, RECONNECT_MIN, RECONNECT_MAX);
+    let mut orders = server.generation.subscribe();
+    loop {
+        let generation = *orders.borrow_and_update();
+        match server.connect(generation).await {
             Ok(live) => {
-                let connected = runtime.instant();
-                set(&slot, Some(live.clone()));
-                working.fetch_add(1, Ordering::Relaxed);
-                dependency.up();
-                let (error, lasted) =
-                    (watch(&slot, live, dependency, runtime).await, runtime.instant() - connected);
-                set(&slot, None);
+                let connected = server.runtime.instant();
+                server.live.fetch_add(1, Ordering::Relaxed);
+                set(Some(live.clone()));
+                let error = server.watch(live, &mut orders, |live| set(Some(live))).await;
+                set(None);
                 // A connection that breaks at once is no success.
-                if lasted > WATCH_INTERVAL {
+                if server.runtime.instant() - connected > WATCH_INTERVAL {
                     backoff.reset();
                 }
-                if working.fetch_sub(1, Ordering::Relaxed) == 1 {
-                    dependency.down(outage(&error), error);
+                if server.live.fetch_sub(1, Ordering::Relaxed) == 1 {
+                    server.is_suspect.store(true, Ordering::Relaxed);
+                    server.dependency.down(error.outage(), error);
                 }
             }
-            Err(error) if working.load(Ordering::Relaxed) == 0 => dependency.down(outage(&error), error),
+            Err(error) if server.live.load(Ordering::Relaxed) == 0 => server.dependency.down(error.outage(), error),
             Err(error) => tracing::debug!(%error, "one of several connections to Redis cannot be made"),
         }
         backoff.wait().await;
     }
 }
 
-fn set(slot: &Slot, live: Option<Live>) {
-    *slot.live.write().unwrap_or_else(PoisonError::into_inner) = live;
-}
-
-async fn connect(client: &Client, config: &AsyncConnectionConfig, generation: u64) -> RedisResult<Live> {
-    let mut connection = client.get_multiplexed_async_connection_with_config(config).await?;
-    // A server that is still loading its data answers INFO, but refuses PING.
-    redis::cmd("PING").query_async::<()>(&mut connection).await?;
-    let info: redis::InfoDict = redis::cmd("INFO").query_async(&mut connection).await?;
-    warn_of_unsafe_settings(&info);
-    // Without `run_id`, one incarnation of the server could not be told from another.
-    let unknown = || RedisError::from((redis::ErrorKind::UnexpectedReturnType, "INFO has no run_id"));
-    let server = info.get::<String>("run_id").filter(|id| !id.is_empty()).ok_or_else(unknown)?;
-    Ok(Live { generation, connection, server: server.into() })
-}
-
-/// Settings under which Redis would lose winners by itself.
-fn warn_of_unsafe_settings(info: &redis::InfoDict) {
-    if let Some(policy) = info.get::<String>("maxmemory_policy").filter(|policy| policy != "noeviction") {
-        tracing::warn!("Redis may evict winners: maxmemory-policy is {policy}, set it to noeviction");
+impl<C: Connector> Server<C> {
+    async fn connect(&self, generation: u64) -> Result<InUse<C::Connection>, Unfit> {
+        let mut connection = self.connector.connect().await?;
+        let fit = fitness::check(&mut connection).await?;
+        if !fit.keeps_aof {
+            tracing::warn!(
+                "Redis keeps no AOF (appendonly no): durability \"redis\" does not survive its restart"
+            );
+        }
+        let leads_elsewhere = self.note_identity(&fit.identity) && self.live.load(Ordering::Relaxed) > 0;
+        let replaced = leads_elsewhere && self.replace_all(generation, &Unfit::LeadsElsewhere);
+        self.confirm(&mut connection).await;
+        Ok(InUse { connection, server: fit.identity, generation: generation + u64::from(replaced) })
     }
-    if info.get::<u8>("aof_enabled") == Some(0) {
-        tracing::warn!(
-            "Redis keeps no AOF (appendonly no): durability \"redis\" does not survive its restart"
-        );
-    }
-}
 
-/// Returns when the connection no longer works, with the reason.
-async fn watch(slot: &Slot, live: Live, dependency: &Dependency, runtime: &Runtime) -> RedisError {
-    let mut connection = live.connection;
-    loop {
-        tokio::select! {
-            () = slot.broken.notified() => {}
-            () = runtime.sleep(WATCH_INTERVAL) => {}
+    /// Returns when the connection is to be replaced, with the reason. `changed` is told of another
+    /// identity of the same server.
+    async fn watch(
+        &self,
+        mut live: InUse<C::Connection>,
+        orders: &mut watch::Receiver<u64>,
+        changed: impl Fn(InUse<C::Connection>),
+    ) -> Unfit {
+        loop {
+            tokio::select! {
+                biased;
+                // The sender lives as long as `self`.
+                _ = orders.changed() => {}
+                () = self.runtime.sleep(WATCH_INTERVAL) => {}
+            }
+            if *orders.borrow_and_update() > live.generation {
+                return Unfit::Replaced;
+            }
+            match fitness::check(&mut live.connection).await {
+                Ok(fit) if fit.identity == live.server => {}
+                Ok(fit) => {
+                    self.note_identity(&fit.identity);
+                    live.server = fit.identity;
+                    changed(live.clone());
+                }
+                Err(unfit) => {
+                    if !matches!(unfit, Unfit::Redis(_)) {
+                        self.replace_all(live.generation, &unfit);
+                    }
+                    return unfit;
+                }
+            }
+            self.confirm(&mut live.connection).await;
         }
-        // A failure on an earlier connection does not concern this one.
-        if slot.broken_generation.load(Ordering::Relaxed) >= live.generation {
-            return RedisError::from((redis::ErrorKind::Io, "the connection broke"));
+    }
+
+    /// Whether this is another identity than the one before.
+    fn note_identity(&self, identity: &Arc<str>) -> bool {
+        let mut noted = self.identity.lock().unwrap_or_else(PoisonError::into_inner);
+        noted.replace(identity.clone()).is_some_and(|before| before != *identity)
+    }
+
+    /// Redis counts as up while it takes writes.
+    async fn confirm(&self, connection: &mut C::Connection) {
+        if self.is_suspect.load(Ordering::Relaxed) {
+            let mut probe = redis::cmd("SET");
+            probe.arg(&self.probe_key).arg(1).arg("PX").arg(PROBE_EXPIRY_MS);
+            if let Err(error) = probe.exec_async(connection).await {
+                return self.dependency.down(outage(&error), error);
+            }
+            self.is_suspect.store(false, Ordering::Relaxed);
         }
-        if let Err(error) = redis::cmd("PING").query_async::<()>(&mut connection).await {
-            return error;
+        self.dependency.up();
+    }
+
+    fn check_all(&self) {
+        self.generation.send_modify(|_unchanged| {});
+    }
+
+    /// Replaces all connections, unless those of this generation were replaced already: one cause
+    /// is one outage. Whether they are replaced.
+    fn replace_all(&self, generation: u64, reason: &Unfit) -> bool {
+        let is_first = self.generation.send_if_modified(|current| {
+            let is_first = *current == generation;
+            *current += u64::from(is_first);
+            is_first
+        });
+        if is_first {
+            self.is_suspect.store(true, Ordering::Relaxed);
+            self.dependency.down(reason.outage(), reason);
         }
-        // Another connection that ended while this one began may have reported Redis as down since.
-        dependency.up();
+        is_first
     }
 }

@@ -7,6 +7,7 @@ use redis::{FromRedisValue, ScriptInvocation, streams::StreamRangeReply};
 
 mod connections;
 mod error;
+mod fitness;
 mod keys;
 mod link;
 mod options;
@@ -14,16 +15,17 @@ mod replies;
 mod scripts;
 mod server_connections;
 
-pub use connections::{Connections, HotConnection};
+pub use connections::{Connections, Connector, InUse};
 pub use keys::Keys;
+pub use link::Link;
 pub use options::RedisOptions;
 use replies::Reply;
 pub use scripts::{Scripts, scripts};
-pub use server_connections::ServerConnections;
+use server_connections::ServerConnector;
 
 use super::{
     Admission, AdmissionError, Contents, Decision, Fence, Found, Opening, Reassignment, RebuildStep,
-    WithdrawnUnit,
+    Watermark, WithdrawnUnit, watermarks::Watermarks,
 };
 use crate::domain::{Entry, EntryId, ProductId, Purchase, PurchaseId, SaleState, Terms, UserId};
 use crate::observability::Dependency;
@@ -31,7 +33,7 @@ use crate::runtime::Runtime;
 
 /// Admission in Redis; clones share its connections.
 #[derive(Clone)]
-pub struct RedisAdmission<C = ServerConnections> {
+pub struct RedisAdmission<C = Link<ServerConnector>> {
     connections: C,
     shared: Arc<Shared>,
 }
@@ -39,6 +41,7 @@ pub struct RedisAdmission<C = ServerConnections> {
 struct Shared {
     prefix: String,
     scripts: Scripts,
+    watermarks: Watermarks,
 }
 
 impl RedisAdmission {
@@ -50,14 +53,16 @@ impl RedisAdmission {
         dependency: &Dependency,
         runtime: &Runtime,
     ) -> Result<Self, redis::RedisError> {
-        let connections = ServerConnections::start(options, dependency, runtime)?;
-        Ok(Self::new(connections, &options.prefix, scripts))
+        let connector = ServerConnector::new(options)?;
+        let link = Link::start(connector, options.connections, &options.prefix, dependency, runtime);
+        Ok(Self::new(link, &options.prefix, scripts))
     }
 }
 
 impl<C: Connections> RedisAdmission<C> {
     pub fn new(connections: C, prefix: &str, scripts: Scripts) -> Self {
-        Self { connections, shared: Arc::new(Shared { prefix: prefix.to_owned(), scripts }) }
+        let (prefix, watermarks) = (prefix.to_owned(), Watermarks::default());
+        Self { connections, shared: Arc::new(Shared { prefix, scripts, watermarks }) }
     }
 
     fn scripts(&self) -> &Scripts {
@@ -95,17 +100,46 @@ impl<C: Connections> RedisAdmission<C> {
         call
     }
 
-    /// Runs a script whose last argument is the identity of the server.
-    async fn run_hot(&self, mut call: ScriptInvocation<'_>) -> Result<Reply, AdmissionError> {
-        let mut hot = self.connections.hot()?;
-        call.arg(hot.server());
-        let reply = call.invoke_async(hot.connection()).await;
-        reply.map_err(|error| hot.failed(error))
+    /// Runs a script whose last arguments are what the caller knows: the identity of the server,
+    /// and how far the sale was seen.
+    async fn run_known(
+        &self,
+        product: &ProductId,
+        mut call: ScriptInvocation<'_>,
+    ) -> Result<Reply, AdmissionError> {
+        let watermark = self.shared.watermarks.of(product);
+        let mut link = self.connections.get()?;
+        call.arg(&*link.server).arg(watermark.epoch).arg(watermark.unit);
+        let reply = call.invoke_async(&mut link.connection).await;
+        let reply = reply.map_err(|error| self.connections.failed(error))?;
+        if replies::is_rolled_back(&reply) {
+            self.distrust(product, watermark, link).await;
+            return Err(AdmissionError::NotReady);
+        }
+        Ok(reply)
+    }
+
+    /// Ends the use of a state for every process, and this process' use of the server that has it:
+    /// where a server lives on after a failover, the address leads to another one by now.
+    async fn distrust(&self, product: &ProductId, watermark: Watermark, mut link: InUse<C::Connection>) {
+        let mut call = self.call(&self.scripts().distrust, product);
+        call.arg(watermark.epoch).arg(watermark.unit);
+        if let Err(error) = call.invoke_async::<()>(&mut link.connection).await {
+            tracing::debug!(%product, %error, "a state that was rolled back is not marked");
+        }
+        self.connections.replace(&link);
     }
 
     async fn run<T: FromRedisValue>(&self, call: &ScriptInvocation<'_>) -> Result<T, AdmissionError> {
-        let mut connection = self.connections.pooled().await?;
-        Ok(call.invoke_async(&mut connection).await?)
+        let mut link = self.connections.get()?;
+        let reply = call.invoke_async(&mut link.connection).await;
+        reply.map_err(|error| self.connections.failed(error))
+    }
+
+    async fn query<T: FromRedisValue>(&self, command: &redis::Cmd) -> Result<T, AdmissionError> {
+        let mut link = self.connections.get()?;
+        let reply = command.query_async(&mut link.connection).await;
+        reply.map_err(|error| self.connections.failed(error))
     }
 
     async fn remove_from_outbox(&self, entries: &[Entry], dead: bool) -> Result<(), AdmissionError> {
@@ -134,17 +168,22 @@ impl<C: Connections> Admission for RedisAdmission<C> {
     ) -> Result<Decision, AdmissionError> {
         let mut call = self.call(&self.scripts().admit, product);
         call.arg(user.as_str()).arg(id.to_string());
-        replies::decision(&self.run_hot(call).await?, product, user)
+        let decision = replies::decision(&self.run_known(product, call).await?, product, user)?;
+        self.shared.watermarks.note_decision(product, &decision);
+        Ok(decision)
     }
 
     async fn sale(&self, product: &ProductId) -> Result<SaleState, AdmissionError> {
-        replies::sale(&self.run_hot(self.call(&self.scripts().sale, product)).await?)
+        let call = self.call(&self.scripts().sale, product);
+        let state = replies::sale(&self.run_known(product, call).await?)?;
+        self.shared.watermarks.raise(product, Watermark::of(&state));
+        Ok(state)
     }
 
     async fn find(&self, product: &ProductId, user: &UserId) -> Result<Found, AdmissionError> {
         let mut call = self.call(&self.scripts().find, product);
         call.arg(user.as_str());
-        replies::found(&self.run_hot(call).await?, product, user)
+        replies::found(&self.run_known(product, call).await?, product, user)
     }
 
     async fn outbox(
@@ -155,12 +194,11 @@ impl<C: Connections> Admission for RedisAdmission<C> {
         limit: usize,
     ) -> Result<Vec<Entry>, AdmissionError> {
         let key = self.keys(product).outbox;
-        let mut connection = self.connections.pooled().await?;
         let mut after = after.to_string();
         loop {
             let mut range = redis::cmd("XRANGE");
             range.arg(&key).arg(format!("({after}")).arg(up_to.to_string()).arg("COUNT").arg(limit);
-            let reply: StreamRangeReply = range.query_async(&mut connection).await?;
+            let reply: StreamRangeReply = self.query(&range).await?;
             let Some(last) = reply.ids.last().map(|entry| entry.id.clone()) else { return Ok(Vec::new()) };
             let entries = replies::outbox(reply, product);
             if !entries.is_empty() {
@@ -172,14 +210,13 @@ impl<C: Connections> Admission for RedisAdmission<C> {
 
     async fn contents(&self, product: &ProductId) -> Result<Contents, AdmissionError> {
         let keys = self.keys(product);
-        let mut connection = self.connections.pooled().await?;
-        let free = redis::cmd("LRANGE").arg(keys.free).arg(0).arg(-1).query_async(&mut connection).await?;
+        let free = self.query(redis::cmd("LRANGE").arg(keys.free).arg(0).arg(-1)).await?;
         let mut contents = Contents { free, winners: Vec::new() };
         let mut cursor = 0_u64;
         loop {
             let mut scan = redis::cmd("HSCAN");
             scan.arg(&keys.buyers).arg(cursor).arg("COUNT").arg(1000);
-            let (next, page): (u64, Vec<(String, String)>) = scan.query_async(&mut connection).await?;
+            let (next, page): (u64, Vec<(String, String)>) = self.query(&scan).await?;
             for (user, value) in page {
                 contents.winners.push(replies::winner(product, &user, &value)?);
             }
@@ -217,7 +254,8 @@ impl<C: Connections> Admission for RedisAdmission<C> {
         let mut call = self.call(&self.scripts().reassign, &purchase.product);
         call.arg(purchase.user.as_str()).arg(purchase.id.to_string()).arg(purchase.unit);
         call.arg(u8::from(!may_keep));
-        replies::reassignment(&self.run_hot(call).await?, &purchase.product, &purchase.user)
+        let reply = self.run_known(&purchase.product, call).await?;
+        replies::reassignment(&reply, &purchase.product, &purchase.user)
     }
 
     async fn adopt(&self, owner: &Purchase) -> Result<(), AdmissionError> {
@@ -281,8 +319,7 @@ impl<C: Connections> Admission for RedisAdmission<C> {
 
     async fn unstage(&self, product: &ProductId, epoch: u64) -> Result<(), AdmissionError> {
         let [free, buyers] = self.keys(product).staged(epoch);
-        let mut connection = self.connections.pooled().await?;
-        Ok(redis::cmd("UNLINK").arg(free).arg(buyers).query_async(&mut connection).await?)
+        self.query(redis::cmd("UNLINK").arg(free).arg(buyers)).await
     }
 
     async fn open(
@@ -296,13 +333,17 @@ impl<C: Connections> Admission for RedisAdmission<C> {
         let mut call = self.staging_call(&self.scripts().open, product, epoch);
         call.arg(epoch).arg(terms.total_stock).arg(next);
         call.arg(millis(terms.opens_at)).arg(millis(terms.closes_at)).arg(u8::from(terms.paused));
-        call.arg(self.connections.hot()?.server()).arg(u8::from(revoked));
+        call.arg(u8::from(revoked));
         match self.run::<String>(&call).await?.as_str() {
             "OPEN" => Ok(Opening::Open),
             "STALE" => Ok(Opening::Stale),
             "INCOMPLETE" => Ok(Opening::Incomplete),
             other => Err(AdmissionError::Malformed(other.into())),
         }
+    }
+
+    fn raise_watermark(&self, product: &ProductId, epoch: u64) {
+        self.shared.watermarks.raise(product, Watermark { epoch, unit: 0 });
     }
 
     fn on_this_thread(&self) -> Arc<dyn Admission> {

@@ -12,8 +12,6 @@ pub struct RedisOptions {
     pub prefix: String,
     /// Shared connections, besides the one that each thread of a server has of its own.
     pub connections: usize,
-    /// Most connections for everything but purchase attempts.
-    pub pool_size: usize,
     pub connect_timeout: Duration,
     pub response_timeout: Duration,
 }
@@ -24,7 +22,6 @@ impl RedisOptions {
             url,
             prefix: prefix.to_owned(),
             connections: reader.integer("redis.connections", 1..=64),
-            pool_size: reader.integer("redis.pool_size", 1..=1_000),
             connect_timeout: reader.millis("redis.connect_timeout_ms", 10..=60_000),
             response_timeout: reader.millis("redis.response_timeout_ms", 10..=60_000),
         }

@@ -59,6 +59,11 @@ fn malformed(what: &dyn std::fmt::Display) -> AdmissionError {
     AdmissionError::Malformed(what.to_string().into())
 }
 
+/// Whether the state lacks what the caller has seen.
+pub(super) fn is_rolled_back(reply: &Reply) -> bool {
+    matches!(reply.first(), Some(redis::Value::BulkString(word)) if word == b"ROLLED_BACK")
+}
+
 pub(super) fn decision(
     reply: &Reply,
     product: &ProductId,
@@ -104,13 +109,12 @@ pub(super) fn reassignment(
 }
 
 pub(super) fn sale(reply: &Reply) -> Result<SaleState, AdmissionError> {
-    if reply.is_empty() {
-        return Err(AdmissionError::NotReady);
-    }
     let mut reader = Reader { rest: reply };
     let first = reader.text()?;
-    if first == "REBUILDING" {
-        return Err(AdmissionError::Rebuilding(RebuildStep::of_number(reader.parsed()?)));
+    match first {
+        "NOT_READY" => return Err(AdmissionError::NotReady),
+        "REBUILDING" => return Err(AdmissionError::Rebuilding(RebuildStep::of_number(reader.parsed()?))),
+        _ => {}
     }
     let epoch = first.parse().map_err(|_not_a_number| malformed(&"epoch"))?;
     let total_stock: u32 = reader.parsed()?;
@@ -122,9 +126,13 @@ pub(super) fn sale(reply: &Reply) -> Result<SaleState, AdmissionError> {
     let in_flight = reader.parsed()?;
     let now = instant(reader.text()?)?.ok_or_else(|| malformed(&"no time"))?;
     let dead = reader.parsed()?;
+    let newest = match reader.text()? {
+        "" => None,
+        id => Some(id.parse().map_err(|_unreadable| malformed(&"the newest entry"))?),
+    };
     let remaining = remaining(total_stock, next, free);
     let terms = Terms { total_stock, opens_at, closes_at, paused };
-    Ok(SaleState { epoch, terms, next, remaining, in_flight, dead, now })
+    Ok(SaleState { epoch, terms, next, remaining, in_flight, dead, newest, now })
 }
 
 fn instant(millis: &str) -> Result<Option<DateTime<chrono::Utc>>, AdmissionError> {

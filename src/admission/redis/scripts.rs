@@ -33,7 +33,7 @@ macro_rules! scripts {
 }
 
 scripts! {
-    admit, sale, find, settle, withdraw, reassign, adopt, republish, configure, fence, note_step, stage, open,
+    admit, sale, find, distrust, settle, withdraw, reassign, adopt, republish, configure, fence, note_step, stage, open,
 }
 
 impl Default for Scripts {
@@ -42,8 +42,13 @@ impl Default for Scripts {
     }
 }
 
-/// Inserts the prelude. The line that begins with `#!` must stay the first.
+/// Inserts the prelude where the script says, or else behind the first line: one that begins with
+/// `#!` must stay the first.
 fn with_prelude(script: &str) -> String {
+    const PLACE: &str = "--@prelude\n";
+    if script.contains(PLACE) {
+        return script.replacen(PLACE, PRELUDE, 1);
+    }
     let (first_line, rest) = script.split_once('\n').unwrap_or((script, ""));
     format!("{first_line}\n{PRELUDE}{rest}")
 }

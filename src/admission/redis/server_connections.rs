@@ -1,62 +1,36 @@
 //! Connections to a Redis server.
 
-use deadpool_redis::Pool;
-use redis::{AsyncConnectionConfig, Client, RedisError};
+use futures_util::future::BoxFuture;
+use redis::{AsyncConnectionConfig, Client, RedisResult, aio::MultiplexedConnection};
+use tokio::task::JoinSet;
 
-use super::{
-    Connections, RedisOptions,
-    link::{Link, Use},
-};
-use crate::admission::AdmissionError;
-use crate::observability::Dependency;
-use crate::runtime::Runtime;
+use super::{Connector, RedisOptions};
 
-/// Supervised connections for the hot path, and a pool.
-#[derive(Clone)]
-pub struct ServerConnections {
-    link: Link,
-    pool: Pool,
+pub struct ServerConnector {
+    client: Client,
+    config: AsyncConnectionConfig,
 }
 
-impl ServerConnections {
-    /// Starts connecting in the background.
-    pub(super) fn start(
-        options: &RedisOptions,
-        dependency: &Dependency,
-        runtime: &Runtime,
-    ) -> Result<Self, RedisError> {
-        let client = Client::open(options.url.expose())?;
+impl ServerConnector {
+    pub(super) fn new(options: &RedisOptions) -> RedisResult<Self> {
         let config = AsyncConnectionConfig::new()
             .set_connection_timeout(Some(options.connect_timeout))
             .set_response_timeout(Some(options.response_timeout));
-        let link =
-            Link::start(client, options.connections, config.clone(), dependency.clone(), runtime.clone());
-        let manager = deadpool_redis::Manager::new_with_config(options.url.expose(), config)?;
-        let pool = Pool::builder(manager)
-            .max_size(options.pool_size)
-            .runtime(deadpool_redis::Runtime::Tokio1)
-            .wait_timeout(Some(options.connect_timeout))
-            .create_timeout(Some(options.connect_timeout))
-            .recycle_timeout(Some(options.response_timeout))
-            .build()
-            .map_err(|_no_runtime| RedisError::from((redis::ErrorKind::InvalidClientConfig, "pool")))?;
-        Ok(Self { link, pool })
+        Ok(Self { client: Client::open(options.url.expose())?, config })
     }
 }
 
-impl Connections for ServerConnections {
-    type Hot = Use;
-    type Pooled = deadpool_redis::Connection;
+impl Connector for ServerConnector {
+    type Connection = MultiplexedConnection;
+    type Task = JoinSet<()>;
 
-    fn hot(&self) -> Result<Self::Hot, AdmissionError> {
-        self.link.get()
+    async fn connect(&self) -> RedisResult<MultiplexedConnection> {
+        self.client.get_multiplexed_async_connection_with_config(&self.config).await
     }
 
-    async fn pooled(&self) -> Result<Self::Pooled, AdmissionError> {
-        Ok(self.pool.get().await?)
-    }
-
-    fn on_this_thread(&self) -> Self {
-        Self { link: self.link.on_this_thread(), pool: self.pool.clone() }
+    fn spawn(&self, task: BoxFuture<'static, ()>) -> JoinSet<()> {
+        let mut tasks = JoinSet::new();
+        tasks.spawn(task);
+        tasks
     }
 }

@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 
-use super::{Decision, NotAdmitting, SaleMachine, remaining};
+use super::{Decision, Known, NotAdmitting, SaleMachine, remaining};
 use crate::domain::{PurchaseId, UserId};
 
 impl SaleMachine {
@@ -13,12 +13,13 @@ impl SaleMachine {
         &mut self,
         user: &UserId,
         id: PurchaseId,
-        server: &str,
+        known: Known<'_>,
         now: DateTime<Utc>,
     ) -> Result<Decision, NotAdmitting> {
-        let sale = self.ready(server)?;
+        let sale = self.ready(known)?;
         let epoch = sale.epoch;
         if let Some(&winner) = self.buyers.get(user) {
+            self.check_integrity(sale).map_err(|_damaged| NotAdmitting::NotReady)?;
             let entry = self.entry(user, winner, epoch);
             let is_same_attempt = winner.id == id;
             return Ok(if is_same_attempt {

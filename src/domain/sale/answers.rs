@@ -75,6 +75,10 @@ pub enum NotAdmitting {
     NotReady,
     #[error("a rebuild has stopped the sale: {0}")]
     Rebuilding(RebuildStep),
+    #[error("the state lacks what was seen of it before: it was rolled back")]
+    RolledBack,
     #[error("{held} winners and free units, of {next} that were handed out")]
     Damaged { held: usize, next: u32 },
+    #[error("{entries} outbox entries and {dead} dead-lettered purchases, of {in_flight} and {of}")]
+    Miscounted { entries: usize, in_flight: i64, dead: usize, of: i64 },
 }

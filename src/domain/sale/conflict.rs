@@ -4,7 +4,7 @@
 
 use chrono::{DateTime, Utc};
 
-use super::{NotAdmitting, Reassignment, SaleMachine, Winner, WithdrawnUnit};
+use super::{Known, NotAdmitting, Reassignment, SaleMachine, Winner, WithdrawnUnit};
 use crate::domain::Purchase;
 
 /// A kept unit this far beyond the range makes the units between free, in one step; a unit further
@@ -21,8 +21,8 @@ impl SaleMachine {
         sale.revoked |= stands.is_none();
         let admitted = self.buyers.get(&withdrawn.user).copied();
         let Some(winner) = admitted.filter(|winner| winner.id == withdrawn.id) else { return };
-        self.outbox.entries.remove(&winner.entry);
-        self.dead.remove(&winner.id);
+        self.delete_entry(winner.entry);
+        self.remove_dead(winner.id);
         match stands {
             Some(stands) => drop(self.buyers.insert(withdrawn.user.clone(), Winner::from_ledger(stands))),
             None => drop(self.buyers.remove(&withdrawn.user)),
@@ -31,7 +31,7 @@ impl SaleMachine {
             self.free.push_back(winner.unit);
         }
         let (returned, gone) = (unit == WithdrawnUnit::Returns, stands.is_none());
-        self.add_balance(i64::from(returned) - i64::from(gone));
+        self.count(|sale| sale.balance += i64::from(returned) - i64::from(gone));
     }
 
     /// Gives a purchase a unit again: the one that it names, if `may_keep` and that unit is
@@ -41,10 +41,10 @@ impl SaleMachine {
         &mut self,
         purchase: &Purchase,
         may_keep: bool,
-        server: &str,
+        known: Known<'_>,
         now: DateTime<Utc>,
     ) -> Result<Reassignment, NotAdmitting> {
-        let epoch = self.ready(server)?.epoch;
+        let epoch = self.ready(known)?.epoch;
         let user = &purchase.user;
         let old = self.buyers.get(user).copied();
         if let Some(winner) = old {
@@ -60,8 +60,8 @@ impl SaleMachine {
             return Ok(Reassignment::NoUnitLeft);
         };
         if let Some(winner) = old {
-            self.outbox.entries.remove(&winner.entry);
-            self.add_balance(-1); // The old unit has no buyer now, and is not free.
+            self.delete_entry(winner.entry);
+            self.count(|sale| sale.balance -= 1); // The old unit has no buyer now, and is not free.
         }
         Ok(Reassignment::Moved(self.write_winner(user, unit, purchase.id, epoch, now)))
     }
@@ -73,7 +73,7 @@ impl SaleMachine {
         }
         let was_free = self.take_free(owner.unit).is_some();
         self.buyers.insert(owner.user.clone(), Winner::from_ledger(owner));
-        self.add_balance(i64::from(!was_free));
+        self.count(|sale| sale.balance += i64::from(!was_free));
     }
 
     /// Puts a winner's purchase into the outbox again. False: there is no such winner, or
@@ -112,11 +112,5 @@ impl SaleMachine {
     fn take_free(&mut self, unit: u32) -> Option<u32> {
         let position = self.free.iter().position(|free| *free == unit)?;
         self.free.remove(position)
-    }
-
-    fn add_balance(&mut self, change: i64) {
-        if let Some(sale) = self.open_sale_mut() {
-            sale.balance += change;
-        }
     }
 }

@@ -5,14 +5,16 @@
 //! script of the shared admission; a differential test runs both on the same random histories.
 //! Where the two could differ, the comment says so.
 //!
-//! The state is distrusted. It may only be sold from while it is of the server that answers and
-//! while `buyers + free = next + balance`: every unit up to `next` has a buyer or is free, apart
-//! from the units that settled conflicts have displaced, which `balance` counts (0 in every sale
-//! that never lost data).
+//! The state is distrusted. It may only be used while it is of the server that answers, is not
+//! behind what the caller has seen, and is whole: `buyers + free = next + balance` (every unit up
+//! to `next` has a buyer or is free, apart from the units that settled conflicts have displaced,
+//! which `balance` counts; 0 in every sale that never lost data), and outbox and dead-lettered
+//! purchases are as many as were counted.
 
 mod admit;
 mod answers;
 mod conflict;
+mod known;
 mod read;
 mod rebuild;
 mod rebuild_step;
@@ -21,9 +23,10 @@ mod winners;
 
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 
-use super::{Entry, EntryId, ProductId, PurchaseId, Terms, UserId};
+use super::{Entry, EntryId, ProductId, PurchaseId, SaleState, Terms, UserId};
 
 pub use answers::{Contents, Decision, Fence, Found, NotAdmitting, Opening, Reassignment, WithdrawnUnit};
+pub use known::{Known, Watermark};
 pub use read::remaining;
 pub use rebuild_step::RebuildStep;
 pub use winners::Winner;
@@ -67,9 +70,14 @@ pub struct OpenSale {
     pub next: u32,
     /// The identity of the server that this state was made on. A server that restarted or was
     /// promoted has another one, and may hold an older state than the one that it answered from.
+    /// Empty: the state was found to be rolled back.
     pub server: String,
     /// What settled conflicts have added to `buyers + free - next`.
     pub balance: i64,
+    /// How many entries the outbox must have.
+    pub in_flight: i64,
+    /// How many dead-lettered purchases there must be.
+    pub dead: i64,
     /// Whether purchases of this sale were revoked; the ledger knows whose.
     pub revoked: bool,
 }
@@ -122,21 +130,35 @@ impl SaleMachine {
         }
     }
 
-    /// The open sale, if its state was made on this server.
-    fn ready(&self, server: &str) -> Result<&OpenSale, NotAdmitting> {
-        self.open_sale().filter(|sale| sale.server == server).ok_or(NotAdmitting::NotReady)
+    /// The open sale, if its state was made on this server and has what the caller has seen.
+    fn ready(&self, known: Known<'_>) -> Result<&OpenSale, NotAdmitting> {
+        let made_here = self.open_sale().filter(|sale| sale.server == known.server);
+        let sale = made_here.ok_or(NotAdmitting::NotReady)?;
+        let is_behind = Watermark { epoch: sale.epoch, unit: sale.next } < known.watermark;
+        if is_behind { Err(NotAdmitting::RolledBack) } else { Ok(sale) }
     }
 
-    /// How many units have a buyer or are free.
-    fn held(&self) -> usize {
-        self.buyers.len() + self.free.len()
+    /// Ends the use of a state that lacks what a process has seen, for every process.
+    pub fn distrust(&mut self, seen: Watermark) {
+        if let Some(sale) = self.open_sale_mut()
+            && (Watermark { epoch: sale.epoch, unit: sale.next }) < seen
+        {
+            sale.server.clear();
+        }
     }
 
     /// The integrity check. An error: a part of the state is gone, and so is the knowledge of
-    /// who has which unit.
+    /// who has which unit, or of what is recorded.
     fn check_integrity(&self, sale: &OpenSale) -> Result<(), NotAdmitting> {
-        let (held, next) = (self.held(), sale.next);
-        let is_whole = i64::try_from(held).is_ok_and(|held| held == i64::from(next) + sale.balance);
-        if is_whole { Ok(()) } else { Err(NotAdmitting::Damaged { held, next }) }
+        let is = |found: usize, counted: i64| i64::try_from(found).is_ok_and(|found| found == counted);
+        let (held, next) = (self.buyers.len() + self.free.len(), sale.next);
+        if !is(held, i64::from(next) + sale.balance) {
+            return Err(NotAdmitting::Damaged { held, next });
+        }
+        let (entries, dead) = (self.outbox.entries.len(), self.dead.len());
+        if !is(entries, sale.in_flight) || !is(dead, sale.dead) {
+            return Err(NotAdmitting::Miscounted { entries, in_flight: sale.in_flight, dead, of: sale.dead });
+        }
+        Ok(())
     }
 }

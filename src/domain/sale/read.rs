@@ -4,7 +4,7 @@ use std::ops::Bound::{Excluded, Included};
 
 use chrono::{DateTime, Utc};
 
-use super::{Contents, Entry, Found, Header, NotAdmitting, SaleMachine};
+use super::{Contents, Entry, Found, Header, Known, NotAdmitting, SaleMachine};
 use crate::domain::{EntryId, SaleState, UserId};
 
 /// Units that have no owner: the fresh ones and the returned ones.
@@ -14,11 +14,11 @@ pub fn remaining(total_stock: u32, next: u32, free: usize) -> u32 {
 }
 
 impl SaleMachine {
-    pub fn sale(&self, server: &str, now: DateTime<Utc>) -> Result<SaleState, NotAdmitting> {
+    pub fn sale(&self, known: Known<'_>, now: DateTime<Utc>) -> Result<SaleState, NotAdmitting> {
         if let Header::Fenced { step, .. } = self.header {
             return Err(NotAdmitting::Rebuilding(step));
         }
-        let sale = self.ready(server)?;
+        let sale = self.ready(known)?;
         self.check_integrity(sale)?;
         Ok(SaleState {
             epoch: sale.epoch,
@@ -27,13 +27,15 @@ impl SaleMachine {
             remaining: remaining(sale.terms.total_stock, sale.next, self.free.len()),
             in_flight: self.outbox.entries.len() as u64,
             dead: self.dead.len() as u64,
+            newest: self.outbox.entries.last_key_value().map(|(id, _)| *id),
             now,
         })
     }
 
-    /// A user's purchase. It is told also by a damaged state.
-    pub fn find(&self, user: &UserId, server: &str) -> Result<Found, NotAdmitting> {
-        let sale = self.ready(server)?;
+    /// A user's purchase. In a damaged state, one whose entry is lost would pass for recorded.
+    pub fn find(&self, user: &UserId, known: Known<'_>) -> Result<Found, NotAdmitting> {
+        let sale = self.ready(known)?;
+        self.check_integrity(sale).map_err(|_damaged| NotAdmitting::NotReady)?;
         Ok(match self.buyers.get(user) {
             Some(&winner) => Found::Purchase(self.entry(user, winner, sale.epoch), self.state_of(winner)),
             None => Found::Nothing { revocations: sale.revoked },

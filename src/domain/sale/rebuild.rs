@@ -73,6 +73,8 @@ impl SaleMachine {
             next,
             server: server.to_owned(),
             balance: 0,
+            in_flight: 0,
+            dead: 0,
             revoked,
         });
         Opening::Open

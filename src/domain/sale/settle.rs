@@ -1,14 +1,15 @@
 //! Removing purchases from the outbox once the ledger, or the dead-letter queue, has them.
 
-use super::{Entry, SaleMachine};
+use super::{Entry, OpenSale, SaleMachine};
+use crate::domain::{EntryId, PurchaseId};
 
 impl SaleMachine {
     /// Deletes the outbox entries of purchases that the ledger has. Entries of another
     /// epoch are left alone.
     pub fn settle(&mut self, entries: &[Entry]) {
         for entry in self.of_this_epoch(entries) {
-            self.outbox.entries.remove(&entry.id);
-            self.dead.remove(&entry.purchase.id);
+            self.delete_entry(entry.id);
+            self.remove_dead(entry.purchase.id);
         }
     }
 
@@ -17,9 +18,30 @@ impl SaleMachine {
     /// no unit of this sale.
     pub fn mark_dead_lettered(&mut self, entries: &[Entry]) {
         for entry in self.of_this_epoch(entries) {
-            if self.outbox.entries.remove(&entry.id).is_some() {
-                self.dead.insert(entry.purchase.id);
+            if self.delete_entry(entry.id) && self.dead.insert(entry.purchase.id) {
+                self.count(|sale| sale.dead += 1);
             }
+        }
+    }
+
+    /// False: there is no such entry.
+    pub(super) fn delete_entry(&mut self, entry: EntryId) -> bool {
+        let was_there = self.outbox.entries.remove(&entry).is_some();
+        if was_there {
+            self.count(|sale| sale.in_flight -= 1);
+        }
+        was_there
+    }
+
+    pub(super) fn remove_dead(&mut self, id: PurchaseId) {
+        if self.dead.remove(&id) {
+            self.count(|sale| sale.dead -= 1);
+        }
+    }
+
+    pub(super) fn count(&mut self, count: impl FnOnce(&mut OpenSale)) {
+        if let Some(sale) = self.open_sale_mut() {
+            count(sale);
         }
     }
 

@@ -40,6 +40,7 @@ impl SaleMachine {
         let entry = self.entry(user, winner, epoch);
         self.outbox.last = entry.id;
         self.outbox.entries.insert(entry.id, entry.clone());
+        self.count(|sale| sale.in_flight += 1);
         self.buyers.insert(user.clone(), winner);
         entry
     }

@@ -16,7 +16,7 @@ use proptest::{
     test_runner::{Config, TestCaseError, TestRunner},
 };
 
-use crate::support::services::Services;
+use crate::support::{servers, stage::own};
 use run::{Before, read, run};
 pub(super) use sides::Claiming;
 use sides::Sides;
@@ -61,7 +61,7 @@ async fn compare(
         let (product, sale) = (&sides.product, sides.snapshot());
         let before = Before { product, sale, now: sides.redis_time().await };
         match &step {
-            Step::Server(number) => sides.change_server(*number),
+            Step::Server => sides.change_server().await,
             Step::Damage(damage) => sides.damage(damage).await,
             operation => {
                 let real = run(&sides.redis, &before, operation).await;
@@ -87,8 +87,11 @@ fn note(answer: &str, seen: &mut BTreeMap<&str, u32>) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_scripts_and_the_state_machine_agree_on_any_history() {
-    let services = Services::new().await;
-    let connection = services.redis().await;
+    // A server of its own, whose identity the histories change.
+    let redis = own(|| servers::redis_with(&["--enable-debug-command", "yes"])).await;
+    let client = redis::Client::open(format!("redis://127.0.0.1:{}", redis.port)).expect("Redis URL");
+    let connection = client.get_multiplexed_async_connection().await.expect("Redis");
+    let connections = Claiming::new(connection).await;
     let run = move || {
         let mut runner =
             TestRunner::new(Config { cases: CASES, failure_persistence: None, ..Config::default() });
@@ -96,7 +99,7 @@ async fn the_scripts_and_the_state_machine_agree_on_any_history() {
         let (number, seen) = (AtomicU32::new(0), std::sync::Mutex::new(BTreeMap::new()));
         let result = runner.run(&history(), |history| {
             let product = format!("p{}", number.fetch_add(1, Ordering::Relaxed));
-            let sides = Sides::new(connection.clone(), &services.prefix, &product);
+            let sides = Sides::new(connections.clone(), "t", &product);
             let mut seen = seen.lock().expect("not poisoned");
             runtime.block_on(compare(&sides, history, &mut seen))
         });

@@ -30,7 +30,6 @@ async fn redis_on(services: &Services) -> Bench {
         url: ServiceUrl::parse(&services.redis_url, &["redis"]).expect("URL"),
         prefix: services.prefix.clone(),
         connections: 2,
-        pool_size: 4,
         connect_timeout: Duration::from_secs(5),
         response_timeout: Duration::from_secs(5),
     };

@@ -18,7 +18,7 @@ use crate::{
 
 async fn with_scripts(scripts: Scripts) -> Bench {
     let services = Services::new().await;
-    let connections = Claiming::new(services.redis().await);
+    let connections = Claiming::new(services.redis().await).await;
     let admission = Arc::new(RedisAdmission::new(connections, &services.prefix, scripts));
     Bench { admission, product: ProductId::parse("p").expect("id") }
 }

@@ -289,19 +289,19 @@ async fn forgets_its_scripts() {
     stage.holds().await;
 }
 
-async fn connection(port: u16) -> MultiplexedConnection {
+pub(super) async fn connection(port: u16) -> MultiplexedConnection {
     let client = redis::Client::open(format!("redis://127.0.0.1:{port}")).expect("Redis URL");
     client.get_multiplexed_async_connection().await.expect("Redis")
 }
 
-async fn command(connection: &mut MultiplexedConnection, words: &[&str]) {
+pub(super) async fn command(connection: &mut MultiplexedConnection, words: &[&str]) {
     let mut command = redis::cmd(words[0]);
     command.arg(&words[1..]);
     command.exec_async(connection).await.unwrap_or_else(|error| panic!("{words:?}: {error}"));
 }
 
 /// A number of INFO; 0 where it is not there.
-async fn position(connection: &mut MultiplexedConnection, name: &str) -> i64 {
+pub(super) async fn position(connection: &mut MultiplexedConnection, name: &str) -> i64 {
     let info: String = redis::cmd("INFO").arg("everything").query_async(connection).await.expect("INFO");
     let line = info.lines().find_map(|line| line.strip_prefix(name));
     line.map_or(0, |number| number.trim().parse().expect("a number"))

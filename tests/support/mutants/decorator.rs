@@ -75,6 +75,10 @@ pub(crate) trait AdmissionDecorator: Debug + Send + Sync + Sized + 'static {
 
 #[async_trait]
 impl<D: AdmissionDecorator> Admission for Decorated<D> {
+    fn raise_watermark(&self, product: &ProductId, epoch: u64) {
+        self.0.inner().raise_watermark(product, epoch);
+    }
+
     async fn admit(
         &self,
         product: &ProductId,

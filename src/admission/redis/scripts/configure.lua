@@ -11,12 +11,5 @@ local sale = call('HMGET', SALE, 'epoch', 'next')
 if sale[1] ~= ARGV[1] or tonumber(sale[2]) > tonumber(ARGV[2]) then
   return 0
 end
-call('HSET', SALE, 'total', ARGV[2], 'paused', ARGV[5])
-for field, value in pairs({opens_ms = ARGV[3], closes_ms = ARGV[4]}) do
-  if value == '' then
-    call('HDEL', SALE, field)
-  else
-    call('HSET', SALE, field, value)
-  end
-end
+call('HSET', SALE, 'total', ARGV[2], 'opens_ms', ARGV[3], 'closes_ms', ARGV[4], 'paused', ARGV[5])
 return 1

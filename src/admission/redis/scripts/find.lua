@@ -2,17 +2,27 @@
 -- Finds a user's purchase.
 --
 -- ARGV  1 user   2 identity of the server as its connection knows it
+--       3, 4 epoch and highest unit that the caller has seen
 -- Reply {"FOUND", unit, purchase id, entry id, epoch, pending (1|0)}
 --       {"NONE", revoked (1|0)}   1: purchases of this sale were revoked; the ledger knows whose
---       {"NOT_READY"}   no state, or the state of another server
+--       {"NOT_READY"}   no state, the state of another server, or a damaged state: a purchase
+--       whose entry is lost would pass for recorded
+--       {"ROLLED_BACK"} the state lacks what the caller has seen
 
-local sale = call('HMGET', SALE, 'epoch', 'server', 'revoked')
-if not sale[1] or sale[2] ~= ARGV[2] then
+local sale = call('HMGET', SALE, 'epoch', 'next', 'server', 'revoked')
+local epoch, next_unit = tonumber(sale[1]), tonumber(sale[2])
+if not epoch or not next_unit or sale[3] ~= ARGV[2] then
+  return {'NOT_READY'}
+end
+if is_behind(epoch, next_unit, ARGV[3], ARGV[4]) then
+  return {'ROLLED_BACK'}
+end
+if damage(next_unit) then
   return {'NOT_READY'}
 end
 local winner = call('HGET', BUYERS, ARGV[1])
 if not winner then
-  return {'NONE', sale[3] or '0'}
+  return {'NONE', sale[4] or '0'}
 end
 local unit, id, entry = string.match(winner, WINNER)
 return {'FOUND', unit, id, entry, sale[1], pending(id, entry)}

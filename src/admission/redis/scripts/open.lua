@@ -2,11 +2,13 @@
 -- Puts a staged snapshot in place: the last step of a rebuild, after which the sale is ready.
 --
 -- ARGV  1 epoch   2 total   3 next   4 opens_ms or ""   5 closes_ms or ""   6 paused (1|0)
---       7 identity of the server   8 "1": purchases of this sale were revoked
+--       7 "1": purchases of this sale were revoked
 -- Reply "OPEN" | "STALE": a later epoch's fence stands, or none since Redis was lost again
 --       | "INCOMPLETE": parts of the snapshot are missing
+-- Error READONLY on a server that is no primary
 --
--- Epochs only rise, and buyers + free = next afterwards.
+-- Epochs only rise, and buyers + free = next afterwards. The state is bound to the server that runs
+-- this script.
 -- Idempotent: a second run finds its own epoch in place.
 
 local sale = call('HMGET', SALE, 'epoch', 'fence')
@@ -19,6 +21,11 @@ end
 if call('LLEN', STAGED_FREE) + call('HLEN', STAGED_BUYERS) ~= tonumber(ARGV[3]) then
   return 'INCOMPLETE'
 end
+local info = call('INFO', 'server') .. call('INFO', 'replication')
+if not string.find(info, 'role:master', 1, true) then
+  return redis.error_reply('READONLY this server is no primary')
+end
+local server = string.match(info, 'run_id:(%x+)') .. ' ' .. string.match(info, 'master_replid:(%x+)')
 call('UNLINK', SALE, FREE, BUYERS, OUTBOX, DEAD)
 for staged, final in pairs({[STAGED_FREE] = FREE, [STAGED_BUYERS] = BUYERS}) do
   if call('EXISTS', staged) == 1 then
@@ -26,12 +33,8 @@ for staged, final in pairs({[STAGED_FREE] = FREE, [STAGED_BUYERS] = BUYERS}) do
     call('PERSIST', final)
   end
 end
-call('HSET', SALE, 'epoch', ARGV[1], 'total', ARGV[2], 'next', ARGV[3], 'paused', ARGV[6], 'server', ARGV[7],
-  'revoked', ARGV[8])
-if ARGV[4] ~= '' then
-  call('HSET', SALE, 'opens_ms', ARGV[4])
-end
-if ARGV[5] ~= '' then
-  call('HSET', SALE, 'closes_ms', ARGV[5])
-end
+-- A small hash is searched from its beginning: what admit.lua reads at each run comes first, and is
+-- always there.
+call('HSET', SALE, 'epoch', ARGV[1], 'total', ARGV[2], 'next', ARGV[3], 'server', server, 'paused', ARGV[6],
+  'opens_ms', ARGV[4], 'closes_ms', ARGV[5], 'in_flight', 0, 'dead', 0, 'revoked', ARGV[7])
 return 'OPEN'

@@ -1,17 +1,22 @@
--- Shared by all scripts: the program inserts this text behind the first line of each.
+-- Shared by all scripts: the program inserts this text behind the first line of each, or in the
+-- place of the line `--@prelude` where a script has one.
 --
 -- KEYS  1 sale (hash)   2 free (list)   3 buyers (hash)   4 outbox (stream)   5 dead (set);
 --       in scripts that make a state also   6 staged free (list)   7 staged buyers (hash)
 --
 -- sale    while it is open: epoch, total, next, opens_ms, closes_ms, paused, server, balance,
---         revoked; while a rebuild has stopped it: fence, step
+--         in_flight, dead, revoked; while a rebuild has stopped it: fence, step
 -- buyers  user to winner, "unit purchase-id entry-id". Where the purchase came from the ledger, the
 --         entry id is one that no stream gives out.
 --
--- A state may be sold from only on the server that it was made on (`server`), and only while buyers
--- + free = next + balance: every unit up to `next` has a buyer or is free, apart from the units
--- that settled conflicts have displaced, which `balance` counts (absent or 0 in every sale that
--- never lost data).
+-- A state may be used only on the server that it was made on: `server` is run_id and master_replid,
+-- of 40 hexadecimal digits each, and a space between. A restart changes the first; a promotion
+-- changes the second, also that of a server which was demoted before. And only while it is whole:
+--   buyers + free = next + balance: every unit up to `next` has a buyer or is free, apart from the
+--     units that settled conflicts have displaced, which `balance` counts (absent or 0 in every
+--     sale that never lost data)
+--   the outbox has `in_flight` entries and `dead` has as many members as the field of that name:
+--     each script that adds or removes one counts it
 
 local SALE, FREE, BUYERS, OUTBOX, DEAD, STAGED_FREE, STAGED_BUYERS = unpack(KEYS)
 local call = redis.call
@@ -19,6 +24,39 @@ local WINNER = '^(%d+) (%S+) (%S+)$'
 
 -- These functions are created at each run, and a function that uses no local from outside is
 -- cheaper to create. So they use KEYS and redis.call.
+
+-- Whether this server is a primary, and a state whose field `server` is this was made on it.
+-- `known` is the identity as the connection knows it. Its process is right for as long as the
+-- connection lives; the history of its data may have changed since (the server was demoted and
+-- promoted again), and is asked.
+local function is_made_here(server, known)
+  local info = redis.call('INFO', 'replication')
+  return string.sub(server or '', 1, 40) == string.sub(known, 1, 40)
+    and string.find(info, 'role:master', 1, true)
+    and string.find(info, 'master_replid:' .. string.sub(server, -40), 1, true)
+end
+
+-- Whether a state of this epoch and `next` lacks what the caller has seen before: the state was
+-- rolled back.
+local function is_behind(epoch, next_unit, seen_epoch, seen_unit)
+  seen_epoch = tonumber(seen_epoch)
+  return epoch < seen_epoch or epoch == seen_epoch and next_unit < tonumber(seen_unit)
+end
+
+-- What is missing of a state, or false: it is whole.
+local function damage(next_unit)
+  local counted = redis.call('HMGET', KEYS[1], 'balance', 'in_flight', 'dead')
+  local held = redis.call('HLEN', KEYS[3]) + redis.call('LLEN', KEYS[2])
+  if held ~= next_unit + (tonumber(counted[1]) or 0) then
+    return held .. ' winners and free units, of ' .. next_unit .. ' that were handed out'
+  end
+  local entries, dead = redis.call('XLEN', KEYS[4]), redis.call('SCARD', KEYS[5])
+  if entries ~= tonumber(counted[2]) or dead ~= tonumber(counted[3]) then
+    return entries .. ' outbox entries and ' .. dead .. ' dead-lettered purchases, of ' ..
+      tostring(counted[2]) .. ' and ' .. tostring(counted[3])
+  end
+  return false
+end
 
 -- 1 while the outbox or the dead-letter queue has the purchase, 0 once the ledger has it.
 local function pending(id, entry)
@@ -32,16 +70,12 @@ end
 local function write_winner(user, unit, id, epoch)
   local entry = redis.call('XADD', KEYS[4], '*', 'user', user, 'unit', unit, 'id', id, 'epoch', epoch)
   redis.call('HSET', KEYS[3], user, unit .. ' ' .. id .. ' ' .. entry)
+  redis.call('HINCRBY', KEYS[1], 'in_flight', 1)
   return entry
 end
 
--- How many units have a buyer or are free, and how many should.
-local function integrity(next_unit, balance)
-  return redis.call('HLEN', KEYS[3]) + redis.call('LLEN', KEYS[2]), next_unit + (tonumber(balance) or 0)
-end
-
-local function now_ms()
-  local time = redis.call('TIME')
-  return time[1] * 1000 + math.floor(time[2] / 1000)
+-- Deletes an outbox entry, if it is there.
+local function delete_entry(entry)
+  redis.call('HINCRBY', KEYS[1], 'in_flight', -redis.call('XDEL', KEYS[4], entry))
 end
 

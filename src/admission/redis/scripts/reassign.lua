@@ -5,10 +5,12 @@
 -- ARGV  1 user   2 purchase id   3 its unit
 --       4 "1": the unit is someone else's; "0": the purchase may keep it if it is free
 --       5 identity of the server as its connection knows it
+--       6, 7 epoch and highest unit that the caller has seen
 -- Reply {"MOVED", unit, purchase id, entry id, epoch}   the same purchase with its unit now
 --       {"OTHER", unit, purchase id, entry id, epoch}   the user's other purchase, which stands
 --       {"NONE"}        no unit is left
 --       {"NOT_READY"}   no state, or the state of another server
+--       {"ROLLED_BACK"} the state lacks what the caller has seen
 --
 -- The lowest free unit goes first. A unit beyond `next` that is kept makes the units between free,
 -- up to GAP_MAX. Window and pause do not matter, since the purchase was admitted before. Keeps
@@ -18,9 +20,12 @@
 
 local GAP_MAX = 1000
 local sale = call('HMGET', SALE, 'epoch', 'total', 'next', 'server')
-local total, next_unit = tonumber(sale[2]), tonumber(sale[3])
-if not sale[1] or not total or not next_unit or sale[4] ~= ARGV[5] then
+local epoch, total, next_unit = tonumber(sale[1]), tonumber(sale[2]), tonumber(sale[3])
+if not epoch or not total or not next_unit or not is_made_here(sale[4], ARGV[5]) then
   return {'NOT_READY'}
+end
+if is_behind(epoch, next_unit, ARGV[6], ARGV[7]) then
+  return {'ROLLED_BACK'}
 end
 local may_keep = ARGV[4] == '0'
 local old_entry
@@ -70,7 +75,7 @@ else
   call('HSET', SALE, 'next', unit)
 end
 if old_entry then
-  call('XDEL', OUTBOX, old_entry)
+  delete_entry(old_entry)
   -- The old unit has no buyer now, and is not free.
   call('HINCRBY', SALE, 'balance', -1)
 end

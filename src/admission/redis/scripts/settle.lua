@@ -13,17 +13,19 @@
 if call('HGET', SALE, 'epoch') ~= ARGV[1] then
   return 0
 end
-local deleted = 0
 local dead = ARGV[2] == '1'
-local forget = not dead and call('EXISTS', DEAD) == 1
+local forget = call('SCARD', DEAD) > 0 and not dead
+local deleted, added = 0, 0
 for i = 3, #ARGV, 2 do
   local entry, id = ARGV[i], ARGV[i + 1]
   local found = call('XDEL', OUTBOX, entry)
   deleted = deleted + found
   if forget then
-    call('SREM', DEAD, id)
+    added = added - call('SREM', DEAD, id)
   elseif dead and found == 1 then
-    call('SADD', DEAD, id)
+    added = added + call('SADD', DEAD, id)
   end
 end
+call('HINCRBY', SALE, 'in_flight', -deleted)
+call('HINCRBY', SALE, 'dead', added)
 return deleted

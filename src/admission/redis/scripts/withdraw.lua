@@ -31,8 +31,8 @@ local unit, id, entry = string.match(winner, WINNER)
 if id ~= ARGV[2] then
   return 0
 end
-call('XDEL', OUTBOX, entry)
-call('SREM', DEAD, id)
+delete_entry(entry)
+call('HINCRBY', SALE, 'dead', -call('SREM', DEAD, id))
 if stands then
   call('HSET', BUYERS, ARGV[1], ARGV[3])
 else

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use redis::{RedisResult, Value};
 
-use super::support::{Real, Time, real, shown, simulated};
+use super::support::{Real, Time, identity, real, shown, simulated, text};
 use crate::redis::cluster::SimRedis;
 
 /// A word of a command.
@@ -14,6 +14,8 @@ pub(super) enum Word {
     Text(String),
     /// The n-th stream id that was seen, on each side its own.
     Entry(usize),
+    /// The identity of the server, on each side its own.
+    Server,
 }
 
 impl<T: Into<String>> From<T> for Word {
@@ -28,13 +30,17 @@ pub(super) struct Comparison {
     time: Time,
     /// Stream ids in the order in which they were seen: real, simulated.
     seen: [Vec<String>; 2],
+    /// Identities: real, simulated.
+    servers: [String; 2],
     trace: Vec<String>,
 }
 
 impl Comparison {
     pub(super) fn start() -> Option<Self> {
         let (simulated, time) = simulated();
-        Some(Self { real: real()?, simulated, time, seen: [Vec::new(), Vec::new()], trace: Vec::new() })
+        let mut real = real()?;
+        let servers = [identity(&text(real.run(&["INFO"]))), identity(&text(simulated.run(0, &["INFO"])))];
+        Some(Self { real, simulated, time, seen: [Vec::new(), Vec::new()], servers, trace: Vec::new() })
     }
 
     /// Number of stream ids seen so far.
@@ -53,8 +59,10 @@ impl Comparison {
         let unordered =
             matches!(&words[0], Word::Text(name) if ["HGETALL", "SMEMBERS", "KEYS"].contains(&name.as_str()));
         let [real, simulated] = [real, simulated].map(|reply| if unordered { sorted(reply) } else { reply });
-        let real = canonical(&shown(real), &mut self.seen[0]);
-        let simulated = canonical(&shown(simulated), &mut self.seen[1]);
+        let [real, simulated] = [(0, real), (1, simulated)].map(|(side, reply)| {
+            let shown = shown(reply).replace(&self.servers[side], "<server>");
+            canonical(&shown, &mut self.seen[side])
+        });
         let last = &self.trace[self.trace.len().saturating_sub(30)..];
         assert_eq!(real, simulated, "redis-server and the simulated one differ after\n{}", last.join("\n"));
         // Within a millisecond another stream, or one that is made anew, would give out the same ids again.
@@ -68,6 +76,7 @@ impl Comparison {
         match word {
             Word::Text(text) => text.clone(),
             Word::Entry(index) => self.seen[side][*index].clone(),
+            Word::Server => self.servers[side].clone(),
         }
     }
 
@@ -117,6 +126,7 @@ fn described(word: &Word) -> String {
     match word {
         Word::Text(text) => format!("{:?}", text.lines().nth(1).unwrap_or(text)),
         Word::Entry(index) => format!("<entry {index}>"),
+        Word::Server => "<server>".to_owned(),
     }
 }
 

@@ -7,7 +7,7 @@ use redis::Value;
 
 use super::{
     comparison::{Comparison, Word},
-    support::{random, simulated, text},
+    support::{identity, random, simulated, text},
 };
 
 const SNIPPETS: &[&str] = &[
@@ -78,8 +78,12 @@ fn the_language_is_that_of_redis_server() {
 fn ten_thousand_units_are_sold_once_each() {
     let (redis, time) = simulated();
     let replica = redis.add_replica();
-    let sale: Vec<_> = "epoch 1 total 10000 next 0 server server".split(' ').collect();
-    redis.run(0, &[&["HSET", KEYS[0]], sale.as_slice()].concat()).unwrap();
+    let server = identity(&text(redis.run(0, &["INFO"])));
+    let sale: Vec<_> =
+        "epoch 1 total 10000 next 0 opens_ms 1 closes_ms 4000000000000 in_flight 0 dead 0 server"
+            .split(' ')
+            .collect();
+    redis.run(0, &[&["HSET", KEYS[0]], sale.as_slice(), &[server.as_str()]].concat()).unwrap();
     let (_, admit) = scripts().into_iter().find(|(name, _)| *name == "admit").expect("a script");
     let sha = text(redis.run(0, &["SCRIPT", "LOAD", &admit]));
     let count = KEYS.len().to_string();
@@ -88,7 +92,7 @@ fn ten_thousand_units_are_sold_once_each() {
         time.advance(attempt % 2);
         let (user, id) = (format!("user-{attempt}"), format!("id-{attempt}"));
         let head = ["EVALSHA", &sha, &count];
-        let words = [&head[..], &KEYS, &[user.as_str(), &id, "server"]].concat();
+        let words = [&head[..], &KEYS, &[user.as_str(), &id, &server, "1", "0"]].concat();
         let reply: Vec<String> = redis::from_redis_value(redis.run(0, &words).unwrap()).unwrap();
         let expected = if attempt < 10_000 { "SUCCESS" } else { "SOLD_OUT" };
         assert_eq!(reply[0], expected, "{attempt}");
@@ -133,23 +137,16 @@ fn rebuild(comparison: &mut Comparison, random: &mut fastrand::Rng, epoch: u32) 
     }
     run(comparison, "stage", stage);
     let counted = if random.u8(..8) == 0 { next + 1 } else { next };
-    let args = words![
-        epoch.to_string(),
-        "6",
-        counted.to_string(),
-        "",
-        "",
-        "0",
-        "server",
-        random.u8(0..2).to_string()
-    ];
+    let args = words![epoch.to_string(), "6", counted.to_string(), "", "", "0", random.u8(0..2).to_string()];
     run(comparison, "open", args)
 }
 
 fn step(comparison: &mut Comparison, random: &mut fastrand::Rng, epoch: &mut u32) {
     let user = format!("user-{}", random.u8(1..8));
     let id = if random.bool() { format!("id-{}", &user[5..]) } else { format!("id-{}", random.u16(..)) };
-    let server = if random.u8(..12) == 0 { "another" } else { "server" };
+    let server = if random.u8(..12) == 0 { "another".into() } else { Word::Server };
+    let seen_epoch = if random.u8(..20) == 0 { *epoch + 1 } else { *epoch }.to_string();
+    let seen_unit = if random.u8(..20) == 0 { "9" } else { "0" };
     let flag = random.u8(0..2).to_string();
     let entry = if comparison.entries() > 0 {
         Word::Entry(random.usize(comparison.entries().saturating_sub(6)..comparison.entries()))
@@ -159,9 +156,10 @@ fn step(comparison: &mut Comparison, random: &mut fastrand::Rng, epoch: &mut u32
     let of_epoch = if random.u8(..8) == 0 { *epoch + 1 } else { *epoch }.to_string();
     let unit = random.u8(1..8).to_string();
     match random.u8(..40) {
-        0..12 => run(comparison, "admit", words![user, id, server]),
-        12..15 => run(comparison, "sale", words![server]),
-        15..18 => run(comparison, "find", words![user, server]),
+        0..11 => run(comparison, "admit", words![user, id, server, seen_epoch, seen_unit]),
+        11 => run(comparison, "distrust", words![seen_epoch, seen_unit]),
+        12..15 => run(comparison, "sale", words![server, seen_epoch, seen_unit]),
+        15..18 => run(comparison, "find", words![user, server, seen_epoch, seen_unit]),
         18..22 => {
             let mut args = words![of_epoch, if random.u8(..4) == 0 { "1" } else { "0" }];
             args.extend([entry, id.into()]);
@@ -171,7 +169,7 @@ fn step(comparison: &mut Comparison, random: &mut fastrand::Rng, epoch: &mut u32
             let stands = if random.bool() { String::new() } else { format!("{unit} ledger-9 5-5") };
             run(comparison, "withdraw", words![user, id, stands, flag])
         }
-        25..28 => run(comparison, "reassign", words![user, id, unit, flag, server]),
+        25..28 => run(comparison, "reassign", words![user, id, unit, flag, server, seen_epoch, seen_unit]),
         28..30 => run(comparison, "adopt", words![user, format!("{unit} ledger-{unit} 5-5")]),
         30..33 => run(comparison, "republish", words![user, id]),
         33..36 => {

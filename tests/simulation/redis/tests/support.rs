@@ -91,7 +91,15 @@ pub(super) fn text(reply: RedisResult<Value>) -> String {
 
 /// A line of INFO.
 pub(super) fn info(redis: &SimRedis, server: usize, name: &str) -> String {
-    let info = text(redis.run(server, &["INFO"]));
+    line(&text(redis.run(server, &["INFO"])), name)
+}
+
+fn line(info: &str, name: &str) -> String {
     let line = info.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
     line.expect("a line of INFO").to_owned()
+}
+
+/// A server's identity, as admission knows it, from its INFO.
+pub(super) fn identity(info: &str) -> String {
+    format!("{} {}", line(info, "run_id"), line(info, "master_replid"))
 }

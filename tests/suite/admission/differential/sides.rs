@@ -9,7 +9,7 @@ use std::{
 use chrono::{DateTime, Utc};
 use flashsale::{
     admission::{
-        Admission, AdmissionError, Connections, HotConnection, Keys, MemoryAdmission, RedisAdmission, Scripts,
+        Admission, AdmissionError, Connections, InUse, Keys, MemoryAdmission, RedisAdmission, Scripts,
     },
     domain::{
         EntryId, ProductId,
@@ -33,9 +33,8 @@ pub(super) struct Sides {
 }
 
 impl Sides {
-    pub(super) fn new(connection: MultiplexedConnection, prefix: &str, product: &str) -> Self {
+    pub(super) fn new(connections: Claiming, prefix: &str, product: &str) -> Self {
         let product = ProductId::parse(product).expect("product id");
-        let connections = Claiming::new(connection);
         let clock = Arc::new(SetClock(Mutex::new(DateTime::UNIX_EPOCH)));
         Self {
             redis: RedisAdmission::new(connections.clone(), prefix, Scripts::default()),
@@ -72,18 +71,17 @@ impl Sides {
         DateTime::from_timestamp(seconds, micros / 1000 * 1_000_000).expect("time")
     }
 
-    /// From now on a server of this identity answers. The memory's identity is fixed, so that its
-    /// states are renamed instead.
-    pub(super) fn change_server(&self, number: u8) {
-        let mut claimed = self.connections.server.lock().expect("not poisoned");
-        let before = std::mem::replace(&mut *claimed, name(number));
+    /// From now on the server has another identity, as after a demotion and a promotion. The
+    /// memory's identity is fixed, so that its states are renamed instead.
+    pub(super) async fn change_server(&self) {
+        let mut connection = self.connections.connection.clone();
+        redis::cmd("DEBUG").arg("CHANGE-REPL-ID").exec_async(&mut connection).await.expect("DEBUG");
+        *self.connections.server.lock().expect("not poisoned") = identity(&mut connection).await;
         self.memory.with(&self.product, |sale, _| {
-            let Header::Open(OpenSale { server, .. }) = &mut sale.header else { return };
-            if server == MEMORY {
-                *server = before;
-            }
-            if *server == name(number) {
-                MEMORY.clone_into(server);
+            if let Header::Open(OpenSale { server, .. }) = &mut sale.header
+                && server == MEMORY
+            {
+                "former".clone_into(server);
             }
         });
     }
@@ -124,8 +122,10 @@ impl Sides {
 /// The identity that `MemoryAdmission` writes into its states.
 const MEMORY: &str = "memory";
 
-fn name(server: u8) -> String {
-    format!("server-{server}")
+async fn identity(connection: &mut MultiplexedConnection) -> Arc<str> {
+    let info: redis::InfoDict = redis::cmd("INFO").query_async(connection).await.expect("INFO");
+    let text = |name| info.get::<String>(name).expect("a line of INFO");
+    format!("{} {}", text("run_id"), text("master_replid")).into()
 }
 
 #[derive(Debug)]
@@ -145,54 +145,35 @@ impl Clock for SetClock {
     }
 }
 
-/// Connections to one real server that claim an identity of the test's choice.
+/// Connections to one server, of which all that is known is known at once.
 #[derive(Clone)]
 pub(in crate::admission) struct Claiming {
     connection: MultiplexedConnection,
-    server: Arc<Mutex<String>>,
+    server: Arc<Mutex<Arc<str>>>,
 }
 
 impl Claiming {
-    pub(in crate::admission) fn new(connection: MultiplexedConnection) -> Self {
-        Self { connection, server: Arc::new(Mutex::new(name(0))) }
+    pub(in crate::admission) async fn new(mut connection: MultiplexedConnection) -> Self {
+        let server = identity(&mut connection).await;
+        Self { connection, server: Arc::new(Mutex::new(server)) }
     }
-}
-
-pub(in crate::admission) struct Claimed {
-    connection: MultiplexedConnection,
-    server: String,
 }
 
 impl Connections for Claiming {
-    type Hot = Claimed;
-    type Pooled = MultiplexedConnection;
-
-    fn hot(&self) -> Result<Claimed, AdmissionError> {
-        let server = self.server.lock().expect("not poisoned").clone();
-        Ok(Claimed { connection: self.connection.clone(), server })
-    }
-
-    async fn pooled(&self) -> Result<MultiplexedConnection, AdmissionError> {
-        Ok(self.connection.clone())
-    }
-
-    fn on_this_thread(&self) -> Self {
-        self.clone()
-    }
-}
-
-impl HotConnection for Claimed {
     type Connection = MultiplexedConnection;
 
-    fn connection(&mut self) -> &mut MultiplexedConnection {
-        &mut self.connection
-    }
-
-    fn server(&self) -> &str {
-        &self.server
+    fn get(&self) -> Result<InUse<MultiplexedConnection>, AdmissionError> {
+        let server = self.server.lock().expect("not poisoned").clone();
+        Ok(InUse { connection: self.connection.clone(), server, generation: 0 })
     }
 
     fn failed(&self, error: RedisError) -> AdmissionError {
         error.into()
+    }
+
+    fn replace(&self, _rolled_back: &InUse<MultiplexedConnection>) {}
+
+    fn on_this_thread(&self) -> Self {
+        self.clone()
     }
 }

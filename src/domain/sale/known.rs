@@ -1,0 +1,26 @@
+//! What a caller knows before it asks: a state that contradicts it must not be used.
+
+use super::SaleState;
+
+/// The furthest state of a sale that a process has seen. Epochs only rise, and so does the highest
+/// unit within an epoch: a state that is behind was rolled back, or is on a server that the sale
+/// has left.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Watermark {
+    pub epoch: u64,
+    /// The highest unit that was handed out in this epoch.
+    pub unit: u32,
+}
+
+impl Watermark {
+    pub fn of(sale: &SaleState) -> Self {
+        Self { epoch: sale.epoch, unit: sale.next }
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+pub struct Known<'known> {
+    /// The identity of the server that answers.
+    pub server: &'known str,
+    pub watermark: Watermark,
+}

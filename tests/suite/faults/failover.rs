@@ -1,0 +1,216 @@
+//! Redis changes its primary while the old one lives on, goes back, loses a part, or has a wrong clock.
+
+use std::time::{Duration, Instant};
+
+use flashsale::audit::AttemptKind;
+use redis::aio::MultiplexedConnection;
+use rustix::process::Signal;
+
+use super::redis::{command, connection, epoch, is_rebuilt, position};
+use crate::{
+    distributed::outbox_len,
+    support::{
+        SOON, eventually,
+        http::ready,
+        process::is_stopped,
+        proxy::{Link, Proxy},
+        sale::now,
+        servers::{self, Server},
+        services::Services,
+        stage::{Stage, UNITS, own, port_of, with_redis},
+    },
+};
+
+/// From the moment at which the address leads to the new primary.
+const SELLS_WITHIN: Duration = Duration::from_secs(3);
+
+/// Two servers, of which clients reach the first.
+struct Pair {
+    first: Server,
+    second: Server,
+    at_first: MultiplexedConnection,
+    at_second: MultiplexedConnection,
+    to_clients: Proxy,
+    /// What the second server follows the first one through.
+    replication: Proxy,
+}
+
+impl Pair {
+    /// The second server is a replica of the first, and up to date.
+    async fn start() -> Self {
+        let (first, second) = (own(servers::redis).await, own(servers::redis).await);
+        let (to_clients, replication) = (Proxy::to(first.port).await, Proxy::to(first.port).await);
+        let (at_first, mut at_second) = (connection(first.port).await, connection(second.port).await);
+        follow(&mut at_second, replication.port).await;
+        Self { first, second, at_first, at_second, to_clients, replication }
+    }
+
+    async fn lag(&mut self) -> i64 {
+        let ahead = position(&mut self.at_first, "master_repl_offset:").await;
+        ahead - position(&mut self.at_second, "slave_repl_offset:").await
+    }
+}
+
+async fn follow(replica: &mut MultiplexedConnection, primary: u16) {
+    command(replica, &["REPLICAOF", "127.0.0.1", &primary.to_string()]).await;
+    eventually("the replica follows", SOON, async || {
+        (info(replica).await.contains("master_link_status:up")).then_some(())
+    })
+    .await;
+}
+
+async fn info(server: &mut MultiplexedConnection) -> String {
+    redis::cmd("INFO").query_async(server).await.expect("INFO")
+}
+
+fn outages(log: &str) -> usize {
+    log.matches("lost redis").count()
+}
+
+/// An orderly failover: nothing is lost, and the former primary lives on, as a replica, with all its connections.
+#[tokio::test(flavor = "multi_thread")]
+async fn in_order_sells_again_within_seconds() {
+    let mut pair = Pair::start().await;
+    let stage = Stage::open(with_redis(pair.to_clients.port).await).await;
+    let start = now();
+    // Directly, because FAILOVER names the replica by its own address.
+    follow(&mut pair.at_second, pair.first.port).await;
+    let to = pair.second.port.to_string();
+    command(&mut pair.at_first, &["FAILOVER", "TO", "127.0.0.1", &to, "TIMEOUT", "10000"]).await;
+    eventually("the roles are changed", SOON, async || {
+        let (first, second) = (info(&mut pair.at_first).await, info(&mut pair.at_second).await);
+        (first.contains("role:slave") && second.contains("role:master")).then_some(())
+    })
+    .await;
+    pair.to_clients.lead_to(pair.second.port);
+    let led = Instant::now();
+    eventually("an attempt is answered", SOON, async || {
+        (stage.sale.attempt_by("first-after-failover").await == AttemptKind::Ok).then_some(())
+    })
+    .await;
+    let took = led.elapsed();
+    assert!(took < SELLS_WITHIN, "{took:?}\n{}\n---\n{}", stage.serve.log(), stage.work.log());
+    assert!(info(&mut pair.at_first).await.contains("role:slave"), "the former primary does not live on");
+    assert!(position(&mut pair.at_first, "connected_clients:").await > 0);
+    for process in [&stage.serve, &stage.work] {
+        assert_eq!(outages(&process.log()), 1, "{}", process.log());
+    }
+    ready(&stage.api).await;
+    stage.sale.fault("redis-orderly-failover", start, true, true);
+    stage.holds().await;
+}
+
+/// A primary becomes the replica of a server that lacks its last admissions, and is promoted again. Its process is the
+/// same. Nobody leads meanwhile: the API must find out by itself.
+#[tokio::test(flavor = "multi_thread")]
+async fn and_back_is_recognised_before_anything_is_sold() {
+    let mut pair = Pair::start().await;
+    let stage = Stage::open(with_redis(pair.to_clients.port).await).await;
+    pair.replication.set(Link::Blackhole);
+    stage.sold(UNITS / 3).await;
+    let (start, epoch) = (now(), epoch(&stage).await);
+    assert!(pair.lag().await > 10_000, "the replica does not lag");
+    stage.work.signal(Signal::STOP);
+    eventually("the worker is stopped", SOON, async || is_stopped(stage.work.id()).then_some(())).await;
+    let run_id = line(&info(&mut pair.at_first).await, "run_id:");
+    command(&mut pair.at_second, &["REPLICAOF", "NO", "ONE"]).await;
+    follow(&mut pair.at_first, pair.second.port).await;
+    command(&mut pair.at_first, &["REPLICAOF", "NO", "ONE"]).await;
+    let after = info(&mut pair.at_first).await;
+    assert_eq!(line(&after, "run_id:"), run_id, "the process is another one");
+    assert!(after.contains("role:master"));
+    for number in 0..50 {
+        let kind = stage.sale.attempt_by(&format!("after-failback-{number}")).await;
+        assert_ne!(kind, AttemptKind::Ok, "attempt {number} found a unit in the state of another history");
+    }
+    stage.work.signal(Signal::CONT);
+    is_rebuilt(&stage, epoch).await;
+    stage.sale.fault("redis-failback", start, true, true);
+    stage.holds().await;
+}
+
+fn line(info: &str, name: &str) -> String {
+    info.lines().find_map(|line| line.strip_prefix(name)).expect("a line of INFO").to_owned()
+}
+
+/// The outbox alone is lost, while it has purchases that no worker has recorded.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_outbox_alone_is_lost() {
+    let redis = own(servers::redis).await;
+    let stage = Stage::open(with_redis(redis.port).await).await;
+    let (start, epoch) = (now(), epoch(&stage).await);
+    stage.work.signal(Signal::STOP);
+    eventually("the worker is stopped", SOON, async || is_stopped(stage.work.id()).then_some(())).await;
+    eventually("a purchase waits in the outbox", SOON, async || {
+        stage.sale.attempt_by("waits").await;
+        (outbox_len(&stage.services).await > 5).then_some(())
+    })
+    .await;
+    let mut operator = connection(redis.port).await;
+    let key = stage.services.key("limited-001", "outbox");
+    command(&mut operator, &["UNLINK", &key]).await;
+    let url = format!("{}/sale/purchase/status?userId=waits", stage.api);
+    let answer = crate::support::http::get(&url).await;
+    assert_eq!(answer.status, 503, "of a purchase that may not be recorded: {:?}", answer.body);
+    stage.work.signal(Signal::CONT);
+    is_rebuilt(&stage, epoch).await;
+    stage.sale.fault("redis-outbox-lost", start, true, false);
+    stage.holds().await;
+}
+
+/// A Redis that may evict keys by itself sells nothing.
+#[tokio::test(flavor = "multi_thread")]
+async fn keys_may_be_evicted() {
+    let redis = own(servers::redis).await;
+    let stage = Stage::open(with_redis(redis.port).await).await;
+    let start = now();
+    let mut operator = connection(redis.port).await;
+    command(&mut operator, &["CONFIG", "SET", "maxmemory-policy", "allkeys-lru"]).await;
+    stage.readiness("not ready", |status, _| status == 503).await;
+    stage.serve.logs("maxmemory-policy is allkeys-lru").await;
+    eventually("an attempt is refused", SOON, async || {
+        (stage.sale.attempt_by("refused").await == AttemptKind::Refused).then_some(())
+    })
+    .await;
+    command(&mut operator, &["CONFIG", "SET", "maxmemory-policy", "noeviction"]).await;
+    ready(&stage.api).await;
+    stage.sale.fault("redis-may-evict", start, true, false);
+    stage.holds().await;
+}
+
+/// Redis' clock was ten minutes ahead, and is right again: what was admitted meanwhile has a time of the future, and
+/// only the outbox has it.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_clock_was_ahead() {
+    let shared = Services::urls();
+    let (redis, broker) = (own(servers::redis).await, Proxy::to(port_of(&shared.amqp)).await);
+    let (redis_url, amqp_url) = (
+        format!("redis://127.0.0.1:{}", redis.port),
+        format!("amqp://guest:guest@127.0.0.1:{}", broker.port),
+    );
+    let stage = Stage::open(Services::on(&shared.database, &redis_url, &amqp_url).await).await;
+    let start = now();
+    broker.set(Link::Refuse);
+    let mut operator = connection(redis.port).await;
+    let (key, future) = (stage.services.key("limited-001", "outbox"), format!("{}-0", now() + 600_000));
+    // The ids of a stream only rise.
+    command(&mut operator, &["XADD", &key, &future, "planted", "1"]).await;
+    command(&mut operator, &["XDEL", &key, &future]).await;
+    let mut in_redis_alone = 0;
+    while in_redis_alone < 20 {
+        let answer = stage.sale.buy(&format!("ahead-{in_redis_alone}")).await.expect("an answer");
+        in_redis_alone += u32::from(answer.durability.as_deref() == Some("redis"));
+    }
+    stage.serve.signal(Signal::KILL);
+    let serve = stage.spawn("serve");
+    stage.sale.at(&[&serve.api().await]);
+    broker.set(Link::Pass);
+    eventually("what was admitted is recorded", SOON, async || {
+        let rows = "SELECT count(*) FROM purchases WHERE user_id LIKE 'ahead-%'";
+        (stage.services.count(rows).await == 20).then_some(())
+    })
+    .await;
+    stage.work.logs("ahead of Redis' clock").await;
+    stage.sale.fault("redis-clock-ahead", start, true, false);
+    stage.holds().await;
+}
