@@ -3,6 +3,7 @@
 //! Admission writes the entry, in the same atomic step as the decision. The [`Publisher`] sends a
 //! purchase at once and reports the confirm; the [`Sweeper`] sends again what did not arrive.
 
+mod observed;
 mod publisher;
 mod sweeper;
 

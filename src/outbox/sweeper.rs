@@ -2,27 +2,31 @@
 //! whose process died in between.
 //!
 //! An entry is sent again when it reaches an age of 5 s (by default), then at four times that age,
-//! and so on. There is no state per entry: for each age there is a mark up to which the stream has
-//! been swept. A mark moves only over what the broker has confirmed, and moves the marks of all
-//! smaller ages with it, so that after an outage every entry goes out once, not once for each age
-//! that it passed meanwhile. A new connection to the broker resets the marks: what was confirmed on
-//! an earlier one may be lost.
+//! and so on. Ages are those that this process has observed, whatever Redis' clock says, and so
+//! begin at zero when the process becomes the leader. There is no state per entry: for each age
+//! there is a mark up to which the stream has been swept. A mark moves only over what the broker
+//! has confirmed, and moves the marks of all smaller ages with it, so that after an outage every
+//! entry goes out once, not once for each age that it passed meanwhile. A new connection to the
+//! broker resets the marks: what was confirmed on an earlier one may be lost.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
-use chrono::{DateTime, TimeDelta, Utc};
-
+use super::observed::Observed;
 use crate::admission::{Admission, AdmissionError};
 use crate::broker::{Broker, BrokerError};
 use crate::domain::{Entry, EntryId, ProductId, SaleState};
-use crate::runtime::crash_points::crash_point;
+use crate::runtime::{Runtime, crash_points::crash_point};
 
 /// Ages at which an entry is sent again: 1, 4, 16, … times the first.
 const AGES: usize = 6;
 /// Entries read, and sent as one message, at a time.
 const PAGE: usize = 500;
 /// Shortest time between two resets of the marks, for a broker whose connection flaps.
-const RESET_INTERVAL_MIN: TimeDelta = TimeDelta::seconds(30);
+const RESET_INTERVAL_MIN: Duration = Duration::from_secs(30);
 /// Pages of one sweep, so that one product does not hold up the others.
 const PAGES_MAX: usize = 40;
 
@@ -40,57 +44,79 @@ pub enum SweepError {
 pub struct Sweeper {
     admission: Arc<dyn Admission>,
     broker: Arc<dyn Broker>,
-    first_age: TimeDelta,
+    first_age: Duration,
     marks: HashMap<ProductId, Marks>,
+    runtime: Runtime,
 }
 
 #[derive(Debug)]
 struct Marks {
     epoch: u64,
+    /// For each age: which entries have reached it.
+    observed: [Observed; AGES],
+    /// For each age: up to which entry the stream was swept.
     swept: [EntryId; AGES],
     /// When the mark of the greatest age is reset, so that the oldest entries are swept once more.
-    again_at: DateTime<Utc>,
+    again_at: Instant,
     /// The broker's generation at the latest reset of all marks.
     generation: u64,
-    reset_at: DateTime<Utc>,
-}
-
-impl Marks {
-    /// Whether what was sent may be lost, because the connection to the broker was replaced since.
-    fn is_outdated(&self, generation: u64, now: DateTime<Utc>) -> bool {
-        self.generation != generation && now - self.reset_at >= RESET_INTERVAL_MIN
-    }
+    reset_at: Instant,
+    is_ahead: bool,
 }
 
 impl Sweeper {
     /// Sends entries again from the age of `first_age` on.
-    pub fn new(admission: Arc<dyn Admission>, broker: Arc<dyn Broker>, first_age: Duration) -> Self {
-        let first_age = TimeDelta::from_std(first_age).unwrap_or(TimeDelta::seconds(5));
-        Self { admission, broker, first_age, marks: HashMap::new() }
+    pub fn new(
+        admission: Arc<dyn Admission>,
+        broker: Arc<dyn Broker>,
+        first_age: Duration,
+        runtime: &Runtime,
+    ) -> Self {
+        Self { admission, broker, first_age, marks: HashMap::new(), runtime: runtime.clone() }
     }
 
-    fn age(&self, level: usize) -> TimeDelta {
-        self.first_age * 4_i32.pow(u32::try_from(level).unwrap_or(0))
+    fn age(&self, level: usize) -> Duration {
+        self.first_age * 4_u32.pow(u32::try_from(level).unwrap_or(0))
+    }
+
+    /// Marks of a sale that was not swept before in this epoch by this process.
+    fn fresh_marks(&self, epoch: u64, now: Instant) -> Marks {
+        Marks {
+            epoch,
+            observed: std::array::from_fn(|level| Observed::new(self.age(level))),
+            swept: [EntryId::FIRST; AGES],
+            again_at: now + self.age(AGES - 1),
+            generation: self.broker.generation(),
+            reset_at: now,
+            is_ahead: false,
+        }
     }
 
     /// Sends the entries of one product that are due, given its sale as it stands,
     /// and returns their number.
     pub async fn sweep(&mut self, product: &ProductId, sale: &SaleState) -> Result<usize, SweepError> {
-        let oldest = AGES - 1;
-        let again_at = sale.now + self.age(oldest);
-        let generation = self.broker.generation();
-        let mut marks = match self.marks.remove(product) {
-            Some(marks) if marks.epoch == sale.epoch && !marks.is_outdated(generation, sale.now) => marks,
-            _ => {
-                let swept = [EntryId::FIRST; AGES];
-                Marks { epoch: sale.epoch, swept, again_at, generation, reset_at: sale.now }
-            }
-        };
-        if sale.now >= marks.again_at {
-            marks.swept[oldest] = EntryId::FIRST;
-            marks.again_at = again_at;
+        let Some(newest) = sale.newest else { return Ok(0) };
+        let (now, generation) = (self.runtime.instant(), self.broker.generation());
+        let known = self.marks.remove(product).filter(|marks| marks.epoch == sale.epoch);
+        let mut marks = known.unwrap_or_else(|| self.fresh_marks(sale.epoch, now));
+        // What was sent may be lost, because the connection to the broker was replaced since.
+        if marks.generation != generation && now - marks.reset_at >= RESET_INTERVAL_MIN {
+            (marks.swept, marks.generation, marks.reset_at) = ([EntryId::FIRST; AGES], generation, now);
         }
-        let swept = self.sweep_ages(product, sale, &mut marks).await;
+        if now >= marks.again_at {
+            marks.swept[AGES - 1] = EntryId::FIRST;
+            marks.again_at = now + self.age(AGES - 1);
+        }
+        let ahead = sale.ahead(newest);
+        if let Some(ahead) = ahead
+            && !marks.is_ahead
+        {
+            let seconds = ahead.num_seconds();
+            tracing::warn!(%product, "the newest outbox entry is {seconds} s ahead of Redis' clock: was it wrong?");
+        }
+        marks.is_ahead = ahead.is_some();
+        let due = std::array::from_fn(|level| marks.observed[level].due(newest, now));
+        let swept = self.sweep_ages(product, &due, &mut marks.swept).await;
         self.marks.insert(product.clone(), marks);
         swept
     }
@@ -98,18 +124,17 @@ impl Sweeper {
     async fn sweep_ages(
         &self,
         product: &ProductId,
-        sale: &SaleState,
-        marks: &mut Marks,
+        due: &[EntryId; AGES],
+        marks: &mut [EntryId; AGES],
     ) -> Result<usize, SweepError> {
         let (mut swept, mut pages) = (0, 0);
-        for level in (0..AGES).rev() {
-            let due = EntryId::end_of(sale.now - self.age(level));
-            while marks.swept[level] < due {
+        for (level, due) in due.iter().copied().enumerate().rev() {
+            while marks[level] < due {
                 if pages == PAGES_MAX {
                     return Ok(swept);
                 }
                 pages += 1;
-                let page = self.admission.outbox(product, marks.swept[level], due, PAGE).await?;
+                let page = self.admission.outbox(product, marks[level], due, PAGE).await?;
                 let reached = page.last().map_or(due, |entry| entry.id);
                 swept += page.len();
                 for group in Entry::group(page) {
@@ -117,7 +142,7 @@ impl Sweeper {
                     self.broker.publish_unfenced(&group).await?;
                     crash_point!("sweeper-after-confirm");
                 }
-                for mark in &mut marks.swept[..=level] {
+                for mark in &mut marks[..=level] {
                     *mark = reached.max(*mark);
                 }
             }

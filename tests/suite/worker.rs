@@ -1,7 +1,10 @@
 //! What a worker does with messages that are bad, repeated, or in conflict; and the sweeper's ages.
 
 use std::{
-    sync::{Arc, Mutex},
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -156,17 +159,34 @@ async fn received(consumer: &mut dyn Consumer) -> Vec<PurchaseId> {
     delivery.content.entries.into_iter().map(|entry| entry.purchase.id).collect()
 }
 
-/// A wall clock that the test sets.
+/// A clock that the test sets.
 #[derive(Debug)]
-struct ManualClock(Mutex<DateTime<Utc>>);
+struct ManualClock {
+    began: (DateTime<Utc>, Instant),
+    seconds: AtomicU32,
+    /// How far the wall clock is ahead.
+    ahead: AtomicU32,
+}
+
+impl ManualClock {
+    fn new() -> Self {
+        let began = (SystemClock.now(), SystemClock.instant());
+        Self { began, seconds: AtomicU32::new(0), ahead: AtomicU32::new(0) }
+    }
+
+    fn set(&self, seconds: u32) {
+        self.seconds.store(seconds, Ordering::Relaxed);
+    }
+}
 
 impl Clock for ManualClock {
     fn now(&self) -> DateTime<Utc> {
-        *self.0.lock().expect("time")
+        let seconds = self.seconds.load(Ordering::Relaxed) + self.ahead.load(Ordering::Relaxed);
+        self.began.0 + TimeDelta::seconds(seconds.into())
     }
 
     fn instant(&self) -> Instant {
-        SystemClock.instant()
+        self.began.1 + Duration::from_secs(self.seconds.load(Ordering::Relaxed).into())
     }
 
     fn sleep(&self, duration: Duration) -> futures_util::future::BoxFuture<'static, ()> {
@@ -176,9 +196,7 @@ impl Clock for ManualClock {
 
 #[tokio::test]
 async fn an_entry_is_sent_again_at_growing_ages_and_once_after_an_outage() {
-    let start = SystemClock.now();
-    let clock = Arc::new(ManualClock(Mutex::new(start)));
-    let at = |seconds: i64| *clock.0.lock().expect("time") = start + TimeDelta::seconds(seconds);
+    let clock = Arc::new(ManualClock::new());
     let gate: Arc<dyn Admission> = Arc::new(MemoryAdmission::new(clock.clone()));
     let broker: Arc<dyn Broker> = Arc::new(MemoryBroker::default());
     let product = ProductId::parse("p").expect("id");
@@ -188,12 +206,12 @@ async fn an_entry_is_sent_again_at_growing_ages_and_once_after_an_outage() {
     let id = fresh_id();
     gate.admit(&product, &UserId::parse("a").expect("user"), id).await.expect("won");
 
-    let mut sweeper = Sweeper::new(gate.clone(), broker.clone(), Duration::from_secs(5));
+    let mut sweeper = Sweeper::new(gate.clone(), broker.clone(), Duration::from_secs(5), &manual(&clock));
     let mut consumer = broker.consumer().await.expect("consumer");
     let mut sent_at = Vec::new();
     // The broker is away from second 30 to second 200: nothing is received, so nothing is confirmed.
     for second in (0..30).chain(200..1_600) {
-        at(second);
+        clock.set(second);
         let sale = gate.sale(&product).await.expect("sale");
         let (mut ids, sweeping) = (None, sweeper.sweep(&product, &sale));
         tokio::pin!(sweeping);
@@ -210,6 +228,40 @@ async fn an_entry_is_sent_again_at_growing_ages_and_once_after_an_outage() {
         }
     }
     assert_eq!(sent_at, [5, 20, 200, 320, 1_280]);
+}
+
+fn manual(clock: &Arc<ManualClock>) -> Runtime {
+    Runtime { clock: clock.clone(), ..Runtime::system() }
+}
+
+/// Ages are those that a sweeper has seen: it neither sends all that it finds at once, nor believes the time of an entry.
+#[tokio::test]
+async fn what_a_new_leader_finds_is_young_and_an_entry_of_the_future_is_not() {
+    let clock = Arc::new(ManualClock::new());
+    clock.ahead.store(600, Ordering::Relaxed);
+    let gate: Arc<dyn Admission> = Arc::new(MemoryAdmission::new(clock.clone()));
+    let broker: Arc<dyn Broker> = Arc::new(MemoryBroker::default());
+    let product = ProductId::parse("p").expect("id");
+    let terms = Terms { total_stock: 10, opens_at: None, closes_at: None, paused: false };
+    gate.fence(&product, 1).await.expect("fence");
+    gate.open(&product, 1, &terms, 0, false).await.expect("open");
+    let id = fresh_id();
+    gate.admit(&product, &UserId::parse("a").expect("user"), id).await.expect("won");
+    clock.ahead.store(0, Ordering::Relaxed);
+    let mut consumer = broker.consumer().await.expect("consumer");
+    for found_at in [100, 200] {
+        let mut leader = Sweeper::new(gate.clone(), broker.clone(), Duration::from_secs(5), &manual(&clock));
+        for second in found_at..found_at + 5 {
+            clock.set(second);
+            let sale = gate.sale(&product).await.expect("sale");
+            assert!(sale.ahead(sale.newest.expect("an entry")).is_some(), "it is not of the future");
+            assert_eq!(leader.sweep(&product, &sale).await.expect("swept"), 0, "at second {second}");
+        }
+        clock.set(found_at + 5);
+        let sale = gate.sale(&product).await.expect("sale");
+        let (swept, received) = tokio::join!(leader.sweep(&product, &sale), received(&mut *consumer));
+        assert_eq!((swept.expect("swept"), received), (1, vec![id]));
+    }
 }
 
 /// However often a purchase is delivered, it is timed once: a redelivery says nothing of how long recording takes.
