@@ -1,6 +1,5 @@
 //! The JSON API for buyers. Every business outcome is 200; everything else is a problem document.
 
-mod audit;
 mod products;
 mod purchases;
 
@@ -9,7 +8,6 @@ use std::time::Duration;
 use actix_web::web::{self, Data, ServiceConfig};
 
 use crate::{
-    audit::Sources,
     checkout::Checkout,
     domain::Catalogue,
     http::{
@@ -42,13 +40,4 @@ pub fn routes(config: &mut ServiceConfig, api: Api) {
         .service(post("/products/{product}/buy", purchases::buy))
         .service(get("/products/{product}/purchase", purchases::status))
         .default_service(web::to(not_found));
-}
-
-/// The routes of `serve --audit-route`, beside [`routes`]. They name every buyer, so only clients
-/// on this machine get an answer.
-pub fn audit_routes(config: &mut ServiceConfig, sources: Data<Sources>) {
-    config
-        .app_data(sources)
-        .service(get("/audit/{product}", audit::evidence))
-        .service(get("/audit/{product}/counts", audit::counts));
 }

@@ -104,7 +104,7 @@ fn run_command(cli: Cli, wiring: Wiring) -> anyhow::Result<ExitCode> {
             Command::Pause(command) => command.run(&overrides).await?,
             Command::Resume(command) => command.run(&overrides).await?,
             Command::Audit(command) => return Ok(command.run(&overrides).await),
-            Command::Stress(command) => return Ok(command.run(stop).await),
+            Command::Stress(command) => return Ok(command.run(&overrides, stop).await),
             Command::Reconcile(command) => return Ok(command.run(&overrides).await),
             Command::DeadLetters(command) => command.run(&overrides).await?,
             Command::Healthcheck(command) => command.run().await?,

@@ -40,20 +40,14 @@ pub(super) struct Serve {
     /// [default: 127.0.0.1:3003]
     #[arg(long, value_name = "ADDR")]
     console_addr: Option<String>,
-    /// Let clients on this machine read what an audit needs, as `flashsale stress` does; not behind
-    /// a public proxy
-    #[arg(long)]
-    audit_route: bool,
 }
 
 impl Serve {
     pub(super) async fn run(self, overrides: &Overrides, stop: CancellationToken) -> anyhow::Result<()> {
-        let audit_route = self.audit_route.then(|| "on".to_owned());
         let own = [
             ("api.addr", self.api_addr.as_ref()),
             ("web.addr", self.web_addr.as_ref()),
             ("console.addr", self.console_addr.as_ref()),
-            ("api.audit_route", audit_route.as_ref()),
         ];
         let settings = overrides.settings(&own)?;
         let connected = stores::connect(&settings, "serve", overrides.wiring).await?;
@@ -68,7 +62,7 @@ impl Serve {
         let background = CancellationToken::new();
         let over = stop.child_token();
         let readiness = connected.readiness(&settings.catalogue, false, &over);
-        let mut servers = vec![listen_api(&settings, &connected, &checkout, &readiness)?];
+        let mut servers = vec![listen_api(&settings, &checkout, &readiness)?];
         let mut embedded = Vec::new();
         if let Some(data_dir) = &connected.data_dir {
             tracing::info!(

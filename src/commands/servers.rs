@@ -9,7 +9,7 @@ use super::{settings::Settings, stores::Connected};
 use crate::{
     api::{self, Api},
     checkout::Checkout,
-    console::{self, Monitor},
+    console::{self, Console, ConsoleToken, Monitor},
     http::{
         health,
         server::{Listening, ServerOptions, listen},
@@ -23,7 +23,6 @@ const OPERATORS_CONNECTIONS_MAX: usize = 256;
 
 pub(super) fn listen_api(
     settings: &Settings,
-    connected: &Connected,
     checkout: &Checkout,
     readiness: &Readiness,
 ) -> anyhow::Result<Listening> {
@@ -33,12 +32,8 @@ pub(super) fn listen_api(
         body_timeout: settings.api.body_timeout,
     };
     let readiness = Data::new(readiness.clone());
-    let audited = settings.api.audit_route.then(|| Data::new(connected.sources()));
     listen("API", &buyers_options(settings, settings.api.addr), move |config| {
         health::routes(config, readiness.clone());
-        if let Some(sources) = &audited {
-            api::audit_routes(config, sources.clone());
-        }
         api::routes(config, Api { checkout: api.checkout.on_this_thread(), ..api.clone() });
     })
 }
@@ -89,16 +84,32 @@ fn listen_console(
     connected: &Connected,
     stop: &CancellationToken,
 ) -> anyhow::Result<Option<Listening>> {
-    let Some(addr) = settings.console_addr else { return Ok(None) };
+    let Some(addr) = settings.console.addr else { return Ok(None) };
     let monitor = Monitor::new(connected.telemetry.clock().clone());
-    let (served, host_name) = (monitor.clone(), settings.console_host.clone());
+    let console = Console {
+        monitor: monitor.clone(),
+        host_name: settings.console.host.clone(),
+        catalogue: settings.catalogue.clone(),
+        sources: connected.sources(),
+        token: console_token(settings, connected),
+    };
     let listening = listen("operations console", &operators_options(settings, addr), move |config| {
-        console::routes(config, served.clone(), &host_name);
+        console::routes(config, console.clone());
     })?;
     let (catalogue, stores) = (settings.catalogue.clone(), connected.stores.clone());
     let (telemetry, registry) = (connected.telemetry.clone(), connected.registry.clone());
     monitor.start(catalogue, stores, telemetry, registry, &connected.runtime.tasks, stop);
     Ok(Some(listening))
+}
+
+/// The console is of use without it.
+fn console_token(settings: &Settings, connected: &Connected) -> Option<ConsoleToken> {
+    let path = settings.console.token_file.as_ref()?;
+    let token = ConsoleToken::of_file(path, &*connected.runtime.entropy);
+    let refused = |error: &std::io::Error| {
+        tracing::error!("nobody can audit a run through the console: {}: {error}", path.display());
+    };
+    token.inspect_err(refused).ok()
 }
 
 pub(super) fn listen_health(settings: &Settings, readiness: Readiness) -> anyhow::Result<Option<Listening>> {

@@ -8,6 +8,7 @@ use crate::admission::RedisOptions;
 use crate::broker::RabbitOptions;
 use crate::checkout::CheckoutOptions;
 use crate::config::{ConfigError, Layers, Reader, ServiceUrl, read_catalogue, variable_of};
+use crate::console::ConsoleOptions;
 use crate::domain::Catalogue;
 use crate::http::ApiOptions;
 use crate::ledger::PostgresOptions;
@@ -24,10 +25,7 @@ pub struct Settings {
     pub log: LogOptions,
     pub api: ApiOptions,
     pub web_addr: SocketAddr,
-    /// `None`: the console is not served.
-    pub console_addr: Option<SocketAddr>,
-    /// The host name of the console, besides addresses and `localhost`; may be empty.
-    pub console_host: String,
+    pub console: ConsoleOptions,
     pub work_health_addr: Option<SocketAddr>,
     pub checkout: CheckoutOptions,
     pub recovery: RecoveryOptions,
@@ -76,8 +74,11 @@ impl Settings {
         let log = LogOptions::read(&mut reader);
         let api = ApiOptions::read(&mut reader);
         let web_addr = reader.addr("web.addr");
-        let console_addr = reader.optional_addr("console.addr");
-        let console_host = reader.checked_text("console.host", check_host);
+        let data_dir = match &mode {
+            Mode::Embedded { data_dir } => Some(data_dir.as_path()),
+            Mode::Distributed(_) => None,
+        };
+        let console = ConsoleOptions::read(&mut reader, data_dir);
         let work_health_addr = reader.optional_addr("work.health_addr");
         let worker = WorkerOptions::read(&mut reader);
         let Some(catalogue) = read_catalogue(&mut reader) else { return Err(reader.into_error()) };
@@ -89,8 +90,7 @@ impl Settings {
             log,
             api,
             web_addr,
-            console_addr,
-            console_host,
+            console,
             work_health_addr,
             checkout,
             recovery,
@@ -104,11 +104,6 @@ fn check_prefix(text: &str) -> Result<(), &'static str> {
     let allowed = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.');
     let fits = (1..=32).contains(&text.len()) && text.bytes().all(allowed);
     if fits { Ok(()) } else { Err("1 to 32 of a-z 0-9 - _ .") }
-}
-
-fn check_host(text: &str) -> Result<(), &'static str> {
-    let is_name = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'.');
-    if is_name { Ok(()) } else { Err("a host name such as console.example.com, without scheme and port") }
 }
 
 /// `None`: not set.

@@ -1,14 +1,19 @@
 //! `flashsale stress`
 
-use std::{path::PathBuf, process::ExitCode};
+use std::{
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    path::PathBuf,
+    process::ExitCode,
+};
 
 use anyhow::{Context, ensure};
 use clap::Args;
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
+use super::overrides::Overrides;
 use crate::runtime::{Runtime, error_chain, output};
-use crate::stress::{Options, RunResult, SCENARIOS_HELP, Scenario, ScenarioName, run};
+use crate::stress::{ConsoleAccess, Options, RunResult, SCENARIOS_HELP, Scenario, ScenarioName, run};
 
 /// Put a running system under load and judge the result
 ///
@@ -17,8 +22,9 @@ use crate::stress::{Options, RunResult, SCENARIOS_HELP, Scenario, ScenarioName, 
 /// with 0 (PASS), 1 (FAIL) or 2 (UNKNOWN).
 ///
 /// What the public routes do not show (rows in the database, purchases in flight) comes from the
-/// API's audit route, which is off unless `flashsale serve --audit-route` switched it on, and
-/// answers only clients on the same machine. Without it the result is never PASS.
+/// operations console, which wants the token that `flashsale serve` (or `web`) has written into
+/// its token file. On the same machine, with the same configuration, address and file need not be
+/// named. Without them the result is never PASS.
 ///
 /// The scenarios buy: run them against a rehearsal, never against a real sale.
 #[derive(Debug, Args)]
@@ -27,12 +33,18 @@ pub(super) struct Stress {
     /// The scenario
     #[arg(long, value_name = "NAME", value_enum)]
     scenario: ScenarioName,
-    /// The API
-    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:3001")]
-    api: Url,
-    /// The shop, for the viewers of `mixed`
-    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:3000")]
-    web: Url,
+    /// The API [default: at the configured port of this machine]
+    #[arg(long, value_name = "URL")]
+    api: Option<Url>,
+    /// The shop, for the viewers of `mixed` [default: at the API's host, and the configured port]
+    #[arg(long, value_name = "URL")]
+    web: Option<Url>,
+    /// The operations console [default: at the API's host, and the configured port]
+    #[arg(long, value_name = "URL")]
+    console: Option<Url>,
+    /// The console's token file [default: the configured one]
+    #[arg(long, value_name = "FILE")]
+    token_file: Option<PathBuf>,
     /// The product; without it, the first of the catalogue
     #[arg(long, value_name = "ID")]
     product: Option<String>,
@@ -66,8 +78,8 @@ pub(super) struct Stress {
 }
 
 impl Stress {
-    pub(super) async fn run(self, stop: CancellationToken) -> ExitCode {
-        match self.result(stop).await {
+    pub(super) async fn run(self, overrides: &Overrides, stop: CancellationToken) -> ExitCode {
+        match self.result(overrides, stop).await {
             Ok(RunResult::Pass) => ExitCode::SUCCESS,
             Ok(RunResult::Fail) => ExitCode::from(1),
             Ok(RunResult::Unknown) => ExitCode::from(2),
@@ -78,7 +90,7 @@ impl Stress {
         }
     }
 
-    async fn result(self, stop: CancellationToken) -> anyhow::Result<RunResult> {
+    async fn result(self, overrides: &Overrides, stop: CancellationToken) -> anyhow::Result<RunResult> {
         let factors = [
             ("--scale", self.scale),
             ("--duration-scale", self.duration_scale),
@@ -93,7 +105,15 @@ impl Stress {
             ensure!((1..=10_000_000).contains(&attempts), "--attempts must be from 1 to 10000000");
             scenario = scenario.with_attempts(attempts).context("--attempts is for the stampede alone")?;
         }
-        for url in [&self.api, &self.web] {
+        let settings = overrides.settings(&[])?;
+        let api = self.api.map_or_else(|| url_of(settings.api.addr), Ok)?;
+        let web = self.web.map_or_else(|| beside(&api, settings.web_addr), Ok)?;
+        let console = match (self.console, settings.console.addr) {
+            (Some(url), _) => Some(url),
+            (None, Some(addr)) => Some(beside(&api, addr)?),
+            (None, None) => None,
+        };
+        for url in [&api, &web].into_iter().chain(&console) {
             ensure!(url.scheme() == "http", "{url}: only http:// is supported");
         }
         let runtime = Runtime::system();
@@ -105,11 +125,13 @@ impl Stress {
             printable && users_prefix.len() <= 100,
             "--users-prefix must be at most 100 printable ASCII characters without spaces, quotes and backslashes"
         );
+        let token_file = self.token_file.or(settings.console.token_file);
         let command = command_line(std::env::args());
         let options = Options {
             scenario,
-            api: self.api,
-            web: self.web,
+            api,
+            web,
+            console: console.map(|url| ConsoleAccess { url, token_file }),
             product: self.product,
             users_prefix,
             report: self.report,
@@ -122,6 +144,23 @@ impl Stress {
         output::print(&verdict).await;
         Ok(verdict.result)
     }
+}
+
+/// The URL at which this machine reaches a server that listens there.
+fn url_of(addr: SocketAddr) -> anyhow::Result<Url> {
+    let host = match addr.ip() {
+        ip if !ip.is_unspecified() => ip,
+        IpAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
+    };
+    Ok(Url::parse(&format!("http://{}", SocketAddr::new(host, addr.port())))?)
+}
+
+/// The URL of another server of the system whose API is there.
+fn beside(api: &Url, addr: SocketAddr) -> anyhow::Result<Url> {
+    let mut url = api.clone();
+    ensure!(url.set_port(Some(addr.port())).is_ok(), "{api} has no host");
+    Ok(url)
 }
 
 /// Quoted for a shell, without the folder of the program.

@@ -1,16 +1,19 @@
 //! The operations console: the state of the whole system on one page and as JSON. It changes
-//! nothing.
+//! nothing. It also gives the evidence of an audit to whoever has its token.
 //!
 //! Every process sends a heartbeat with a report of itself to the process registry once a second. A
 //! [`Monitor`] reads all reports, polls the stores, checks the conservation law, and keeps the last
 //! minutes.
 
+mod evidence;
 mod history;
 mod merge;
 mod monitor;
+mod options;
 mod pages;
 mod sales;
 mod snapshot;
+mod token;
 mod verdict;
 mod view;
 
@@ -21,19 +24,47 @@ use actix_web::{
 };
 
 pub use monitor::Monitor;
+pub use options::ConsoleOptions;
+pub use token::ConsoleToken;
 
-use crate::http::{
-    pages::{page_routes, see_other},
-    routing::get,
-    security::host::{KnownHost, check_host},
+use crate::{
+    audit::Sources,
+    domain::Catalogue,
+    http::{
+        pages::{page_routes, see_other},
+        routing::{get, not_found},
+        security::host::{KnownHost, check_host},
+    },
 };
 
-/// The route table, for a server of its own. `host_name` is where it is reached besides addresses
-/// and `localhost`.
-pub fn routes(config: &mut ServiceConfig, monitor: Monitor, host_name: &str) {
+/// What the handlers use.
+#[derive(Clone, Debug)]
+pub struct Console {
+    pub monitor: Monitor,
+    /// Where the console is reached besides addresses and `localhost`.
+    pub host_name: String,
+    pub catalogue: Catalogue,
+    pub sources: Sources,
+    /// `None`: nobody can read the evidence of an audit.
+    pub token: Option<ConsoleToken>,
+}
+
+/// The route table, for a server of its own.
+pub fn routes(config: &mut ServiceConfig, console: Console) {
     config
-        .app_data(Data::new(monitor))
-        .app_data(KnownHost { name: host_name.to_owned(), setting: "FLASHSALE_CONSOLE_HOST" });
+        .app_data(Data::new(console.monitor))
+        .app_data(Data::new(console.catalogue))
+        .app_data(Data::new(console.sources))
+        .app_data(KnownHost { name: console.host_name, setting: "FLASHSALE_CONSOLE_HOST" });
+    if let Some(token) = console.token {
+        config.app_data(Data::new(token));
+    }
+    let evidence = web::scope("/audit")
+        .service(get("/{product}", evidence::evidence))
+        .service(get("/{product}/counts", evidence::counts))
+        .default_service(web::to(not_found))
+        .wrap(from_fn(check_host));
+    config.service(evidence);
     let pages = web::scope("")
         .service(get("/", front))
         .service(get("/console", pages::console))

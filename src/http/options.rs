@@ -11,8 +11,6 @@ pub struct ApiOptions {
     pub connections_max: usize,
     pub head_timeout: Duration,
     pub body_timeout: Duration,
-    /// Clients on this machine may read the evidence of an audit.
-    pub audit_route: bool,
 }
 
 impl ApiOptions {
@@ -22,7 +20,6 @@ impl ApiOptions {
             connections_max: reader.integer("api.connections_max", 1..=1_000_000),
             head_timeout: reader.millis("api.head_timeout_ms", 100..=600_000),
             body_timeout: reader.millis("api.body_timeout_ms", 100..=600_000),
-            audit_route: reader.one_of("api.audit_route", &["off", "on"]) == "on",
         }
     }
 }

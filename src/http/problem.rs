@@ -39,6 +39,8 @@ pub enum Problem {
     CrossSite,
     #[error("This server does not answer to this host name. An operator can allow it: set {setting} to it.")]
     UnknownHost { setting: &'static str },
+    #[error("This needs the bearer token of the console's token file (console.token_file).")]
+    TokenRequired,
     /// Nothing was decided, and nothing happened.
     #[error("The sale is not ready. Nothing was bought; try again shortly.")]
     NotReady,
@@ -86,6 +88,7 @@ impl Problem {
             Self::MethodNotAllowed { .. } => {
                 (StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", "Method not allowed")
             }
+            Self::TokenRequired => (StatusCode::UNAUTHORIZED, "token-required", "Token required"),
             Self::CrossSite => (StatusCode::FORBIDDEN, "cross-site", "Sent by another site"),
             Self::UnknownHost { .. } => {
                 (StatusCode::MISDIRECTED_REQUEST, "unknown-host", "Unknown host name")
@@ -121,6 +124,9 @@ impl ResponseError for Problem {
         response.content_type("application/problem+json");
         if let Self::MethodNotAllowed { allowed } = self {
             response.insert_header((header::ALLOW, allowed.join(", ")));
+        }
+        if status == StatusCode::UNAUTHORIZED {
+            response.insert_header((header::WWW_AUTHENTICATE, "Bearer"));
         }
         if status == StatusCode::SERVICE_UNAVAILABLE {
             response.insert_header((header::RETRY_AFTER, "1"));

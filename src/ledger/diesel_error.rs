@@ -31,8 +31,24 @@ impl From<PoolError> for LedgerError {
     }
 }
 
-/// Parts of what PostgreSQL and SQLite say where the driver has no kind for it: it hides PostgreSQL's
-/// SQLSTATE. A server with messages in another language has [`Outage::Refused`].
+impl LedgerError {
+    /// What people outside are told.
+    pub fn outage(&self) -> Outage {
+        match self {
+            Self::Unavailable(cause) | Self::Refused(cause) => outage_of(cause),
+            Self::Corrupt(_) => Outage::Damaged,
+            Self::SharedSessions => Outage::SharedSessions,
+            Self::RebuildUnderWay
+            | Self::StockBelowSold { .. }
+            | Self::InUse(_)
+            | Self::UnknownProduct(_)
+            | Self::Migration(_) => Outage::Refused,
+        }
+    }
+}
+
+/// Parts of what PostgreSQL and SQLite say where the driver has no kind for it: it hides
+/// PostgreSQL's SQLSTATE. A server with messages in another language has [`Outage::Refused`].
 const MESSAGES: &[(&str, Outage)] = &[
     ("No space left on device", Outage::DiskFull),
     ("database or disk is full", Outage::DiskFull),
@@ -58,7 +74,7 @@ const MESSAGES: &[(&str, Outage)] = &[
 ];
 
 /// The class of an outage, by the error that a driver gave.
-pub(super) fn outage(cause: &Cause) -> Outage {
+fn outage_of(cause: &Cause) -> Outage {
     use DatabaseErrorKind::{
         ClosedConnection, ReadOnlyTransaction, SerializationFailure, UnableToSendCommand,
     };

@@ -1,8 +1,6 @@
 //! Why the ledger did not do what was asked.
 
-use super::diesel_error;
 use crate::domain::ProductId;
-use crate::observability::Outage;
 use crate::runtime::Cause;
 
 /// What went wrong, by what to do about it.
@@ -44,19 +42,5 @@ impl LedgerError {
     /// Whether repeating can help.
     pub fn is_transient(&self) -> bool {
         matches!(self, Self::Unavailable(_) | Self::RebuildUnderWay)
-    }
-
-    /// What people outside are told.
-    pub fn outage(&self) -> Outage {
-        match self {
-            Self::Unavailable(cause) | Self::Refused(cause) => diesel_error::outage(cause),
-            Self::Corrupt(_) => Outage::Damaged,
-            Self::SharedSessions => Outage::SharedSessions,
-            Self::RebuildUnderWay
-            | Self::StockBelowSold { .. }
-            | Self::InUse(_)
-            | Self::UnknownProduct(_)
-            | Self::Migration(_) => Outage::Refused,
-        }
     }
 }

@@ -103,8 +103,8 @@ pub trait Ledger: Debug + Send + Sync {
     /// Gives the system another prefix. Fails while a process of the system is connected.
     async fn change_prefix(&self, prefix: &str) -> Result<(), LedgerError>;
 
-    /// Commits a write that changes nothing: where it succeeds, a purchase could be recorded, as far
-    /// as that does not depend on the purchases that are there.
+    /// Commits a write that changes nothing: where it succeeds, a purchase could be recorded, as
+    /// far as that does not depend on the purchases that are there.
     async fn probe_write(&self) -> Result<(), LedgerError>;
 
     /// Writes the catalogue: new products are added, known ones changed, none removed. Stock can't

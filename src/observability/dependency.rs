@@ -78,9 +78,9 @@ impl Dependency {
         self.note(EventKind::OutageEnded, format!("after {seconds:.1} s"));
     }
 
-    /// The service can't be used. `outage` is what people outside are told; `detail`, the words of a
-    /// driver or server, goes to the log alone. Logs the beginning of an outage once, whatever else
-    /// becomes of it.
+    /// The service can't be used. `outage` is what people outside are told; `detail`, the words of
+    /// a driver or server, goes to the log alone. Logs the beginning of an outage once, whatever
+    /// else becomes of it.
     pub fn down(&self, outage: Outage, detail: impl Display) {
         self.begin(&mut self.lock(), outage, &detail);
     }
@@ -126,9 +126,9 @@ impl Dependency {
     }
 }
 
-/// A write that is repeated until it succeeds, or until it is given up by dropping this. Once it has
-/// failed, the outage lasts at least as long as it is repeated, whatever succeeds beside it: where
-/// only a part of the data is damaged, other writes do succeed.
+/// A write that is repeated until it succeeds, or until it is given up by dropping this. Once it
+/// has failed, the outage lasts at least as long as it is repeated, whatever succeeds beside it:
+/// where only a part of the data is damaged, other writes do succeed.
 #[derive(Debug)]
 pub struct Writing<'dependency> {
     dependency: &'dependency Dependency,

@@ -6,6 +6,7 @@ use std::{collections::BTreeSet, time::Duration};
 use futures_util::{StreamExt, stream};
 
 use super::{
+    console::Console,
     recorder::Recorder,
     store_criteria::{self, BeforeRun},
     target::Target,
@@ -20,13 +21,14 @@ const QUERIES_AT_A_TIME: usize = 32;
 
 pub(super) async fn audit(
     target: &Target,
+    console: &Console,
     recorder: &Recorder,
     before: Evidence,
     buyers_min: u64,
     doubts: &mut Vec<String>,
 ) -> anyhow::Result<(Vec<Criterion>, Report)> {
     output::note("waiting until every purchase is recorded, then auditing");
-    let settled = settle(target).await;
+    let settled = settle(target, console).await;
     let users: BTreeSet<String> = recorder.read(|record| {
         let may_have_purchase = |attempt: &&Attempt| {
             attempt.kind == AttemptKind::Unknown || matches!(attempt.outcome(), "SUCCESS" | "PURCHASED")
@@ -39,7 +41,7 @@ pub(super) async fn audit(
     if failed > 0 {
         doubts.push(format!("{failed} queries of purchases failed"));
     }
-    let mut evidence = target.evidence().await?;
+    let mut evidence = console.evidence().await?;
     evidence.before = before.rows.iter().map(|row| row.id).collect();
     let remaining = before.admission.map(|admission| admission.sale.remaining);
     let before = BeforeRun { remaining, buyers_min };
@@ -54,10 +56,10 @@ pub(super) async fn audit(
 }
 
 /// Returns whether every purchase was recorded in time.
-async fn settle(target: &Target) -> bool {
+async fn settle(target: &Target, console: &Console) -> bool {
     let deadline = target.runtime.instant() + CONFIRMED_WITHIN;
     loop {
-        if let Ok(Some(counts)) = target.counts().await
+        if let Ok(counts) = console.counts().await
             && counts.in_flight.unwrap_or(0) == 0
         {
             return true;

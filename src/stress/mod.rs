@@ -1,5 +1,5 @@
 //! Load scenarios that end in a verdict. The load client uses HTTP only; what the public routes do
-//! not show comes from the API's audit route.
+//! not show comes from the operations console, with the token in its file.
 //!
 //! [`run`] is one run: `target` reads what is on sale, `virtual_users` (on goose) or the `stampede`
 //! sends the load while `polling` reads the stock, the `recorder` keeps the measurements, `audit`
@@ -8,6 +8,7 @@
 mod arrivals;
 mod audit;
 mod chart;
+mod console;
 mod criteria;
 mod files;
 mod head;
@@ -27,9 +28,14 @@ mod target;
 mod verdict;
 mod virtual_users;
 
+use anyhow::Context;
 use tokio_util::sync::CancellationToken;
 
-use crate::runtime::{Runtime, output};
+use crate::audit::Evidence;
+use crate::domain::ProductId;
+use crate::runtime::{Runtime, error_chain, output};
+use console::Console;
+pub use console::ConsoleAccess;
 use head::Run;
 pub use options::Options;
 use scenario::Load;
@@ -37,8 +43,17 @@ pub use scenario::{SCENARIOS_HELP, Scenario, ScenarioName};
 use target::Target;
 pub use verdict::{RunResult, RunVerdict};
 
-const NO_AUDIT: &str = "nothing was audited: the API has no audit route for this machine; start it with \
-                        `flashsale serve --audit-route`";
+/// The console, with what the stores held before the run.
+async fn open_console(
+    access: Option<&ConsoleAccess>,
+    product: &ProductId,
+    client: &reqwest::Client,
+) -> anyhow::Result<(Console, Evidence)> {
+    let access = access.context("no console is configured (console.addr)")?;
+    let console = Console::open(access, product, client).await?;
+    let before = console.evidence().await?;
+    Ok((console, before))
+}
 
 /// Runs a scenario and writes the files that the options name.
 pub async fn run(
@@ -47,15 +62,21 @@ pub async fn run(
     stop: &CancellationToken,
 ) -> anyhow::Result<RunVerdict> {
     let Options { scenario, api, web, product, users_prefix, .. } = &options;
-    let (target, sale) =
+    let (mut target, sale) =
         Target::find(api.clone(), web.clone(), product.as_deref(), users_prefix.clone(), runtime).await?;
     anyhow::ensure!(
         sale.status == "ACTIVE" || (sale.status == "UPCOMING" && sale.start_at.is_some()),
         "the sale is {}: nothing can be bought; choose a sale that is active, or that has a start time ahead",
         sale.status
     );
-    let audited = target.counts().await?.is_some();
-    let before = if audited { Some(target.evidence().await?) } else { None };
+    let audited = open_console(options.console.as_ref(), &target.product, &target.client).await;
+    match &audited {
+        Ok((console, _)) => target.console = Some(console.clone()),
+        Err(why) => output::note(format_args!(
+            "nothing will be audited, so the result will not be PASS: {}",
+            error_chain(why.as_ref())
+        )),
+    }
     output::note(format_args!("{}: {}", scenario.name.as_str(), scenario.question));
     let (name, units) = (&sale.product.name, sale.product.total_stock);
     output::note(format_args!("{name} at {}, {units} units, {}", target.api, sale.status));
@@ -85,13 +106,14 @@ pub async fn run(
     }
     criteria.extend(hostile.iter().flat_map(criteria::of_hostile));
     let mut report = None;
-    match before {
+    match audited {
         _ if stop.is_cancelled() => {
             doubts.push("the run was stopped before its end, and not audited".to_owned());
         }
-        None => doubts.push(NO_AUDIT.to_owned()),
-        Some(before) => {
-            match audit::audit(&target, &recorder, before, scenario.buyers_min(), &mut doubts).await {
+        Err(why) => doubts.push(format!("nothing was audited: {}", error_chain(why.as_ref()))),
+        Ok((console, before)) => {
+            let buyers_min = scenario.buyers_min();
+            match audit::audit(&target, &console, &recorder, before, buyers_min, &mut doubts).await {
                 Ok((of_stores, audited)) => {
                     criteria.extend(of_stores);
                     report = Some(audited);

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use url::Url;
 
-use super::Scenario;
+use super::{ConsoleAccess, Scenario};
 
 #[derive(Debug)]
 pub struct Options {
@@ -12,6 +12,8 @@ pub struct Options {
     pub api: Url,
     /// The shop's pages.
     pub web: Url,
+    /// `None`: the system has no console.
+    pub console: Option<ConsoleAccess>,
     /// `None`: the first of the catalogue.
     pub product: Option<String>,
     pub users_prefix: String,

@@ -25,7 +25,9 @@ pub(super) async fn poll(target: Target, recorder: Recorder, stop: CancellationT
         let mut interval = tokio::time::interval(ROWS_INTERVAL);
         loop {
             interval.tick().await;
-            if let Ok(Some(counts)) = target.counts().await {
+            if let Some(console) = &target.console
+                && let Ok(counts) = console.counts().await
+            {
                 recorder.record_rows(counts.rows);
             }
         }

@@ -11,17 +11,15 @@ use serde::Deserialize;
 use url::Url;
 
 use super::{
+    console::{Console, at},
     recorder::Recorder,
     response::{ResponseClass, classify_attempt},
 };
-use crate::audit::{Answer, Attempt, AttemptKind, Counts, Evidence, Operation};
+use crate::audit::{Answer, Attempt, AttemptKind, Operation};
 use crate::domain::ProductId;
 use crate::runtime::Runtime;
 
 pub(super) const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
-
-/// The audit route answers with every purchase of the product.
-const EVIDENCE_TIMEOUT: Duration = Duration::from_mins(5);
 
 #[derive(Clone, Debug)]
 pub(super) struct Target {
@@ -30,10 +28,12 @@ pub(super) struct Target {
     pub(super) web: Url,
     pub(super) product: ProductId,
     pub(super) runtime: Runtime,
+    /// `None`: nothing but the public routes can be read.
+    pub(super) console: Option<Console>,
     users_prefix: Arc<str>,
     /// One instant on both clocks: histories need wall time, schedules monotonic time.
     origin: (Instant, DateTime<Utc>),
-    client: reqwest::Client,
+    pub(super) client: reqwest::Client,
 }
 
 /// The members of `GET /products/{id}` that a run needs.
@@ -82,7 +82,7 @@ impl Target {
         let users_prefix = users_prefix.into();
         let origin = (runtime.instant(), runtime.clock.now());
         let runtime = runtime.clone();
-        Ok((Self { api, web, product, runtime, users_prefix, origin, client }, sale))
+        Ok((Self { api, web, product, runtime, console: None, users_prefix, origin, client }, sale))
     }
 
     fn route(&self, path: &str) -> Url {
@@ -144,24 +144,6 @@ impl Target {
         Ok(serde_json::from_str::<Stock>(&text)?.stock)
     }
 
-    /// `None`: the API has no audit route, or not for this machine.
-    pub(super) async fn counts(&self) -> anyhow::Result<Option<Counts>> {
-        let url = self.route(&format!("audit/{}/counts", self.product));
-        let response = self.client.get(url).send().await?;
-        match response.status().as_u16() {
-            200 => Ok(Some(serde_json::from_str(&response.text().await?)?)),
-            404 => Ok(None),
-            status => anyhow::bail!("the audit route answered {status}"),
-        }
-    }
-
-    /// Everything that the stores hold of the product.
-    pub(super) async fn evidence(&self) -> anyhow::Result<Evidence> {
-        let url = self.route(&format!("audit/{}", self.product));
-        let text = read(self.client.get(url).timeout(EVIDENCE_TIMEOUT)).await?;
-        Evidence::read(text.as_bytes(), &self.product)
-    }
-
     /// Reads a user's purchase and adds the answer to the history.
     pub(super) async fn query_purchase(&self, recorder: &Recorder, user: &str) -> anyhow::Result<()> {
         let began = self.runtime.instant();
@@ -215,10 +197,4 @@ async fn read(request: reqwest::RequestBuilder) -> anyhow::Result<String> {
 /// one of the environment.
 fn client() -> anyhow::Result<reqwest::Client> {
     Ok(reqwest::Client::builder().timeout(REQUEST_TIMEOUT).no_proxy().build()?)
-}
-
-fn at(base: &Url, path: &str) -> Url {
-    let mut url = base.clone();
-    url.set_path(path);
-    url
 }

@@ -41,7 +41,7 @@ fn the_defaults_are_whole_and_the_documented_ones() {
     assert_eq!(settings.prefix, "flashsale");
     assert_eq!(settings.api.addr.to_string(), "127.0.0.1:3001");
     assert_eq!(settings.web_addr.to_string(), "127.0.0.1:3000");
-    let console = settings.console_addr.expect("an operations console");
+    let console = settings.console.addr.expect("an operations console");
     assert_eq!(console.to_string(), "127.0.0.1:3003", "only this machine can reach it");
     assert!(matches!(settings.mode, Mode::Embedded { .. }));
     let demo = settings.catalogue.first().expect("the demo product");

@@ -275,8 +275,6 @@ const API_PATHS: &[&str] = &[
     "/products/p/stock",
     "/products/p/buy",
     "/products/p/purchase?userId=a",
-    "/audit/p",
-    "/audit/p/counts",
     "/healthz",
     "/readyz",
     "/nothing",
@@ -293,7 +291,8 @@ const SHOP_PATHS: &[&str] = &[
     "/assets/style.css",
     "/healthz",
 ];
-const CONSOLE_PATHS: &[&str] = &["/", "/console", "/console/snapshot", "/assets/uplot.js"];
+const CONSOLE_PATHS: &[&str] =
+    &["/", "/console", "/console/snapshot", "/audit/p", "/audit/p/counts", "/assets/uplot.js"];
 
 /// The answer to a HEAD of a stream would have no end, and keep its connection and descriptor.
 #[tokio::test(flavor = "multi_thread")]
@@ -304,16 +303,18 @@ async fn a_head_of_every_route_ends_and_its_connection_answers_the_next_request(
         "[[products]]\nid = \"p\"\nname = \"P\"\nprice = \"1\"\ncurrency = \"USD\"\ntotal_stock = 3";
     std::fs::write(catalogue.path(), product).expect("write");
     let variables = [("FLASHSALE_PRODUCTS", catalogue.path().to_str().expect("path"))];
-    let serve = embedded.spawn(&["serve", "--audit-route"], &variables);
+    let serve = embedded.spawn(&["serve"], &variables);
     let (api, shop, console) = (serve.api().await, serve.shop().await, serve.console().await);
     ready(&api).await;
+    let token = std::fs::read_to_string(format!("{}/console-token", embedded.data_dir())).expect("token");
     for (url, paths) in [(api, API_PATHS), (shop, SHOP_PATHS), (console, CONSOLE_PATHS)] {
         let address = url.trim_start_matches("http://");
         for path in paths {
             let mut connection = TcpStream::connect(address).await.expect("connect");
             let requests = format!(
-                "HEAD {path} HTTP/1.1\r\nHost: localhost\r\n\r\n\
-                 GET /next HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+                "HEAD {path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {}\r\n\r\n\
+                 GET /next HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n",
+                token.trim()
             );
             connection.write_all(requests.as_bytes()).await.expect("write");
             let mut answers = String::new();

@@ -1,36 +1,76 @@
 //! `flashsale stress` against real systems: every scenario passes on a good one, and says why when
 //! something is wrong.
 
+use std::os::unix::fs::PermissionsExt;
+
 use rustix::process::Signal;
 use serde_json::Value;
 
 use crate::{
     distributed::catalogue,
     embedded::Embedded,
-    support::{SOON, http::ready, process::Flashsale, services::Services},
+    support::{
+        SOON,
+        http::{buy, client, ready},
+        process::Flashsale,
+        servers,
+        services::Services,
+    },
 };
 
-/// Runs a scenario, much smaller than it is, to its end: the exit code, and what was printed.
-async fn stress(scenario: &str, api: &str, web: &str, more: &[&str]) -> (Option<i32>, String) {
-    let small = [
-        "stress",
-        "--scenario",
-        scenario,
-        "--api",
-        api,
-        "--web",
-        web,
-        "--scale",
-        "0.2",
-        "--duration-scale",
-        "0.15",
-        // Other tests run on the same machine: how fast it is, is not what is tested.
-        "--latency-scale",
-        "100",
-    ];
-    let mut process = Flashsale::spawn(&[&small[..], more].concat(), &[]);
+/// Makes a scenario much smaller than it is.
+const SMALL: [&str; 6] = [
+    "--scale",
+    "0.2",
+    "--duration-scale",
+    "0.15",
+    // Other tests run on the same machine: how fast it is, is not what is tested.
+    "--latency-scale",
+    "100",
+];
+
+/// Where a system under test is reached.
+struct Target {
+    api: String,
+    web: String,
+    console: String,
+    token_file: String,
+}
+
+impl Target {
+    async fn embedded(embedded: &Embedded, serve: &Flashsale) -> Self {
+        let (api, web, console) = (serve.api().await, serve.shop().await, serve.console().await);
+        ready(&api).await;
+        Self { api, web, console, token_file: format!("{}/console-token", embedded.data_dir()) }
+    }
+
+    /// With pages that have this token file.
+    async fn distributed(serve: &Flashsale, pages: &Flashsale, token_file: &str) -> Self {
+        let (api, web, console) = (serve.api().await, pages.shop().await, pages.console().await);
+        ready(&api).await;
+        ready(&web).await;
+        Self { api, web, console, token_file: token_file.to_owned() }
+    }
+
+    /// Runs a scenario, much smaller than it is, to its end: the exit code, and what was printed.
+    async fn stress(&self, scenario: &str, more: &[&str]) -> (Option<i32>, String) {
+        let Self { api, web, console, token_file } = self;
+        let place = ["--api", api, "--web", web, "--console", console, "--token-file", token_file];
+        stress(&[&["--scenario", scenario], &place[..], more].concat(), &[]).await
+    }
+}
+
+async fn stress(arguments: &[&str], variables: &[(&str, &str)]) -> (Option<i32>, String) {
+    let mut process = Flashsale::spawn(&[&["stress"], arguments, &SMALL].concat(), variables);
     let code = process.ended(SOON * 3).await.code();
     (code, format!("{}\n{}", process.printed(), process.log()))
+}
+
+/// A folder with room for the token file of the pages, and the path of that file.
+fn token_file() -> (tempfile::TempDir, String) {
+    let folder = tempfile::tempdir().expect("folder");
+    let path = folder.path().join("token").to_str().expect("path").to_owned();
+    (folder, path)
 }
 
 const SCENARIOS: [&str; 6] = ["buy", "flashsale", "big-flashsale", "stampede", "mixed", "hostile"];
@@ -57,15 +97,14 @@ fn responses(result: &Value, outcome: &str) -> u64 {
 async fn every_scenario_passes_embedded_and_leaves_a_report() {
     let (embedded, file) = (Embedded::new(), products());
     let catalogue = [("FLASHSALE_PRODUCTS", file.path().to_str().expect("path"))];
-    let serve = embedded.spawn(&["serve", "--audit-route"], &catalogue);
-    let (api, web) = (serve.api().await, serve.shop().await);
-    ready(&api).await;
+    let serve = embedded.spawn(&["serve"], &catalogue);
+    let target = Target::embedded(&embedded, &serve).await;
     let folder = tempfile::tempdir().expect("folder");
     let path = |name: &str| folder.path().join(name).to_str().expect("path").to_owned();
     let (report, json, history) = (path("report.html"), path("result.json"), path("history.jsonl"));
     for scenario in SCENARIOS {
         let files = ["--product", scenario, "--report", &report, "--json", &json, "--history", &history];
-        let (code, output) = stress(scenario, &api, &web, &files).await;
+        let (code, output) = target.stress(scenario, &files).await;
         assert_eq!(code, Some(0), "{scenario}: {output}");
         let result: Value = serde_json::from_slice(&std::fs::read(&json).expect("JSON")).expect("JSON");
         assert_eq!(result["verdict"]["result"], "PASS");
@@ -99,13 +138,13 @@ async fn every_scenario_passes_with_two_of_each_process() {
         ("FLASHSALE_BROKER_CONFIRM_TIMEOUT_MS", "10000"),
     ];
     let _workers = [services.spawn(&["work"], &catalogue), services.spawn(&["work"], &catalogue)];
-    let serves = [0, 1].map(|_| services.spawn(&["serve", "--audit-route"], &catalogue));
-    let pages = services.spawn(&["web"], &catalogue);
-    let web = pages.shop().await;
+    let serves = [0, 1].map(|_| services.spawn(&["serve"], &catalogue));
+    let (_folder, token_file) = token_file();
+    let with_token = [&catalogue[..], &[("FLASHSALE_CONSOLE_TOKEN_FILE", token_file.as_str())]].concat();
+    let pages = services.spawn(&["web"], &with_token);
     for (number, scenario) in SCENARIOS.iter().enumerate() {
-        let api = serves[number % 2].api().await;
-        ready(&api).await;
-        let (code, output) = stress(scenario, &api, &web, &["--product", scenario]).await;
+        let target = Target::distributed(&serves[number % 2], &pages, &token_file).await;
+        let (code, output) = target.stress(scenario, &["--product", scenario]).await;
         assert_eq!(code, Some(0), "{scenario}: {output}");
     }
 }
@@ -121,10 +160,9 @@ async fn a_stampede_waits_for_the_opening() {
     );
     std::fs::write(file.path(), catalogue).expect("write");
     let variables = [("FLASHSALE_PRODUCTS", file.path().to_str().expect("path"))];
-    let serve = embedded.spawn(&["serve", "--audit-route"], &variables);
-    let api = serve.api().await;
-    ready(&api).await;
-    let (code, output) = stress("stampede", &api, &api, &[]).await;
+    let serve = embedded.spawn(&["serve"], &variables);
+    let target = Target::embedded(&embedded, &serve).await;
+    let (code, output) = target.stress("stampede", &[]).await;
     assert_eq!(code, Some(0), "{output}");
     assert!(output.contains("for the opening") && output.contains("1500 of 1500"), "{output}");
 }
@@ -132,9 +170,9 @@ async fn a_stampede_waits_for_the_opening() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_sale_that_is_not_open_is_refused() {
     let embedded = Embedded::new();
-    let serve = embedded.spawn(&["serve", "--audit-route"], &[]);
-    let api = serve.api().await;
-    ready(&api).await;
+    let serve = embedded.spawn(&["serve"], &[]);
+    let target = Target::embedded(&embedded, &serve).await;
+    let api = &target.api;
     assert!(embedded.spawn(&["pause"], &[]).ended(SOON).await.success());
     crate::support::eventually("paused", SOON, async || {
         let sale = crate::support::http::get(&format!("{api}/sale/status")).await.body;
@@ -143,7 +181,7 @@ async fn a_sale_that_is_not_open_is_refused() {
     .await;
     // Each thread of the server may show what it saw a moment ago.
     crate::support::stage::lasts(std::time::Duration::from_millis(300)).await;
-    let (code, output) = stress("flashsale", &api, &api, &[]).await;
+    let (code, output) = target.stress("flashsale", &[]).await;
     assert_eq!(code, Some(2), "{output}");
     assert!(output.contains("the sale is PAUSED"), "{output}");
 }
@@ -151,7 +189,7 @@ async fn a_sale_that_is_not_open_is_refused() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_run_that_is_interrupted_can_not_tell() {
     let embedded = Embedded::new();
-    let serve = embedded.spawn(&["serve", "--audit-route"], &[]);
+    let serve = embedded.spawn(&["serve"], &[]);
     let api = serve.api().await;
     ready(&api).await;
     for signal in [Signal::INT, Signal::TERM] {
@@ -174,12 +212,13 @@ async fn a_run_that_is_interrupted_can_not_tell() {
 async fn a_system_without_a_worker_fails() {
     let (services, file) = (Services::new().await, catalogue(50));
     let products = [("FLASHSALE_PRODUCTS", file.path().to_str().expect("path"))];
-    let (work, serve) =
-        (services.spawn(&["work"], &products), services.spawn(&["serve", "--audit-route"], &products));
-    let api = serve.api().await;
-    ready(&api).await;
+    let (_folder, token_file) = token_file();
+    let with_token = [products[0], ("FLASHSALE_CONSOLE_TOKEN_FILE", token_file.as_str())];
+    let (work, serve) = (services.spawn(&["work"], &products), services.spawn(&["serve"], &products));
+    let pages = services.spawn(&["web"], &with_token);
+    let target = Target::distributed(&serve, &pages, &token_file).await;
     work.signal(Signal::STOP);
-    let (code, output) = stress("flashsale", &api, &api, &[]).await;
+    let (code, output) = target.stress("flashsale", &[]).await;
     assert_eq!(code, Some(1), "{output}");
     let line = output.lines().find(|line| line.contains("CONFIRMED within 60 s")).expect("a line");
     assert!(line.contains('✗') && line.contains("50 still in flight"), "{line}");
@@ -195,25 +234,104 @@ async fn a_system_that_oversells_fails() {
         ("FLASHSALE_MUTANT", "check-then-decrement"),
     ];
     let _work = services.spawn(&["work"], &variables);
-    let serve = services.spawn(&["serve", "--audit-route"], &variables);
-    let api = serve.api().await;
-    ready(&api).await;
-    let (code, output) = stress("stampede", &api, &api, &[]).await;
+    let serve = services.spawn(&["serve"], &variables);
+    let (_folder, token_file) = token_file();
+    let with_token = [&variables[..], &[("FLASHSALE_CONSOLE_TOKEN_FILE", token_file.as_str())]].concat();
+    let pages = services.spawn(&["web"], &with_token);
+    let target = Target::distributed(&serve, &pages, &token_file).await;
+    let (code, output) = target.stress("stampede", &[]).await;
     assert_eq!(code, Some(1), "{output}");
     assert!(output.contains("✗ SUCCESS responses = rows"), "{output}");
 }
 
+/// With the same configuration, `serve` and `stress` on one machine need no flag to find each other.
 #[tokio::test(flavor = "multi_thread")]
-async fn without_the_audit_route_it_can_not_tell() {
+async fn serve_and_stress_on_one_machine_end_in_pass_without_a_flag() {
+    let embedded = Embedded::new();
+    let [api, web, console] = [(); 3].map(|()| format!("127.0.0.1:{}", servers::free_port()));
+    let file = catalogue(500);
+    let machine = [
+        ("FLASHSALE_DATA_DIR", embedded.data_dir()),
+        ("FLASHSALE_API_ADDR", &api),
+        ("FLASHSALE_WEB_ADDR", &web),
+        ("FLASHSALE_CONSOLE_ADDR", &console),
+        ("FLASHSALE_PRODUCTS", file.path().to_str().expect("path")),
+    ];
+    let serve = Flashsale::spawn(&["serve"], &machine);
+    ready(&serve.api().await).await;
+    let (code, output) = stress(&["--scenario", "big-flashsale"], &machine).await;
+    assert_eq!(code, Some(0), "{output}");
+    assert!(output.contains("PASS"), "{output}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_the_evidence_it_can_not_tell_and_says_why() {
+    let (embedded, other) = (Embedded::new(), Embedded::new());
+    let (serve, elsewhere) = (embedded.spawn(&["serve"], &[]), other.spawn(&["serve"], &[]));
+    let here = Target::embedded(&embedded, &serve).await;
+    let there = Target::embedded(&other, &elsewhere).await;
+    let nowhere = format!("http://127.0.0.1:{}", servers::free_port());
+    let cases = [
+        (&here.console, "/no/such/file", "the token file /no/such/file can't be read"),
+        (&here.console, &there.token_file, "refuses the token"),
+        (&nowhere, &here.token_file, "the console can't be reached at"),
+        (&here.api, &here.token_file, "has no evidence"),
+    ];
+    for (console, token_file, why) in cases {
+        let arguments =
+            ["--scenario", "buy", "--api", &here.api, "--console", console, "--token-file", token_file];
+        let (code, output) = stress(&arguments, &[]).await;
+        assert_eq!(code, Some(2), "{output}");
+        assert!(output.contains(why) && output.contains("UNKNOWN"), "{why}: {output}");
+    }
+}
+
+/// The evidence names every buyer.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_evidence_is_for_the_token_alone() {
     let embedded = Embedded::new();
     let serve = embedded.spawn(&["serve"], &[]);
-    let api = serve.api().await;
-    ready(&api).await;
-    let (code, output) = stress("buy", &api, &api, &[]).await;
-    assert_eq!(code, Some(2), "{output}");
-    assert!(output.contains("--audit-route") && output.contains("UNKNOWN"), "{output}");
-    let route = crate::support::http::get(&format!("{api}/audit/limited-001")).await;
-    assert_eq!(route.status, 404, "buyers are not shown to anybody");
+    let Target { api, web, console, token_file } = Target::embedded(&embedded, &serve).await;
+    assert_eq!(buy(&client(), &api, "secret-buyer").await.status, 200);
+    let token = std::fs::read_to_string(&token_file).expect("a token");
+    let mode = std::fs::metadata(&token_file).expect("a file").permissions().mode();
+    assert_eq!((mode & 0o777, token.trim().len()), (0o600, 64));
+    let bearer = format!("Bearer {}", token.trim());
+    let route = "/audit/limited-001";
+    let with_token = |base: &str| client().get(format!("{base}{route}")).header("authorization", &bearer);
+    let evidence = with_token(&console).send().await.expect("answer");
+    assert_eq!(evidence.status(), 200);
+    assert_eq!(evidence.headers()["cache-control"], "no-store");
+    assert!(evidence.text().await.expect("evidence").contains("secret-buyer"));
+    let plain = |path: &str| client().get(format!("{console}{path}"));
+    let refused = [
+        ("no token", plain(route), 401),
+        ("no token for counts", plain("/audit/limited-001/counts"), 401),
+        ("a wrong token", plain(route).bearer_auth("0".repeat(64)), 401),
+        ("half a token", plain(route).bearer_auth(&token[..32]), 401),
+        ("the token in the query", plain(&format!("{route}?token={}", token.trim())), 401),
+        ("a foreign Host", with_token(&console).header("host", "evil.example"), 421),
+        ("a proxy", with_token(&console).header("x-forwarded-for", "10.0.0.1"), 404),
+        ("another proxy", with_token(&console).header("forwarded", "for=10.0.0.1"), 404),
+        ("the API", with_token(&api), 404),
+        ("the shop", with_token(&web), 404),
+    ];
+    for (what, request, status) in refused {
+        let answer = request.send().await.expect("answer");
+        assert_eq!(answer.status(), status, "{what}");
+        assert_eq!(answer.headers().contains_key("www-authenticate"), status == 401, "{what}");
+        let text = answer.text().await.expect("text");
+        assert!(!text.contains("secret-buyer") && !text.contains(token.trim()), "{what}: {text}");
+    }
+    drop(serve);
+    // The shop sells without it.
+    std::fs::set_permissions(&token_file, std::fs::Permissions::from_mode(0o644)).expect("mode");
+    let serve = embedded.spawn(&["serve"], &[]);
+    ready(&serve.api().await).await;
+    serve.logs("chmod 600").await;
+    let answer = with_token(&serve.console().await).send().await.expect("answer");
+    assert_eq!(answer.status(), 404);
+    assert!(!serve.log().contains(token.trim()));
 }
 
 #[tokio::test]

@@ -53,14 +53,14 @@ fn host(request: &HttpRequest) -> Option<&str> {
 
 /// Whether the client connects from this machine, to a loopback name, and without a proxy.
 pub(crate) fn is_local(request: &HttpRequest) -> bool {
-    const PROXY_HEADERS: [&str; 4] = ["forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip"];
     let is_loopback = |ip: IpAddr| ip.to_canonical().is_loopback();
     let name = host(request).is_some_and(|host| host == "localhost" || host.parse().is_ok_and(is_loopback));
-    let by_proxy = PROXY_HEADERS.iter().any(|name| request.headers().contains_key(*name));
-    from_loopback(request) && name && !by_proxy
+    let from_loopback = request.peer_addr().is_some_and(|peer| is_loopback(peer.ip()));
+    from_loopback && name && !is_proxied(request)
 }
 
-/// Whether the peer of the connection is on this machine; it may be a proxy.
-pub(crate) fn from_loopback(request: &HttpRequest) -> bool {
-    request.peer_addr().is_some_and(|peer| peer.ip().to_canonical().is_loopback())
+/// Whether a proxy has sent the request, and says so.
+pub(crate) fn is_proxied(request: &HttpRequest) -> bool {
+    const PROXY_HEADERS: [&str; 5] = ["forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-real-ip"];
+    PROXY_HEADERS.iter().any(|name| request.headers().contains_key(*name))
 }

@@ -55,9 +55,9 @@ const MAY_USE: &[(&str, &[&str])] = &[
         ],
     ),
     ("http", &["checkout", "config", "domain", "observability", "runtime"]),
-    ("api", &["audit", "checkout", "domain", "http", "observability", "runtime"]),
+    ("api", &["checkout", "domain", "http", "observability", "runtime"]),
     ("shop", &["checkout", "config", "domain", "http", "observability", "runtime"]),
-    ("console", &["broker", "config", "domain", "http", "observability", "runtime", "stores"]),
+    ("console", &["audit", "broker", "config", "domain", "http", "observability", "runtime", "stores"]),
     ("stress", &["audit", "config", "domain", "runtime"]),
     (
         "commands",

@@ -1,4 +1,5 @@
-//! What `flashsale stress` reads to audit its run.
+//! `GET /audit/{product}` and `/audit/{product}/counts`: what `flashsale stress` reads to audit its
+//! run. It names every buyer, so only a client with the [`ConsoleToken`] gets it.
 
 use std::future::{Ready, ready};
 
@@ -9,26 +10,32 @@ use actix_web::{
 };
 use futures_util::stream;
 
+use super::token::ConsoleToken;
 use crate::{
     audit::{Counts, GatherError, Sources},
-    http::{extract::ProductParam, problem::Problem, security::host::from_loopback},
+    http::{extract::ProductParam, problem::Problem, security::host::is_proxied},
 };
 
-/// A client on this machine. To other clients the route does not exist.
-pub(super) struct LocalClient;
+/// A client that has the token and no proxy before it: a proxy serves others, too.
+pub(super) struct Auditor;
 
-impl FromRequest for LocalClient {
+impl FromRequest for Auditor {
     type Error = Problem;
     type Future = Ready<Result<Self, Problem>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        ready(if from_loopback(request) { Ok(Self) } else { Err(Problem::NotFound) })
+        let token = request.app_data::<Data<ConsoleToken>>().filter(|_| !is_proxied(request));
+        ready(match token {
+            None => Err(Problem::NotFound),
+            Some(token) if token.is_borne_by(request) => Ok(Self),
+            Some(_) => Err(Problem::TokenRequired),
+        })
     }
 }
 
-/// `GET /audit/{product}`: the evidence, one JSON value a line.
+/// The evidence, one JSON value a line.
 pub(super) async fn evidence(
-    _: LocalClient,
+    _: Auditor,
     product: ProductParam,
     sources: Data<Sources>,
 ) -> Result<HttpResponse, Problem> {
@@ -38,9 +45,8 @@ pub(super) async fn evidence(
     Ok(HttpResponse::Ok().content_type("application/x-ndjson").streaming(stream::iter(lines)))
 }
 
-/// `GET /audit/{product}/counts`
 pub(super) async fn counts(
-    _: LocalClient,
+    _: Auditor,
     product: ProductParam,
     sources: Data<Sources>,
 ) -> Result<Json<Counts>, Problem> {

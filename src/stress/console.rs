@@ -1,0 +1,96 @@
+//! The operations console of the system under test: it gives the evidence for an audit to whoever
+//! has its token.
+
+use std::{fs, path::PathBuf, time::Duration};
+
+use anyhow::{Context, bail, ensure};
+use url::Url;
+
+use crate::audit::{Counts, Evidence};
+use crate::domain::ProductId;
+
+/// The answer has every purchase of the product.
+const EVIDENCE_TIMEOUT: Duration = Duration::from_mins(5);
+
+/// Where the evidence is.
+#[derive(Clone, Debug)]
+pub struct ConsoleAccess {
+    pub url: Url,
+    /// `None`: the configuration names none.
+    pub token_file: Option<PathBuf>,
+}
+
+#[derive(Clone)]
+pub(super) struct Console {
+    url: Url,
+    product: ProductId,
+    token: String,
+    client: reqwest::Client,
+}
+
+impl std::fmt::Debug for Console {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(out, "Console({})", self.url)
+    }
+}
+
+impl Console {
+    /// Fails with what to do if the evidence can't be read.
+    pub(super) async fn open(
+        access: &ConsoleAccess,
+        product: &ProductId,
+        client: &reqwest::Client,
+    ) -> anyhow::Result<Self> {
+        let file = access.token_file.as_deref().context(
+            "the system is distributed and console.token_file is not set: name the token file of `flashsale web` \
+             with --token-file",
+        )?;
+        let shown = file.display();
+        let token = fs::read_to_string(file).with_context(|| {
+            format!(
+                "the token file {shown} can't be read: is `flashsale serve` (or `web`) running with this file, as \
+                 this user? Name it with --token-file"
+            )
+        })?;
+        let token = token.trim().to_owned();
+        ensure!(token.bytes().all(|byte| byte.is_ascii_graphic()), "the token file {shown} holds no token");
+        let console =
+            Self { url: access.url.clone(), token, client: client.clone(), product: product.clone() };
+        console.counts().await.with_context(|| format!("token file {shown}"))?;
+        Ok(console)
+    }
+
+    pub(super) async fn counts(&self) -> anyhow::Result<Counts> {
+        let text = self.read(&format!("audit/{}/counts", self.product)).await?;
+        Ok(serde_json::from_str(&text)?)
+    }
+
+    /// Everything that the stores hold of the product.
+    pub(super) async fn evidence(&self) -> anyhow::Result<Evidence> {
+        let text = self.read(&format!("audit/{}", self.product)).await?;
+        Evidence::read(text.as_bytes(), &self.product)
+    }
+
+    async fn read(&self, path: &str) -> anyhow::Result<String> {
+        let url = at(&self.url, path);
+        let request = self.client.get(url.clone()).bearer_auth(&self.token).timeout(EVIDENCE_TIMEOUT);
+        let response = request.send().await.with_context(|| {
+            format!("the console can't be reached at {url}: name its address with --console")
+        })?;
+        let status = response.status().as_u16();
+        let text = response.text().await?;
+        match status {
+            200 => Ok(text),
+            401 => bail!("{url} refuses the token: the file is of another system"),
+            404 => bail!("{url} has no evidence: its process has no console.token_file, or no such product"),
+            _ => bail!("{url} answered {status}: {text}"),
+        }
+    }
+}
+
+/// A path of a server.
+pub(super) fn at(base: &Url, path: &str) -> Url {
+    let mut url = base.clone();
+    url.set_path(path);
+    url
+}
