@@ -106,8 +106,8 @@ fn listen_console(
 fn console_token(settings: &Settings, connected: &Connected) -> Option<ConsoleToken> {
     let path = settings.console.token_file.as_ref()?;
     let token = ConsoleToken::of_file(path, &*connected.runtime.entropy);
-    let refused = |error: &std::io::Error| {
-        tracing::error!("nobody can audit a run through the console: {}: {error}", path.display());
+    let refused = |error: &FileError| {
+        tracing::error!("nobody can audit a run through the console: {}", error_chain(error));
     };
     token.inspect_err(refused).ok()
 }

@@ -11,7 +11,7 @@ use std::{
 
 use actix_web::{HttpRequest, http::header};
 
-use crate::runtime::Entropy;
+use crate::runtime::{Entropy, FileError, secrets};
 
 /// Shorter ones could be guessed.
 const LEN_MIN: usize = 32;
@@ -30,7 +30,11 @@ impl ConsoleToken {
     /// The token of this file. A file that is missing is written, with a new token that only its
     /// owner can read; one that others can read is refused. Processes that share the file share the
     /// token, also if they start at the same time.
-    pub fn of_file(path: &Path, entropy: &dyn Entropy) -> io::Result<Self> {
+    pub fn of_file(path: &Path, entropy: &dyn Entropy) -> Result<Self, FileError> {
+        Self::read_or_create(path, entropy).map_err(FileError::of("use the token file", path))
+    }
+
+    fn read_or_create(path: &Path, entropy: &dyn Entropy) -> io::Result<Self> {
         if !path.try_exists()? {
             Self::create(path, entropy)?;
         }
@@ -45,6 +49,7 @@ impl ConsoleToken {
             let wanted = format!("it holds no token: {LEN_MIN} or more printable characters; delete it");
             return Err(io::Error::new(io::ErrorKind::InvalidData, wanted));
         }
+        secrets::hide(token.as_bytes());
         Ok(Self(token))
     }
 
@@ -87,7 +92,7 @@ mod tests {
     use actix_web::test::TestRequest;
 
     use super::*;
-    use crate::runtime::SystemEntropy;
+    use crate::runtime::{SystemEntropy, error_chain};
 
     #[test]
     fn a_file_is_written_once_for_its_owner_alone() {
@@ -103,11 +108,11 @@ mod tests {
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "nothing is left beside it");
         fs::set_permissions(&path, Permissions::from_mode(0o640)).unwrap();
         let error = ConsoleToken::of_file(&path, &SystemEntropy).unwrap_err();
-        assert!(error.to_string().contains("chmod 600"), "{error}");
+        assert!(error_chain(&error).contains("chmod 600"), "{error}");
         fs::set_permissions(&path, Permissions::from_mode(0o600)).unwrap();
         fs::write(&path, "guess").unwrap();
         let error = ConsoleToken::of_file(&path, &SystemEntropy).unwrap_err();
-        assert!(error.to_string().contains("no token"), "{error}");
+        assert!(error_chain(&error).contains("no token"), "{error}");
     }
 
     #[test]

@@ -8,6 +8,7 @@ use url::Url;
 
 use crate::audit::{Counts, Evidence};
 use crate::domain::ProductId;
+use crate::runtime::{FileError, secrets};
 
 /// The answer has every purchase of the product.
 const EVIDENCE_TIMEOUT: Duration = Duration::from_mins(5);
@@ -46,13 +47,11 @@ impl Console {
              with --token-file",
         )?;
         let shown = file.display();
-        let token = fs::read_to_string(file).with_context(|| {
-            format!(
-                "the token file {shown} can't be read: is `flashsale serve` (or `web`) running with this file, as \
-                 this user? Name it with --token-file"
-            )
-        })?;
+        let token = fs::read_to_string(file).map_err(FileError::of("read the token file", file)).context(
+            "is `flashsale serve` (or `web`) running with this token file, as this user? Name it with --token-file",
+        )?;
         let token = token.trim().to_owned();
+        secrets::hide(token.as_bytes());
         ensure!(token.bytes().all(|byte| byte.is_ascii_graphic()), "the token file {shown} holds no token");
         let console =
             Self { url: access.url.clone(), token, client: client.clone(), product: product.clone() };

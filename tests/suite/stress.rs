@@ -272,7 +272,7 @@ async fn without_the_evidence_it_can_not_tell_and_says_why() {
     let there = Target::embedded(&other, &elsewhere).await;
     let nowhere = format!("http://127.0.0.1:{}", servers::free_port());
     let cases = [
-        (&here.console, "/no/such/file", "the token file /no/such/file can't be read"),
+        (&here.console, "/no/such/file", "read the token file /no/such/file"),
         (&here.console, &there.token_file, "refuses the token"),
         (&nowhere, &here.token_file, "the console can't be reached at"),
         (&here.api, &here.token_file, "has no evidence"),
