@@ -15,6 +15,7 @@ use crate::{
         server::{Listening, ServerOptions, listen},
     },
     observability::readiness::Readiness,
+    runtime::{FileError, error_chain},
     shop::{self, Shop, Updates},
 };
 
