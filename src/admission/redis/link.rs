@@ -177,7 +177,9 @@ async fn supervise<C: Connector>(slot: Arc<Slot<C>>, server: Arc<Server<C>>) {
                     server.dependency.down(error.outage(), error);
                 }
             }
-            Err(error) if server.live.load(Ordering::Relaxed) == 0 => server.dependency.down(error.outage(), error),
+            Err(error) if server.live.load(Ordering::Relaxed) == 0 => {
+                server.dependency.down(error.outage(), error)
+            }
             Err(error) => tracing::debug!(%error, "one of several connections to Redis cannot be made"),
         }
         backoff.wait().await;

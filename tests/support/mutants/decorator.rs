@@ -186,10 +186,6 @@ impl<D: AdmissionDecorator> Admission for Decorated<D> {
         self.0.open(product, epoch, terms, next, revoked).await
     }
 
-    fn raise_watermark(&self, product: &ProductId, epoch: u64) {
-        self.0.inner().raise_watermark(product, epoch);
-    }
-
     fn on_this_thread(&self) -> Arc<dyn Admission> {
         Arc::new(Self(self.0.around(self.0.inner().on_this_thread())))
     }
