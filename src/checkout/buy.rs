@@ -7,13 +7,14 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::sync::Semaphore;
 
-use super::{CheckoutError, SaleReader, epoch_check::EpochCheck};
+use super::{CheckoutError, SaleReader};
 use crate::admission::{Admission, Decision};
 use crate::config::Reader;
 use crate::domain::{Durability, Entry, Outcome, ProductId, Purchase, PurchaseId, PurchaseState, UserId};
 use crate::observability::{Attempt, Meter};
 use crate::outbox::{Published, Publisher};
 use crate::runtime::{Runtime, crash_points::crash_point};
+use crate::stores::EpochWatch;
 
 /// What a buyer is told.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -60,7 +61,7 @@ pub struct Checkout {
     /// What is shown to readers; it must know of the units that this process has handed out.
     pub reader: SaleReader,
     permits: Arc<Semaphore>,
-    epoch_check: EpochCheck,
+    epochs: EpochWatch,
     options: CheckoutOptions,
     runtime: Runtime,
     meter: Meter,
@@ -70,6 +71,7 @@ impl Checkout {
     pub fn new(
         reader: SaleReader,
         publisher: Publisher,
+        epochs: EpochWatch,
         options: CheckoutOptions,
         runtime: &Runtime,
         meter: &Meter,
@@ -78,7 +80,7 @@ impl Checkout {
             admission: reader.admission().clone(),
             publisher,
             permits: Arc::new(Semaphore::new(options.in_flight_max)),
-            epoch_check: reader.epoch_check(),
+            epochs,
             reader,
             options,
             runtime: runtime.clone(),
@@ -151,10 +153,9 @@ impl Checkout {
 
     /// Publishes a purchase and returns where it is safe.
     async fn deliver(&self, entry: Entry) -> Result<Durability, CheckoutError> {
-        let (product, epoch) = (entry.purchase.product.clone(), entry.epoch);
         match self.publisher.publish(entry, self.options.confirm_timeout).await {
             Published::Confirmed(durability) => return Ok(durability),
-            Published::Fenced => self.epoch_check.run(&product, epoch).await,
+            Published::Fenced => self.epochs.suspect(),
             Published::Unconfirmed => {}
         }
         if self.admission.outlives_process() {

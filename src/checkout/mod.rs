@@ -4,7 +4,6 @@
 
 mod buy;
 mod cached_sales;
-mod epoch_check;
 mod error;
 mod reader;
 

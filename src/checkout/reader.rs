@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
-use super::{CachedSales, CheckoutError, epoch_check::EpochCheck};
+use super::{CachedSales, CheckoutError};
 use crate::admission::{Admission, Found};
 use crate::domain::{ProductId, Purchase, PurchaseId, PurchaseState, Revocation, SaleState, UserId};
 use crate::ledger::Ledger;
@@ -24,7 +24,7 @@ pub enum PurchaseStatus {
 #[derive(Clone, Debug)]
 pub struct SaleReader {
     admission: Arc<dyn Admission>,
-    /// Asked only about purchases that were taken back, or fenced.
+    /// Asked only about purchases that were taken back.
     ledger: Arc<dyn Ledger>,
     cached: CachedSales,
     runtime: Runtime,
@@ -38,10 +38,6 @@ impl SaleReader {
 
     pub(super) fn admission(&self) -> &Arc<dyn Admission> {
         &self.admission
-    }
-
-    pub(super) fn epoch_check(&self) -> EpochCheck {
-        EpochCheck::new(self.admission.clone(), self.ledger.clone(), self.runtime.clone())
     }
 
     /// Tells the cache that this process has handed out a unit.

@@ -58,7 +58,7 @@ impl Serve {
         let (publisher, task) = Publisher::new(connected.stores.broker.clone(), &connected.runtime);
         let tasks = &connected.runtime.tasks;
         let sending = tasks.spawn("the publisher", &stop, task.run());
-        let checkout = stores::checkout(&settings, &connected, publisher);
+        let checkout = stores::checkout(&settings, &connected, publisher, &stop);
         let background = CancellationToken::new();
         let over = stop.child_token();
         let readiness = connected.readiness(&settings.catalogue, false, &over);

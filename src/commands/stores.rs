@@ -24,7 +24,7 @@ use crate::observability::readiness::{Readiness, ServiceProbe};
 use crate::observability::registry::{HeartbeatSender, ProcessRegistry, Role};
 use crate::outbox::Publisher;
 use crate::runtime::Runtime;
-use crate::stores::{SalesWatch, Stores, watch_ledger};
+use crate::stores::{EpochWatch, SalesWatch, Stores, watch_ledger};
 
 /// The stores, with the state of the connections beneath them.
 pub(super) struct Connected {
@@ -208,7 +208,18 @@ pub(super) async fn sources(settings: &Settings, role: &str) -> anyhow::Result<S
     Ok(stores.into())
 }
 
-pub(super) fn checkout(settings: &Settings, connected: &Connected, publisher: Publisher) -> Checkout {
+/// What sells, with a task that keeps it from selling under an epoch that is over, until `stop`.
+pub(super) fn checkout(
+    settings: &Settings,
+    connected: &Connected,
+    publisher: Publisher,
+    stop: &CancellationToken,
+) -> Checkout {
     let Connected { stores, runtime, telemetry, .. } = connected;
-    Checkout::new(SaleReader::new(stores, runtime), publisher, settings.checkout, runtime, &telemetry.meter)
+    let epochs = EpochWatch::new(stores, runtime);
+    if stores.admission.outlives_process() {
+        runtime.tasks.spawn("the watch of epochs", stop, epochs.clone().run(stop.clone()));
+    }
+    let reader = SaleReader::new(stores, runtime);
+    Checkout::new(reader, publisher, epochs, settings.checkout, runtime, &telemetry.meter)
 }

@@ -1,9 +1,11 @@
 //! The three stores that a process is connected to, and whether they are ready.
 
 mod bundle;
+mod epoch_watch;
 mod ledger_watch;
 mod sales_watch;
 
 pub use bundle::Stores;
+pub use epoch_watch::EpochWatch;
 pub use ledger_watch::watch_ledger;
 pub use sales_watch::SalesWatch;

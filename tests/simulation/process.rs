@@ -9,7 +9,7 @@ use flashsale::{
     outbox::Publisher,
     recovery::{Recovery, RecoveryOptions},
     runtime::{Backoff, Runtime},
-    stores::Stores,
+    stores::{EpochWatch, Stores},
     worker::{Worker, WorkerOptions},
 };
 use tokio_util::sync::CancellationToken;
@@ -41,9 +41,11 @@ pub(crate) fn serve(sim: &Sim, pid: Pid, stores: &Stores, runtime: &Runtime, pro
     sim.executor.spawn(pid, task.run());
     let options = CheckoutOptions { confirm_timeout: CONFIRM_TIMEOUT, in_flight_max: 1_000 };
     let reader = SaleReader::new(stores, runtime);
-    let checkout = Checkout::new(reader, publisher, options, runtime, &telemetry.meter);
+    let (epochs, stop) = (EpochWatch::new(stores, runtime), CancellationToken::new());
+    sim.executor.spawn(pid, epochs.clone().run(stop.clone()));
+    let checkout = Checkout::new(reader, publisher, epochs, options, runtime, &telemetry.meter);
     sim.executor.spawn(pid, prepare(stores.clone(), product.clone(), runtime.clone()));
-    Process { pid, role: Role::Serve, checkout: Some(checkout), stop: CancellationToken::new() }
+    Process { pid, role: Role::Serve, checkout: Some(checkout), stop }
 }
 
 /// Starts the tasks of `flashsale work`.

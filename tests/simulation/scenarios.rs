@@ -30,7 +30,6 @@ pub(crate) enum Scenario {
 
 /// A scenario, the beginning of the violation that shows it (check 4 of the audit stands for G4), and a seed.
 pub(crate) const KNOWN_VIOLATIONS: &[(Scenario, &str, u64)] = &[
-    (Scenario::SplitBrain, "check 4", 0),
     (Scenario::Failback, "check 4", 0),
     (Scenario::DeadLetterAndLoss, "check 4", 0),
     (Scenario::RestoredDatabase, "check 4", 0),
@@ -40,7 +39,7 @@ pub(crate) const KNOWN_VIOLATIONS: &[(Scenario, &str, u64)] = &[
 ];
 
 /// Scenarios in which the product violated its guarantees once. They must hold from now on.
-pub(crate) const MENDED: &[Scenario] = &[];
+pub(crate) const MENDED: &[Scenario] = &[Scenario::SplitBrain];
 
 impl Scenario {
     pub(crate) const ALL: [Self; 8] = [

@@ -61,7 +61,7 @@ impl Bindings for SimBindings {
 
     async fn settle(&mut self) -> Result<(), BrokerError> {
         sleep(IN_TRANSIT_MAX).await;
-        self.change(|_| {}).await?;
+        self.change(|state| state.barrier = state.last_number).await?;
         let (alarm, confirms) = {
             let state = self.broker.server.lock();
             (state.alarm, state.confirms)

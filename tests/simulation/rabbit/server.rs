@@ -40,6 +40,8 @@ pub(super) struct State {
     pub(super) bindings: BTreeSet<(ProductId, u64)>,
     /// The connection that may change them.
     pub(super) bindings_holder: Option<u64>,
+    /// Messages up to this number were in the queue when a rebuild had fenced: they come before later ones.
+    pub(super) barrier: u64,
     pub(super) up: bool,
     pub(super) alarm: bool,
     /// Rises when all connections end.
@@ -122,6 +124,7 @@ impl RabbitServer {
             has_queue: true,
             bindings: BTreeSet::new(),
             bindings_holder: None,
+            barrier: 0,
             up: true,
             alarm: false,
             incarnation: 1,
@@ -236,13 +239,20 @@ impl State {
             return Err(None);
         }
         let now = Instant::now();
-        match self.ready.iter().position(|message| message.available_at <= now) {
+        let has_earlier = self.ready.iter().any(|message| message.number <= self.barrier);
+        let is_next = |message: &Message| {
+            message.available_at <= now && (!has_earlier || message.number <= self.barrier)
+        };
+        match self.ready.iter().position(is_next) {
             Some(position) => {
                 let message = self.ready.remove(position).expect("a position");
                 consuming.unacked.push(message.clone());
                 Ok(message)
             }
-            None => Err(self.ready.iter().map(|message| message.available_at).min()),
+            None => {
+                let later = self.ready.iter().map(|message| message.available_at);
+                Err(later.filter(|available_at| *available_at > now).min())
+            }
         }
     }
 
