@@ -42,6 +42,8 @@ pub enum DeadReasonClass {
     Malformed,
     /// A type or version that this program does not know.
     UnknownVersion,
+    /// Another system uses the same prefix on the same broker.
+    ForeignSystem,
     /// A field of an item is out of its bounds.
     BadField,
     /// The ledger has no such product.
@@ -58,6 +60,7 @@ impl DeadReasonClass {
         match self {
             Self::Malformed => "malformed",
             Self::UnknownVersion => "unknown-version",
+            Self::ForeignSystem => "foreign-system",
             Self::BadField => "bad-field",
             Self::UnknownProduct => "unknown-product",
             Self::UnitOutOfRange => "unit-out-of-range",

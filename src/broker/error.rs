@@ -27,6 +27,15 @@ pub enum BrokerError {
     /// Another process led a moment ago, and its connection has not ended yet.
     #[error("the bindings of the queue are held by another process")]
     BindingsInUse,
+    /// It is refused before anything is sent or received.
+    #[error(
+        "another flashsale system uses the prefix {0:?} on this RabbitMQ: choose another `prefix`, or, if that \
+         system is gone for good, delete the exchange {0}.owner"
+    )]
+    ForeignSystem(String),
+    /// The system's id is part of every message.
+    #[error("waiting for the ledger, which has the system's id")]
+    SystemUnknown,
     #[error("RabbitMQ failed")]
     Driver(#[source] Cause),
     /// The other end of the in-memory broker has ended, or gave the message up.
@@ -40,6 +49,8 @@ impl BrokerError {
         match self {
             Self::NotConnected | Self::Driver(_) => Outage::NotConnected,
             Self::Blocked => Outage::Blocked,
+            Self::ForeignSystem(_) => Outage::ForeignSystem,
+            Self::SystemUnknown => Outage::WaitsForLedger,
             Self::Unroutable | Self::Unconfirmed(_) | Self::NotCommitted => Outage::Unconfirmed,
             Self::InvalidUrl | Self::DeadLettersInUse | Self::BindingsInUse => Outage::Refused,
         }

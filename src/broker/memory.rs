@@ -1,7 +1,7 @@
 //! The broker within one process. Its confirm is the worker's ack, which comes after the ledger's
 //! commit.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use tokio::sync::{Mutex, OwnedMutexGuard, mpsc, oneshot};
@@ -72,6 +72,10 @@ impl Broker for MemoryBroker {
         0
     }
 
+    fn stalled_for(&self) -> Option<Duration> {
+        None
+    }
+
     fn consuming(&self) -> Option<&Dependency> {
         None
     }
@@ -100,6 +104,10 @@ impl Bindings for NoBindings {
     }
 
     async fn unbind(&mut self, _epochs: &[(ProductId, u64)]) -> Result<(), BrokerError> {
+        Ok(())
+    }
+
+    async fn replace_queue(&mut self) -> Result<(), BrokerError> {
         Ok(())
     }
 

@@ -11,7 +11,7 @@ mod error;
 mod memory;
 mod rabbitmq;
 
-use std::fmt::Debug;
+use std::{fmt::Debug, time::Duration};
 
 use async_trait::async_trait;
 use serde::Serialize;
@@ -79,6 +79,10 @@ pub trait Broker: Debug + Send + Sync {
     /// Rises with every new publishing connection: what was confirmed on an earlier one
     /// may be lost since.
     fn generation(&self) -> u64;
+
+    /// For how long the queue, on a live connection, has confirmed nothing that was sent to it, and
+    /// delivered nothing to this process. `None`: it does, or there is no connection.
+    fn stalled_for(&self) -> Option<Duration>;
 
     /// The state of the consuming side, kept by the consumer of this process. `None`: it
     /// can't fail by itself.

@@ -157,7 +157,8 @@ fn connect_services(
     let admission = RedisAdmission::start(redis_options, scripts, &redis, &runtime).context("REDIS_URL")?;
     let system = watch::Sender::new(None);
     let broker =
-        RabbitMq::start(rabbit.clone(), &publishing, consuming.clone(), &runtime).context("AMQP_URL")?;
+        RabbitMq::start(rabbit.clone(), &publishing, consuming.clone(), system.subscribe(), &runtime)
+            .context("AMQP_URL")?;
     let ledger = PostgresLedger::new(postgres.of_command(role))?;
     let mut dependencies = vec![redis, publishing];
     if role == "work" {

@@ -40,7 +40,7 @@ async fn a_letter_is_read_replayed_and_recorded_once_its_cause_is_repaired() {
     let variables = [("FLASHSALE_PRODUCTS", five.path().to_str().expect("path"))];
     let work = services.spawn(&["work"], &variables);
     ready(&work.health().await).await;
-    services.publish(&message(1, "limited-001", &[item("early", 7)])).await;
+    services.publish(&message(&services, 1, "limited-001", &[item("early", 7)]).await).await;
     services.publish(b"not ours").await;
     let found = letters_are(&services, 2).await;
     let ours = found.iter().find(|letter| letter["reason"] == json!("unit-out-of-range")).expect("ours");
@@ -111,7 +111,9 @@ async fn what_is_refused_only_after_a_new_unit_was_found_is_a_dead_letter_too() 
         .batch_execute("ALTER TABLE purchases ADD CONSTRAINT no_cursed CHECK (user_id <> 'cursed')")
         .await
         .expect("constraint");
-    services.publish(&message(0, "limited-001", &[item("cursed", 1), item("neighbour", 2)])).await;
+    services
+        .publish(&message(&services, 0, "limited-001", &[item("cursed", 1), item("neighbour", 2)]).await)
+        .await;
     assert_eq!(letters_are(&services, 1).await[0]["reason"], json!("refused"));
     let row = "SELECT count(*) FROM purchases WHERE user_id = 'neighbour'";
     eventually("the neighbour", SOON, async || (services.count(row).await == 1).then_some(())).await;

@@ -34,8 +34,13 @@ pub(crate) fn item(user: &str, unit: i64) -> Value {
     json!({"id": fresh_id(), "user": user, "unit": unit, "admittedAt": 1_732_000_000_123_i64, "seq": 0})
 }
 
-pub(crate) fn message(epoch: u64, product: &str, items: &[Value]) -> Vec<u8> {
-    json!({"type": "purchases", "v": 1, "epoch": epoch, "product": product, "items": items})
+/// A message of this system.
+pub(crate) async fn message(services: &Services, epoch: u64, product: &str, items: &[Value]) -> Vec<u8> {
+    message_of(&services.system().await, epoch, product, items)
+}
+
+fn message_of(system: &str, epoch: u64, product: &str, items: &[Value]) -> Vec<u8> {
+    json!({"type": "purchases", "v": 1, "system": system, "epoch": epoch, "product": product, "items": items})
         .to_string()
         .into()
 }
@@ -61,9 +66,9 @@ async fn what_can_never_succeed_is_dead_lettered_and_its_neighbours_are_recorded
     services.publish(b"not JSON \x00").await;
     services.publish(br#"{"type":"purchases","v":99}"#).await;
     services.publish(&vec![b'x'; 10_000_000]).await;
-    services.publish(&message(1, "unknown-product", &[item("u", 1)])).await;
+    services.publish(&message(&services, 1, "unknown-product", &[item("u", 1)]).await).await;
     let mixed = [item("a", 1), item("b", 0), item("c", 10_001), item("d\u{0}", 2), item("e", 2)];
-    services.publish(&message(1, "limited-001", &mixed)).await;
+    services.publish(&message(&services, 1, "limited-001", &mixed).await).await;
     let reasons = dead_reasons(&services, 7).await;
     assert_eq!(
         reasons,
@@ -107,7 +112,7 @@ async fn conflicts_are_settled_in_favour_of_the_first_commit() {
 
     // Unit 1 for someone else, and another unit for the same user.
     let (moved, doubled) = (item("moved", 1), item("first", 3));
-    services.publish(&message(0, "p", &[moved.clone(), doubled.clone()])).await;
+    services.publish(&message(&services, 0, "p", &[moved.clone(), doubled.clone()]).await).await;
     eventually("moved", SOON, async || {
         let status = status("moved").await;
         (status["state"] == json!("CONFIRMED")).then(|| assert_eq!(status["unit"], json!(2)))
@@ -123,7 +128,7 @@ async fn conflicts_are_settled_in_favour_of_the_first_commit() {
     assert_eq!(buy(&client, &api, "third").await.body["unit"], json!(3));
     let late = item("late", 1);
     for _ in 0..2 {
-        services.publish(&message(1, "p", &[late.clone()])).await;
+        services.publish(&message(&services, 1, "p", &[late.clone()]).await).await;
     }
     let reason =
         "SELECT count(*) FROM revocations WHERE user_id = 'late' AND reason LIKE '%no unit was left%'";
@@ -146,7 +151,7 @@ async fn a_poisonous_message_with_a_long_text_is_put_away_as_well() {
     ready(&work.health().await).await;
     let long = "\u{e4}".repeat(200_000);
     services.publish(json!({"type": long, "v": 1}).to_string().as_bytes()).await;
-    services.publish(&message(1, "limited-001", &[json!(long), item("neighbour", 1)])).await;
+    services.publish(&message(&services, 1, "limited-001", &[json!(long), item("neighbour", 1)]).await).await;
     assert_eq!(dead_reasons(&services, 2).await, ["bad-field", "unknown-version"]);
     let rows = "SELECT count(*) FROM purchases WHERE user_id = 'neighbour'";
     eventually("the neighbour", SOON, async || (services.count(rows).await == 1).then_some(())).await;

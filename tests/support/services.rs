@@ -102,6 +102,11 @@ impl Services {
         self.sql().await.query_one(query, &[]).await.map_or(0, |row| row.get(0))
     }
 
+    /// The id of this system. Its ledger must be migrated.
+    pub(crate) async fn system(&self) -> String {
+        self.sql().await.query_one("SELECT id::text FROM system", &[]).await.expect("system").get(0)
+    }
+
     pub(crate) async fn redis(&self) -> MultiplexedConnection {
         let client = redis::Client::open(self.redis_url.as_str()).expect("Redis URL");
         client.get_multiplexed_async_connection().await.expect("Redis")

@@ -5,7 +5,7 @@ use std::{fmt, time::Duration};
 use async_trait::async_trait;
 use lapin::{
     Channel, Connection,
-    options::{ConfirmSelectOptions, QueueBindOptions},
+    options::{ConfirmSelectOptions, QueueBindOptions, QueueDeleteOptions},
     types::FieldTable,
 };
 use tokio::time::timeout;
@@ -17,7 +17,7 @@ use super::{
     send::{DEFAULT_EXCHANGE, send},
 };
 use crate::broker::{Bindings, BrokerError};
-use crate::domain::ProductId;
+use crate::domain::{ProductId, SystemId};
 use crate::runtime::Runtime;
 
 /// For messages that a channel has routed and the queue's leader has not received yet: in one node
@@ -30,6 +30,7 @@ pub(super) struct RabbitBindings {
     /// Held for as long as this is open.
     _lock: Channel,
     topology: Topology,
+    system: SystemId,
     timeout: Duration,
     runtime: Runtime,
 }
@@ -41,7 +42,11 @@ impl fmt::Debug for RabbitBindings {
 }
 
 impl RabbitBindings {
-    pub(super) async fn hold(options: &RabbitOptions, runtime: &Runtime) -> Result<Self, BrokerError> {
+    pub(super) async fn hold(
+        options: &RabbitOptions,
+        system: SystemId,
+        runtime: &Runtime,
+    ) -> Result<Self, BrokerError> {
         with_timeout(options, async {
             let connection = connect(options, "lead").await?;
             let name = format!("{}.bindings.lock", options.topology.purchases);
@@ -54,6 +59,7 @@ impl RabbitBindings {
                 channel,
                 _lock: lock,
                 topology: options.topology.clone(),
+                system,
                 timeout: options.publish_timeout,
                 runtime: runtime.clone(),
             })
@@ -73,7 +79,7 @@ impl RabbitBindings {
 impl Bindings for RabbitBindings {
     async fn bind(&mut self, epochs: &[(ProductId, u64)]) -> Result<(), BrokerError> {
         self.answered(async {
-            self.topology.declare(&self.channel).await?;
+            self.topology.declare(&self.channel, self.system).await?;
             let name = self.topology.purchases();
             for (product, epoch) in epochs {
                 let (exchange, key) = (name.clone(), Topology::routing_key(product, *epoch));
@@ -88,7 +94,7 @@ impl Bindings for RabbitBindings {
     async fn unbind(&mut self, epochs: &[(ProductId, u64)]) -> Result<(), BrokerError> {
         self.answered(async {
             // RabbitMQ refuses to unbind from an exchange that is missing.
-            self.topology.declare(&self.channel).await?;
+            self.topology.declare(&self.channel, self.system).await?;
             let name = self.topology.purchases();
             for (product, epoch) in epochs {
                 let (exchange, key) = (name.clone(), Topology::routing_key(product, *epoch));
@@ -99,10 +105,19 @@ impl Bindings for RabbitBindings {
         .await
     }
 
+    async fn replace_queue(&mut self) -> Result<(), BrokerError> {
+        self.answered(async {
+            let name = self.topology.purchases();
+            self.channel.queue_delete(name, QueueDeleteOptions::default()).await?;
+            self.topology.declare(&self.channel, self.system).await
+        })
+        .await
+    }
+
     async fn settle(&mut self) -> Result<(), BrokerError> {
         self.runtime.sleep(IN_TRANSIT_MAX).await;
         // The queue confirms in the order of its log: what came before this message is in it too.
-        let barrier = message::encode_nothing();
+        let barrier = message::encode_nothing(self.system);
         let queue = self.topology.purchases();
         let sent = send(&self.channel, DEFAULT_EXCHANGE, queue, &barrier, FieldTable::default());
         self.answered(sent).await.map_err(|error| match error {

@@ -1,6 +1,6 @@
 //! The receiving end, on a connection of its own.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use futures_util::StreamExt;
@@ -15,8 +15,10 @@ use super::{
     RabbitOptions,
     connect::{connect, with_timeout},
     headers, message,
+    stall::Stall,
 };
 use crate::broker::{Acknowledge, BrokerError, Consumer, Content, Delivery, QueueState, Rejected};
+use crate::domain::SystemId;
 
 /// A connection to the queue of purchases.
 #[derive(Debug)]
@@ -26,17 +28,30 @@ pub(super) struct RabbitConsumer {
     queue: ShortString,
     answer_timeout: Duration,
     stream: Option<lapin::Consumer>,
+    system: SystemId,
+    stall: Arc<Stall>,
 }
 
 impl RabbitConsumer {
-    pub(super) async fn connect(options: &RabbitOptions) -> Result<Self, BrokerError> {
+    pub(super) async fn connect(
+        options: &RabbitOptions,
+        system: SystemId,
+        stall: &Arc<Stall>,
+    ) -> Result<Self, BrokerError> {
         with_timeout(options, async {
             let connection = connect(options, "consume").await?;
             let channel = connection.create_channel().await?;
-            options.topology.declare(&channel).await?;
+            options.topology.declare(&channel, system).await?;
             channel.basic_qos(options.prefetch_messages, BasicQosOptions::default()).await?;
-            let queue = ShortString::from(options.topology.purchases.as_str());
-            Ok(Self { connection, channel, queue, answer_timeout: options.connect_timeout, stream: None })
+            Ok(Self {
+                connection,
+                channel,
+                queue: options.topology.purchases(),
+                answer_timeout: options.connect_timeout,
+                stream: None,
+                system,
+                stall: stall.clone(),
+            })
         })
         .await
     }
@@ -55,8 +70,9 @@ impl Consumer for RabbitConsumer {
     async fn next(&mut self) -> Result<Delivery, BrokerError> {
         let stream = self.stream.as_mut().ok_or(BrokerError::NotConnected)?;
         let delivery = stream.next().await.ok_or(BrokerError::NotConnected)??;
+        self.stall.ended();
         let history = headers::read_history(delivery.properties.headers().as_ref());
-        let content = message::decode(&delivery.data).unwrap_or_else(|reason| Content {
+        let content = message::decode(self.system, &delivery.data).unwrap_or_else(|reason| Content {
             entries: Vec::new(),
             rejected: vec![Rejected { body: delivery.data.clone(), reason }],
         });

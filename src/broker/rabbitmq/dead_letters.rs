@@ -6,7 +6,6 @@ use async_trait::async_trait;
 use lapin::{
     Acker, Channel, Connection,
     options::{BasicAckOptions, BasicGetOptions},
-    types::ShortString,
 };
 use tokio::time::timeout;
 use uuid::Uuid;
@@ -18,6 +17,7 @@ use super::{
     publisher::Publisher,
 };
 use crate::broker::{BrokerError, DeadLetter, DeadLetters};
+use crate::domain::SystemId;
 use crate::runtime::Runtime;
 
 /// Most letters that are held at a time.
@@ -41,13 +41,14 @@ impl RabbitDeadLetters {
     /// Takes hold of all letters.
     pub(super) async fn hold(
         options: &RabbitOptions,
+        system: SystemId,
         publisher: &Publisher,
         runtime: &Runtime,
     ) -> Result<Self, BrokerError> {
         let (connection, channel) = with_timeout(options, async {
             let connection = connect(options, "dead-letters").await?;
             let channel = connection.create_channel().await?;
-            options.topology.declare(&channel).await?;
+            options.topology.declare(&channel, system).await?;
             Ok((connection, channel))
         })
         .await?;
@@ -55,7 +56,7 @@ impl RabbitDeadLetters {
         let name = format!("{}.lock", options.topology.dead);
         let lock = lock::acquire(&connection, &name, options.connect_timeout, runtime).await?;
         let lock = lock.ok_or(BrokerError::DeadLettersInUse)?;
-        let queue = ShortString::from(options.topology.dead.as_str());
+        let queue = options.topology.dead();
         let mut held = Vec::new();
         while held.len() < HELD_MAX {
             let getting = channel.basic_get(queue.clone(), BasicGetOptions::default());
@@ -63,7 +64,7 @@ impl RabbitDeadLetters {
                 .await
                 .map_err(|_elapsed| BrokerError::NotConnected)??;
             let Some(message) = got else { break };
-            held.push((letter(&message.delivery), message.delivery.acker));
+            held.push((letter(system, &message.delivery), message.delivery.acker));
         }
         Ok(Self { connection, _channels: [channel, lock], publisher: publisher.clone(), held })
     }
@@ -108,7 +109,7 @@ async fn remove(acker: Acker) -> Result<(), BrokerError> {
     if acker.ack(BasicAckOptions::default()).await? { Ok(()) } else { Err(BrokerError::NotConnected) }
 }
 
-fn letter(delivery: &lapin::message::Delivery) -> DeadLetter {
+fn letter(system: SystemId, delivery: &lapin::message::Delivery) -> DeadLetter {
     let fields = delivery.properties.headers().as_ref();
     let hash = Uuid::new_v5(&Uuid::NAMESPACE_OID, &delivery.data);
     DeadLetter {
@@ -117,7 +118,7 @@ fn letter(delivery: &lapin::message::Delivery) -> DeadLetter {
         detail: headers::read_text(fields, "detail")
             .unwrap_or_else(|| "RabbitMQ gave it up after too many deliveries".to_owned()),
         history: headers::read_history(fields),
-        entries: message::decode(&delivery.data).map(|content| content.entries).unwrap_or_default(),
+        entries: message::decode(system, &delivery.data).map(|content| content.entries).unwrap_or_default(),
         body: delivery.data.clone(),
     }
 }

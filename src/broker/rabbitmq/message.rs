@@ -1,6 +1,7 @@
 //! The form of a message: JSON, tagged and versioned.
 //!
-//! `{"type":"purchases","v":1,"epoch":3,"product":"limited-001","items":[{"id","user","unit","admittedAt","seq"}]}`
+//! `{"type":"purchases","v":1,"system":"…","epoch":3,"product":"limited-001","items":[…]}`, with items
+//! `{"id","user","unit","admittedAt","seq"}`. `system` is the id of the system that sends it.
 //! `admittedAt` is in milliseconds since 1970; together with `seq` it is the id of the purchase's
 //! outbox entry.
 
@@ -10,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use crate::broker::{Content, DeadReason, DeadReasonClass, Rejected};
-use crate::domain::{Entry, EntryId, ProductId, Purchase, PurchaseId, UserId};
+use crate::domain::{Entry, EntryId, ProductId, Purchase, PurchaseId, SystemId, UserId};
 
 const TYPE: &str = "purchases";
 const VERSION: u64 = 1;
@@ -20,6 +21,7 @@ struct Envelope<'text, Items> {
     #[serde(rename = "type", borrow)]
     kind: Cow<'text, str>,
     v: u64,
+    system: SystemId,
     epoch: u64,
     #[serde(borrow)]
     product: Cow<'text, str>,
@@ -37,19 +39,19 @@ struct Item<User> {
 }
 
 /// Encodes entries of one product and epoch. Empty if there is none.
-pub fn encode(entries: &[Entry]) -> Vec<u8> {
+pub fn encode(system: SystemId, entries: &[Entry]) -> Vec<u8> {
     let Some(Entry { epoch, purchase, .. }) = entries.first() else { return Vec::new() };
     let items: Vec<_> = entries.iter().map(item).collect();
     let (epoch, product) = (*epoch, purchase.product.as_str().into());
-    let envelope = Envelope { kind: TYPE.into(), v: VERSION, epoch, product, items };
+    let envelope = Envelope { kind: TYPE.into(), v: VERSION, system, epoch, product, items };
     serde_json::to_vec(&envelope).unwrap_or_default() // strings and integers always serialise
 }
 
 /// A message without purchases. A consumer acknowledges it, and does nothing: it shows to its
 /// publisher that the queue confirms.
-pub(super) fn encode_nothing() -> Vec<u8> {
+pub(super) fn encode_nothing(system: SystemId) -> Vec<u8> {
     let envelope =
-        Envelope { kind: TYPE.into(), v: VERSION, epoch: 0, product: "none".into(), items: [(); 0] };
+        Envelope { kind: TYPE.into(), v: VERSION, system, epoch: 0, product: "none".into(), items: [(); 0] };
     serde_json::to_vec(&envelope).unwrap_or_default() // strings and integers always serialise
 }
 
@@ -58,13 +60,17 @@ fn item(Entry { id, purchase, .. }: &Entry) -> Item<&str> {
     Item { id: *purchase_id, user: user.as_str(), unit: *unit, admitted_at: id.millis, seq: id.sequence }
 }
 
-/// Decodes a message. An item that can never be recorded does not hold up its neighbours; the error
+/// Decodes a message of this system. An item that can never be recorded does not hold up its neighbours; the error
 /// is about the message as a whole.
-pub fn decode(body: &[u8]) -> Result<Content, DeadReason> {
-    if let Some(entries) = decode_whole(body) {
+pub fn decode(system: SystemId, body: &[u8]) -> Result<Content, DeadReason> {
+    if let Some(entries) = decode_whole(system, body) {
         return Ok(Content { entries, rejected: Vec::new() });
     }
     let envelope: Envelope<'_, Vec<&RawValue>> = decode_envelope(body)?;
+    if envelope.system != system {
+        let detail = format!("a message of the system {}; this system is {system}", envelope.system);
+        return Err(DeadReason { class: DeadReasonClass::ForeignSystem, detail });
+    }
     let product = ProductId::parse(&envelope.product)
         .map_err(|error| DeadReason { class: DeadReasonClass::BadField, detail: error.to_string() })?;
     let mut content = Content { entries: Vec::with_capacity(envelope.items.len()), rejected: Vec::new() };
@@ -72,9 +78,9 @@ pub fn decode(body: &[u8]) -> Result<Content, DeadReason> {
         match decode_item(raw, &product, envelope.epoch) {
             Ok(entry) => content.entries.push(entry),
             Err(detail) => {
-                let Envelope { kind, v, epoch, product, .. } = &envelope;
+                let Envelope { kind, v, system, epoch, product, .. } = &envelope;
                 let (kind, product) = (kind.clone(), product.clone());
-                let alone = Envelope { kind, v: *v, epoch: *epoch, product, items: [raw] };
+                let alone = Envelope { kind, v: *v, system: *system, epoch: *epoch, product, items: [raw] };
                 let body = serde_json::to_vec(&alone).unwrap_or_default(); // it was JSON before
                 let reason = DeadReason { class: DeadReasonClass::BadField, detail };
                 content.rejected.push(Rejected { body, reason });
@@ -86,10 +92,11 @@ pub fn decode(body: &[u8]) -> Result<Content, DeadReason> {
 
 /// The usual case, in one pass: every item is good. `None`: a part of the message is
 /// out of the ordinary.
-fn decode_whole(body: &[u8]) -> Option<Vec<Entry>> {
+fn decode_whole(expected: SystemId, body: &[u8]) -> Option<Vec<Entry>> {
     let envelope: Envelope<'_, Vec<Item<&str>>> = serde_json::from_slice(body).ok()?;
-    let Envelope { kind, v, epoch, product, items } = envelope;
-    let product = ProductId::parse(&product).ok().filter(|_| kind == TYPE && v == VERSION)?;
+    let Envelope { kind, v, system, epoch, product, items } = envelope;
+    let is_ours = kind == TYPE && v == VERSION && system == expected;
+    let product = ProductId::parse(&product).ok().filter(|_| is_ours)?;
     items.iter().map(|item| entry(item, &product, epoch).ok()).collect()
 }
 
@@ -140,7 +147,11 @@ fn entry(item: &Item<impl AsRef<str>>, product: &ProductId, epoch: u64) -> Resul
 
 #[cfg(test)]
 mod tests {
+    use uuid::Uuid;
+
     use super::*;
+
+    const SYSTEM: SystemId = SystemId(Uuid::from_u128(7));
 
     /// The users of odd units need no escapes in JSON.
     fn sample(unit: u32) -> Entry {
@@ -160,24 +171,24 @@ mod tests {
         for (entries, in_one_pass) in
             [(vec![sample(1), sample(3)], true), (vec![sample(1), sample(2)], false)]
         {
-            let body = encode(&entries);
-            assert_eq!(decode_whole(&body).is_some(), in_one_pass);
-            assert_eq!(decode(&body).unwrap(), Content { entries, rejected: Vec::new() });
+            let body = encode(SYSTEM, &entries);
+            assert_eq!(decode_whole(SYSTEM, &body).is_some(), in_one_pass);
+            assert_eq!(decode(SYSTEM, &body).unwrap(), Content { entries, rejected: Vec::new() });
         }
     }
 
     #[test]
     fn a_message_without_purchases_is_well_formed() {
-        assert_eq!(decode(&encode_nothing()).unwrap(), Content::default());
+        assert_eq!(decode(SYSTEM, &encode_nothing(SYSTEM)).unwrap(), Content::default());
     }
 
     #[test]
     fn an_envelope_with_escapes_is_read() {
-        let body = String::from_utf8(encode(&[sample(1)])).unwrap();
+        let body = String::from_utf8(encode(SYSTEM, &[sample(1)])).unwrap();
         let escaped =
             body.replace("limited-001", "limited\\u002d001").replace("purchases", "purch\\u0061ses");
         assert_ne!(escaped, body);
-        assert_eq!(decode(escaped.as_bytes()).unwrap().entries, [sample(1)]);
+        assert_eq!(decode(SYSTEM, escaped.as_bytes()).unwrap().entries, [sample(1)]);
     }
 
     #[test]
@@ -197,9 +208,9 @@ mod tests {
             r#"{"id":"nope","user":"u","unit":1,"admittedAt":1,"seq":0}"#.to_owned(),
         ] {
             let body = format!(
-                r#"{{"type":"purchases","v":1,"epoch":7,"product":"limited-001","items":[{good},{bad_item}]}}"#
+                r#"{{"type":"purchases","v":1,"system":"{SYSTEM}","epoch":7,"product":"limited-001","items":[{good},{bad_item}]}}"#
             );
-            let decoded = decode(body.as_bytes()).unwrap();
+            let decoded = decode(SYSTEM, body.as_bytes()).unwrap();
             assert_eq!(decoded.entries, [sample(1)], "{bad_item}");
             assert_eq!(decoded.rejected.len(), 1, "{bad_item}");
             assert_eq!(decoded.rejected[0].reason.class, DeadReasonClass::BadField, "{bad_item}");
@@ -210,6 +221,9 @@ mod tests {
     #[test]
     fn what_is_no_message_is_refused_as_a_whole() {
         use DeadReasonClass::{BadField, Malformed, UnknownVersion};
+        let bad_product = format!(
+            r#"{{"type":"purchases","v":1,"system":"{SYSTEM}","epoch":1,"product":"NO WAY","items":[]}}"#
+        );
         for (body, class) in [
             ("", Malformed),
             ("{", Malformed),
@@ -218,9 +232,15 @@ mod tests {
             (r#"{"type":"purchases","v":1}"#, Malformed),
             (r#"{"type":"purchases","v":2,"parcels":[]}"#, UnknownVersion),
             (r#"{"type":"refunds","v":1,"epoch":1,"product":"p","items":[]}"#, UnknownVersion),
-            (r#"{"type":"purchases","v":1,"epoch":1,"product":"NO WAY","items":[]}"#, BadField),
+            (bad_product.as_str(), BadField),
         ] {
-            assert_eq!(decode(body.as_bytes()).unwrap_err().class, class, "{body:?}");
+            assert_eq!(decode(SYSTEM, body.as_bytes()).unwrap_err().class, class, "{body:?}");
         }
+    }
+
+    #[test]
+    fn a_message_of_another_system_is_refused_as_a_whole() {
+        let foreign = encode(SystemId(Uuid::from_u128(8)), &[sample(1)]);
+        assert_eq!(decode(SYSTEM, &foreign).unwrap_err().class, DeadReasonClass::ForeignSystem);
     }
 }

@@ -10,15 +10,20 @@ mod message;
 mod options;
 mod publisher;
 mod send;
+mod stall;
+mod supervisor;
 mod topology;
+
+use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use lapin::types::FieldTable;
+use tokio::sync::watch;
 
 use super::{
     Bindings, Broker, BrokerError, Consumer, DeadLetters, DeadReason, DeliveryHistory, Depths, Unrecordable,
 };
-use crate::domain::{Durability, Entry};
+use crate::domain::{Durability, Entry, SystemId};
 use crate::observability::Dependency;
 use crate::runtime::Runtime;
 use bindings::RabbitBindings;
@@ -27,6 +32,8 @@ use dead_letters::RabbitDeadLetters;
 pub use message::{decode, encode};
 pub use options::RabbitOptions;
 use publisher::Publisher;
+use stall::Stall;
+use supervisor::Supervisor;
 pub use topology::Topology;
 
 /// RabbitMQ. Publisher and consumers have connections of their own: a blocked publisher
@@ -35,20 +42,36 @@ pub use topology::Topology;
 pub struct RabbitMq {
     publisher: Publisher,
     options: RabbitOptions,
+    system: watch::Receiver<Option<SystemId>>,
+    stall: Arc<Stall>,
     consuming: Dependency,
     runtime: Runtime,
 }
 
 impl RabbitMq {
-    /// Starts connecting in the background. Fails only if the URL can't be read.
+    /// Starts connecting in the background, once the system's id is known. Fails only if the URL
+    /// can't be read.
     pub fn start(
         options: RabbitOptions,
         publishing: &Dependency,
         consuming: Dependency,
+        system: watch::Receiver<Option<SystemId>>,
         runtime: &Runtime,
     ) -> Result<Self, BrokerError> {
-        let publisher = Publisher::start(&options, publishing, runtime)?;
-        Ok(Self { publisher, options, consuming, runtime: runtime.clone() })
+        let stall = Arc::new(Stall::new(runtime));
+        let publisher = Publisher::start(Supervisor {
+            slot: Arc::default(),
+            stall: stall.clone(),
+            options: options.clone(),
+            system: system.clone(),
+            dependency: publishing.clone(),
+            runtime: runtime.clone(),
+        })?;
+        Ok(Self { publisher, options, system, stall, consuming, runtime: runtime.clone() })
+    }
+
+    fn system(&self) -> Result<SystemId, BrokerError> {
+        self.system.borrow().ok_or(BrokerError::SystemUnknown)
     }
 }
 
@@ -57,16 +80,16 @@ impl Broker for RabbitMq {
     async fn publish(&self, entries: &[Entry]) -> Result<(), BrokerError> {
         let Some(Entry { epoch, purchase, .. }) = entries.first() else { return Ok(()) };
         let key = Topology::routing_key(&purchase.product, *epoch);
-        self.publisher.publish(key, &encode(entries)).await
+        self.publisher.publish(key, &encode(self.system()?, entries)).await
     }
 
     async fn publish_unfenced(&self, entries: &[Entry]) -> Result<(), BrokerError> {
-        self.publisher.publish_unfenced(&encode(entries), FieldTable::default()).await
+        self.publisher.publish_unfenced(&encode(self.system()?, entries), FieldTable::default()).await
     }
 
     async fn bindings(&self) -> Result<Box<dyn Bindings>, BrokerError> {
-        self.publisher.check_connected()?;
-        Ok(Box::new(RabbitBindings::hold(&self.options, &self.runtime).await?))
+        self.publisher.check_reachable()?;
+        Ok(Box::new(RabbitBindings::hold(&self.options, self.system()?, &self.runtime).await?))
     }
 
     fn durability(&self) -> Durability {
@@ -74,7 +97,7 @@ impl Broker for RabbitMq {
     }
 
     async fn consumer(&self) -> Result<Box<dyn Consumer>, BrokerError> {
-        Ok(Box::new(RabbitConsumer::connect(&self.options).await?))
+        Ok(Box::new(RabbitConsumer::connect(&self.options, self.system()?, &self.stall).await?))
     }
 
     async fn depths(&self) -> Result<Option<Depths>, BrokerError> {
@@ -83,6 +106,10 @@ impl Broker for RabbitMq {
 
     fn generation(&self) -> u64 {
         self.publisher.generation()
+    }
+
+    fn stalled_for(&self) -> Option<Duration> {
+        self.publisher.stalled_for()
     }
 
     fn consuming(&self) -> Option<&Dependency> {
@@ -99,7 +126,7 @@ impl Broker for RabbitMq {
         let body = match letter {
             Unrecordable::Body(body) => body,
             Unrecordable::Entry(entry) => {
-                encoded = encode(std::slice::from_ref(entry));
+                encoded = encode(self.system()?, std::slice::from_ref(entry));
                 &encoded
             }
         };
@@ -108,7 +135,8 @@ impl Broker for RabbitMq {
     }
 
     async fn dead_letters(&self) -> Result<Option<Box<dyn DeadLetters>>, BrokerError> {
-        let held = RabbitDeadLetters::hold(&self.options, &self.publisher, &self.runtime).await?;
+        let held =
+            RabbitDeadLetters::hold(&self.options, self.system()?, &self.publisher, &self.runtime).await?;
         Ok(Some(Box::new(held)))
     }
 }

@@ -1,34 +1,24 @@
-//! The publishing connection to RabbitMQ, under a supervisor that rebuilds it with channel and
-//! topology after any error. Consumers have connections of their own: a blocked publisher must not
-//! stop them.
+//! Publishing, on one connection that a supervisor keeps (`supervisor.rs`).
 
-use std::{
-    sync::{
-        Arc, PoisonError, RwLock,
-        atomic::{AtomicU64, Ordering},
-    },
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use lapin::{
-    Channel, Connection,
-    options::{ConfirmSelectOptions, QueueDeclareOptions},
+    Channel,
+    options::QueueDeclareOptions,
     types::{FieldTable, ShortString},
 };
-use tokio::{sync::Notify, task::JoinSet, time::timeout};
+use tokio::{task::JoinSet, time::timeout};
 
 use super::{
-    RabbitOptions, Topology,
-    connect::{connect, parse, with_timeout},
+    Topology,
+    connect::parse,
     headers,
     send::{self, send},
+    stall::Stall,
+    supervisor::{Live, Slot, Supervisor},
 };
 use crate::broker::{BrokerError, DeadReason, DeliveryHistory, Depths};
-use crate::observability::{Dependency, Outage};
-use crate::runtime::{Backoff, Runtime, error_chain};
-
-/// How often an idle connection is checked.
-const WATCH_INTERVAL: Duration = Duration::from_millis(500);
+use crate::runtime::Runtime;
 
 /// The publishing connection; clones share it. Dropping the last one ends its supervisor.
 #[derive(Clone)]
@@ -36,54 +26,37 @@ pub(super) struct Publisher(Arc<Inner>);
 
 struct Inner {
     slot: Arc<Slot>,
+    stall: Arc<Stall>,
     topology: Topology,
+    runtime: Runtime,
     publish_timeout: Duration,
     _supervisor: JoinSet<()>,
 }
 
-#[derive(Default)]
-struct Slot {
-    live: RwLock<Option<Live>>,
-    /// How many connections there have been.
-    generation: AtomicU64,
-    /// The latest of them on which a publish failed. A failure on an earlier one says
-    /// nothing of the present.
-    broken_generation: AtomicU64,
-    broken: Notify,
-}
-
-#[derive(Clone)]
-struct Live {
-    generation: u64,
-    connection: Arc<Connection>,
-    channel: Channel,
-    /// For questions, which the broker answers "no" by closing the channel.
-    asking: Arc<tokio::sync::Mutex<Option<Channel>>>,
-}
-
 impl Publisher {
     /// Starts connecting in the background. Fails only if the URL can't be read.
-    pub(super) fn start(
-        options: &RabbitOptions,
-        dependency: &Dependency,
-        runtime: &Runtime,
-    ) -> Result<Self, BrokerError> {
+    pub(super) fn start(supervisor: Supervisor) -> Result<Self, BrokerError> {
+        let Supervisor { slot, stall, options, runtime, .. } = &supervisor;
         parse(options)?;
-        let slot = Arc::new(Slot::default());
-        let mut supervisor = JoinSet::new();
-        let supervising = supervise(slot.clone(), options.clone(), dependency.clone(), runtime.clone());
-        supervisor.spawn(runtime.tasks.supervised("the connection to RabbitMQ", supervising));
         let (topology, publish_timeout) = (options.topology.clone(), options.publish_timeout);
-        Ok(Self(Arc::new(Inner { slot, topology, publish_timeout, _supervisor: supervisor })))
+        let (slot, stall, runtime) = (slot.clone(), stall.clone(), runtime.clone());
+        let mut running = JoinSet::new();
+        running.spawn(runtime.tasks.supervised("the connection to RabbitMQ", supervisor.run()));
+        let _supervisor = running;
+        Ok(Self(Arc::new(Inner { slot, stall, topology, runtime, publish_timeout, _supervisor })))
     }
 
     pub(super) fn generation(&self) -> u64 {
-        self.0.slot.generation.load(Ordering::Relaxed)
+        self.0.slot.generation()
     }
 
-    /// Fails where this would have to wait for a connection.
-    pub(super) fn check_connected(&self) -> Result<(), BrokerError> {
-        self.live().map(drop)
+    /// Fails where a new connection would have to be waited for.
+    pub(super) fn check_reachable(&self) -> Result<(), BrokerError> {
+        if self.0.slot.is_reachable() { Ok(()) } else { Err(BrokerError::NotConnected) }
+    }
+
+    pub(super) fn stalled_for(&self) -> Option<Duration> {
+        self.0.stall.lasts()
     }
 
     pub(super) async fn publish(&self, routing_key: ShortString, body: &[u8]) -> Result<(), BrokerError> {
@@ -123,7 +96,7 @@ impl Publisher {
                 Some(channel) => channel,
                 None => connection.create_channel().await?,
             };
-            let Topology { purchases, dead } = &self.0.topology;
+            let Topology { purchases, dead, .. } = &self.0.topology;
             let depths =
                 Depths { purchases: ask(&channel, purchases).await?, dead: ask(&channel, dead).await? };
             *asking = Some(channel);
@@ -133,8 +106,7 @@ impl Publisher {
     }
 
     fn live(&self) -> Result<Live, BrokerError> {
-        let live = self.0.slot.live.read().unwrap_or_else(PoisonError::into_inner).clone();
-        live.ok_or(BrokerError::NotConnected)
+        self.0.slot.live().ok_or(BrokerError::NotConnected)
     }
 
     /// Sends on the present connection. A failure ends that connection.
@@ -145,19 +117,25 @@ impl Publisher {
         body: &[u8],
         headers: FieldTable,
     ) -> Result<(), BrokerError> {
+        let Inner { slot, stall, publish_timeout, runtime, .. } = &*self.0;
         let Live { generation, connection, channel, .. } = self.live()?;
         if connection.status().blocked() {
             return Err(BrokerError::Blocked);
         }
-        let sent =
-            timeout(self.0.publish_timeout, send(&channel, exchange, routing_key, body, headers)).await;
+        let sent_at = runtime.instant();
+        let sent = timeout(*publish_timeout, send(&channel, exchange, routing_key, body, headers)).await;
+        let is_blocked = connection.status().blocked();
+        match sent {
+            Ok(Ok(())) => stall.ended(),
+            Err(_) if !is_blocked => stall.suspected(sent_at),
+            _ => {}
+        }
         let outcome = sent.unwrap_or(Err(BrokerError::Unconfirmed("time-out")));
         // A blocked connection is alive: replacing it would only add to the broker's trouble. One
         // that returns a message is alive as well.
         let is_alive = matches!(outcome, Ok(()) | Err(BrokerError::Unroutable));
-        if !is_alive && !connection.status().blocked() {
-            self.0.slot.broken_generation.fetch_max(generation, Ordering::Relaxed);
-            self.0.slot.broken.notify_one();
+        if !is_alive && !is_blocked {
+            slot.broke(generation);
         }
         outcome
     }
@@ -166,64 +144,5 @@ impl Publisher {
 impl std::fmt::Debug for Publisher {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(out, "Publisher({})", self.0.topology.purchases)
-    }
-}
-
-async fn supervise(slot: Arc<Slot>, options: RabbitOptions, dependency: Dependency, runtime: Runtime) {
-    let mut backoff = Backoff::of_reconnects(&runtime);
-    loop {
-        match with_timeout(&options, open(&options)).await {
-            Ok(live) => {
-                let generation = slot.generation.fetch_add(1, Ordering::Relaxed) + 1;
-                let live = Live { generation, ..live };
-                set(&slot, Some(live.clone()));
-                dependency.up();
-                backoff.reset();
-                let (outage, reason) = watch(&slot, &live, &dependency, &runtime).await;
-                set(&slot, None);
-                dependency.down(outage, reason);
-            }
-            Err(error) => dependency.down(error.outage(), error_chain(&error)),
-        }
-        backoff.wait().await;
-    }
-}
-
-fn set(slot: &Slot, live: Option<Live>) {
-    *slot.live.write().unwrap_or_else(PoisonError::into_inner) = live;
-}
-
-async fn open(options: &RabbitOptions) -> Result<Live, BrokerError> {
-    let connection = connect(options, "publish").await?;
-    let channel = connection.create_channel().await?;
-    options.topology.declare(&channel).await?;
-    channel.confirm_select(ConfirmSelectOptions::default()).await?;
-    Ok(Live { generation: 0, connection: Arc::new(connection), channel, asking: Arc::default() })
-}
-
-/// Returns when the connection is of no use any more, with the reason.
-async fn watch(
-    slot: &Slot,
-    live: &Live,
-    dependency: &Dependency,
-    runtime: &Runtime,
-) -> (Outage, &'static str) {
-    let Live { generation, connection, .. } = live;
-    loop {
-        tokio::select! {
-            () = slot.broken.notified() => {}
-            () = runtime.sleep(WATCH_INTERVAL) => {}
-        }
-        if slot.broken_generation.load(Ordering::Relaxed) >= *generation {
-            return (Outage::Unconfirmed, "a publish failed");
-        }
-        if !connection.status().connected() {
-            return (Outage::NotConnected, "the connection ended");
-        }
-        if connection.status().blocked() {
-            dependency.down(Outage::Blocked, BrokerError::Blocked);
-        } else {
-            dependency.up();
-        }
     }
 }

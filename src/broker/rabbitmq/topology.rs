@@ -4,10 +4,12 @@
 use lapin::{
     Channel, ExchangeKind,
     options::{ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions},
+    protocol::{AMQPErrorKind, AMQPSoftError},
     types::{AMQPValue, FieldTable, LongString, ShortString},
 };
 
-use crate::domain::ProductId;
+use crate::broker::BrokerError;
+use crate::domain::{ProductId, SystemId};
 
 /// Redeliveries after which RabbitMQ itself dead-letters a message. High, because every crash
 /// of a worker counts as one; a message that can never succeed is recognised by its content,
@@ -21,12 +23,17 @@ pub struct Topology {
     pub purchases: String,
     /// Dead-letter queue: `<prefix>.purchases.dead`. Also the routing key.
     pub dead: String,
+    prefix: String,
 }
 
 impl Topology {
     /// The names under a prefix.
     pub fn new(prefix: &str) -> Self {
-        Self { purchases: format!("{prefix}.purchases"), dead: format!("{prefix}.purchases.dead") }
+        Self {
+            purchases: format!("{prefix}.purchases"),
+            dead: format!("{prefix}.purchases.dead"),
+            prefix: prefix.to_owned(),
+        }
     }
 
     /// The routing key of messages of one product and epoch.
@@ -44,8 +51,10 @@ impl Topology {
         self.dead.as_str().into()
     }
 
-    /// Declares everything; what is there already stays as it is.
-    pub(super) async fn declare(&self, channel: &Channel) -> lapin::Result<()> {
+    /// Declares everything; what is there already stays as it is. Fails if another system has the
+    /// prefix.
+    pub(super) async fn declare(&self, channel: &Channel, system: SystemId) -> Result<(), BrokerError> {
+        self.claim_prefix(channel, system).await?;
         let exchange = self.purchases();
         let durable = ExchangeDeclareOptions { durable: true, ..ExchangeDeclareOptions::default() };
         channel
@@ -55,7 +64,22 @@ impl Topology {
             channel.queue_declare(name.as_str().into(), QueueDeclareOptions::durable(), arguments).await?;
         }
         let (dead, options) = (self.dead(), QueueBindOptions::default());
-        channel.queue_bind(dead.clone(), exchange, dead, options, FieldTable::default()).await
+        Ok(channel.queue_bind(dead.clone(), exchange, dead, options, FieldTable::default()).await?)
+    }
+
+    /// Declares an exchange with the system's id in an argument. RabbitMQ keeps the arguments of
+    /// the first declaration, and refuses a later one in which this argument differs.
+    async fn claim_prefix(&self, channel: &Channel, system: SystemId) -> Result<(), BrokerError> {
+        let owner = format!("{}.owner", self.prefix);
+        let mut arguments = FieldTable::default();
+        // Of an exchange's arguments RabbitMQ compares this one alone.
+        arguments.insert("alternate-exchange".into(), text(&format!("{owner}.{system}")));
+        let options =
+            ExchangeDeclareOptions { durable: true, internal: true, ..ExchangeDeclareOptions::default() };
+        match channel.exchange_declare(owner.into(), ExchangeKind::Direct, options, arguments).await {
+            Err(error) if is_inequivalent(&error) => Err(BrokerError::ForeignSystem(self.prefix.clone())),
+            declared => Ok(declared?),
+        }
     }
 
     fn arguments(&self) -> FieldTable {
@@ -72,6 +96,11 @@ impl Topology {
         }
         arguments
     }
+}
+
+fn is_inequivalent(error: &lapin::Error) -> bool {
+    let lapin::ErrorKind::ProtocolError(error) = error.kind() else { return false };
+    matches!(error.kind(), AMQPErrorKind::Soft(AMQPSoftError::PRECONDITIONFAILED))
 }
 
 /// A quorum queue is replicated, and confirms after its log is on disk. Reading a dead letter

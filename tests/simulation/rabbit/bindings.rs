@@ -59,6 +59,14 @@ impl Bindings for SimBindings {
         self.change(|state| state.bindings.retain(|bound| !epochs.contains(bound))).await
     }
 
+    async fn replace_queue(&mut self) -> Result<(), BrokerError> {
+        self.change(|state| {
+            state.ready.clear();
+            state.bindings.clear();
+        })
+        .await
+    }
+
     async fn settle(&mut self) -> Result<(), BrokerError> {
         sleep(IN_TRANSIT_MAX).await;
         self.change(|state| state.barrier = state.last_number).await?;

@@ -9,7 +9,7 @@ use flashsale::broker::{
 use tokio::time::{sleep, sleep_until};
 
 use super::{
-    SimBroker,
+    SYSTEM, SimBroker,
     server::{Body, ConsumerId, Consuming, Message, RabbitServer},
 };
 use crate::{executor::WORLD, sim::Sim};
@@ -90,7 +90,7 @@ impl SimConsumer {
         sim.note(*pid, format_args!("takes message {number}"));
         let content = match body {
             Body::Entries(entries) => Content { entries, rejected: Vec::new() },
-            Body::Encoded(body) => decode(&body).unwrap_or_else(|reason| Content {
+            Body::Encoded(body) => decode(SYSTEM, &body).unwrap_or_else(|reason| Content {
                 entries: Vec::new(),
                 rejected: vec![Rejected { body: body.clone(), reason }],
             }),

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use flashsale::broker::{BrokerError, DeadLetter, DeadLetters, encode};
 
 use super::{
-    SimBroker,
+    SYSTEM, SimBroker,
     server::{Body, Dead},
 };
 
@@ -44,7 +44,7 @@ fn letter(dead: &Dead) -> DeadLetter {
         history: dead.history,
         entries: dead.body.entries(),
         body: match &dead.body {
-            Body::Entries(entries) => encode(entries),
+            Body::Entries(entries) => encode(SYSTEM, entries),
             Body::Encoded(body) => body.clone(),
         },
     }

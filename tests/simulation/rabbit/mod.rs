@@ -17,7 +17,7 @@ use flashsale::{
         Bindings, Broker, BrokerError, Consumer, DeadLetters, DeadReason, DeliveryHistory, Depths,
         Unrecordable, encode,
     },
-    domain::{Durability, Entry, ProductId},
+    domain::{Durability, Entry, ProductId, SystemId},
     observability::Dependency,
     runtime::{Backoff, Runtime},
 };
@@ -25,6 +25,8 @@ use tokio::{
     sync::Notify,
     time::{sleep, timeout},
 };
+
+use uuid::Uuid;
 
 pub(crate) use server::{Confirms, Habits, RabbitServer};
 
@@ -37,6 +39,8 @@ use self::{
 use crate::{executor::Pid, sim::Sim};
 
 const PUBLISH_TIMEOUT: Duration = Duration::from_secs(5);
+/// All messages are of one system.
+const SYSTEM: SystemId = SystemId(Uuid::from_u128(1));
 const WATCH_INTERVAL: Duration = Duration::from_secs(1);
 
 /// The broker as one process reaches it.
@@ -184,7 +188,7 @@ impl SimBroker {
 
     fn body(&self, entries: &[Entry]) -> Body {
         let is_encoded = self.server.lock().habits.encoded;
-        if is_encoded { Body::Encoded(encode(entries)) } else { Body::Entries(entries.to_vec()) }
+        if is_encoded { Body::Encoded(encode(SYSTEM, entries)) } else { Body::Entries(entries.to_vec()) }
     }
 
     async fn reach(&self) -> Result<(), BrokerError> {
@@ -227,6 +231,10 @@ impl Broker for SimBroker {
 
     fn generation(&self) -> u64 {
         self.connection().generation
+    }
+
+    fn stalled_for(&self) -> Option<Duration> {
+        None
     }
 
     fn consuming(&self) -> Option<&Dependency> {

@@ -12,6 +12,7 @@ use flashsale::{
 };
 use tokio::{sync::Notify, time::Instant};
 
+use super::SYSTEM;
 use crate::{executor::WORLD, sim::Sim};
 
 pub(super) type ConsumerId = u64;
@@ -108,7 +109,7 @@ impl Body {
     pub(super) fn entries(&self) -> Vec<Entry> {
         match self {
             Self::Entries(entries) => entries.clone(),
-            Self::Encoded(body) => decode(body).map(|content| content.entries).unwrap_or_default(),
+            Self::Encoded(body) => decode(SYSTEM, body).map(|content| content.entries).unwrap_or_default(),
         }
     }
 }

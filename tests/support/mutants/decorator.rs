@@ -1,6 +1,6 @@
 //! Decorators: each operation goes to the decorated store, unless the decorator has its own.
 
-use std::{fmt::Debug, sync::Arc};
+use std::{fmt::Debug, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use flashsale::{
@@ -232,6 +232,10 @@ impl<D: BrokerDecorator> Broker for Decorated<D> {
 
     fn generation(&self) -> u64 {
         self.0.inner().generation()
+    }
+
+    fn stalled_for(&self) -> Option<Duration> {
+        self.0.inner().stalled_for()
     }
 
     fn consuming(&self) -> Option<&Dependency> {
