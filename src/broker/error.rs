@@ -16,6 +16,8 @@ pub enum BrokerError {
     /// The broker refused the message, or did not confirm it in time.
     #[error("RabbitMQ did not confirm: {0}")]
     Unconfirmed(&'static str),
+    #[error("RabbitMQ's queue has messages, and delivers none to this consumer")]
+    Undelivered,
     /// The URL is not quoted, for it may hold a password.
     #[error(
         "its URL can't be read: amqp://user:password@host:port/vhost, and only AMQP's own query parameters"
@@ -48,6 +50,7 @@ impl BrokerError {
     pub fn outage(&self) -> Outage {
         match self {
             Self::NotConnected | Self::Driver(_) => Outage::NotConnected,
+            Self::Undelivered => Outage::NoAnswer,
             Self::Blocked => Outage::Blocked,
             Self::ForeignSystem(_) => Outage::ForeignSystem,
             Self::SystemUnknown => Outage::WaitsForLedger,

@@ -47,7 +47,7 @@ impl Recovery {
     }
 
     /// An error is the end of the hold.
-    fn kept(&mut self, outcome: Result<(), BrokerError>) -> Result<(), RecoveryError> {
+    pub(super) fn kept(&mut self, outcome: Result<(), BrokerError>) -> Result<(), RecoveryError> {
         if outcome.is_err() {
             self.bindings = None;
         }

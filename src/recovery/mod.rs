@@ -7,6 +7,7 @@ mod drift;
 mod options;
 mod rebuild;
 mod reconcile;
+mod stalled_queue;
 
 use std::{
     collections::BTreeMap,
@@ -30,6 +31,7 @@ use crate::worker::StepError;
 pub use drift::Drift;
 pub use options::RecoveryOptions;
 pub use reconcile::{Comparison, Repair, Repairs, compare, repair};
+use stalled_queue::{Obstacle, Stalled};
 
 /// How often the leader compares the sales of admission with those of the ledger.
 const ROUND_INTERVAL: Duration = Duration::from_millis(500);
@@ -72,6 +74,7 @@ pub struct Recovery {
     sweeper: Sweeper,
     /// Held while this process leads and reaches the broker.
     bindings: Option<Box<dyn Bindings>>,
+    stalled: Stalled,
     /// The latest logged failure of each product.
     failures: BTreeMap<ProductId, String>,
     drift: Drift,
@@ -97,6 +100,7 @@ impl Recovery {
             options,
             sweeper,
             bindings: None,
+            stalled: Stalled::default(),
             failures: BTreeMap::new(),
             drift: Drift::default(),
             compare_at,
@@ -193,7 +197,7 @@ impl Recovery {
     /// failure of one product does not hold up the others.
     pub async fn round(&mut self, leader: &mut dyn Leadership) -> Result<(), RecoveryError> {
         self.hold_bindings(leader).await?;
-        let (mut broken, mut selling) = (Vec::new(), Vec::new());
+        let (mut broken, mut selling, mut obstacle) = (Vec::new(), Vec::new(), None);
         for sale in self.stores.ledger.sales().await? {
             let product = sale.product.clone();
             let maintained = match self.stores.admission.sale(&product).await {
@@ -204,6 +208,7 @@ impl Recovery {
                     }
                     None => {
                         selling.push((product.clone(), sale.epoch));
+                        obstacle = obstacle.or(Obstacle::in_sale(&state));
                         self.maintain(&sale, &state).await
                     }
                 },
@@ -217,10 +222,17 @@ impl Recovery {
                     broken.push((sale, error_chain(&error)));
                     continue;
                 }
-                Err(error) => Err(error.into()),
+                Err(error) => {
+                    obstacle = Some(Obstacle::NotIntact);
+                    Err(error.into())
+                }
             };
             self.note(&product, maintained);
         }
+        if !broken.is_empty() {
+            obstacle = Some(Obstacle::NotIntact);
+        }
+        self.replace_stalled_queue(leader, obstacle).await?;
         self.bind(&selling).await;
         if broken.is_empty() { Ok(()) } else { self.rebuild(leader, broken).await }
     }

@@ -65,16 +65,19 @@ async fn what_can_never_succeed_is_dead_lettered_and_its_neighbours_are_recorded
     ready(&work.health().await).await;
     services.publish(b"not JSON \x00").await;
     services.publish(br#"{"type":"purchases","v":99}"#).await;
+    let elsewhere = "00000000-0000-4000-8000-000000000000";
+    services.publish(&message_of(elsewhere, 1, "limited-001", &[item("foreign", 3)])).await;
     services.publish(&vec![b'x'; 10_000_000]).await;
     services.publish(&message(&services, 1, "unknown-product", &[item("u", 1)]).await).await;
     let mixed = [item("a", 1), item("b", 0), item("c", 10_001), item("d\u{0}", 2), item("e", 2)];
     services.publish(&message(&services, 1, "limited-001", &mixed).await).await;
-    let reasons = dead_reasons(&services, 7).await;
+    let reasons = dead_reasons(&services, 8).await;
     assert_eq!(
         reasons,
         [
             "bad-field",
             "bad-field",
+            "foreign-system",
             "malformed",
             "malformed",
             "unit-out-of-range",

@@ -24,6 +24,9 @@ use crate::runtime::Runtime;
 /// that is a send between two Erlang processes, in a cluster it is the network between two nodes.
 const IN_TRANSIT_MAX: Duration = Duration::from_millis(100);
 
+/// RabbitMQ asks each node of a quorum queue to end it, and waits 5 s for one that does not answer.
+const DELETION_MAX: Duration = Duration::from_secs(30);
+
 pub(super) struct RabbitBindings {
     connection: Connection,
     channel: Channel,
@@ -106,12 +109,10 @@ impl Bindings for RabbitBindings {
     }
 
     async fn replace_queue(&mut self) -> Result<(), BrokerError> {
-        self.answered(async {
-            let name = self.topology.purchases();
-            self.channel.queue_delete(name, QueueDeleteOptions::default()).await?;
-            self.topology.declare(&self.channel, self.system).await
-        })
-        .await
+        let deleting = self.channel.queue_delete(self.topology.purchases(), QueueDeleteOptions::default());
+        let deleted = timeout(DELETION_MAX, deleting).await;
+        deleted.map_err(|_elapsed| BrokerError::NotConnected)??;
+        self.answered(self.topology.declare(&self.channel, self.system)).await
     }
 
     async fn settle(&mut self) -> Result<(), BrokerError> {

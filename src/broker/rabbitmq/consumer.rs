@@ -9,7 +9,7 @@ use lapin::{
     options::{BasicAckOptions, BasicConsumeOptions, BasicQosOptions, QueueDeclareOptions},
     types::{FieldTable, ShortString},
 };
-use tokio::time::timeout;
+use tokio::time::{Interval, interval, timeout};
 
 use super::{
     RabbitOptions,
@@ -20,6 +20,9 @@ use super::{
 use crate::broker::{Acknowledge, BrokerError, Consumer, Content, Delivery, QueueState, Rejected};
 use crate::domain::SystemId;
 
+/// A consumer to which nothing was delivered for so long asks whether the queue has messages.
+const IDLE_INTERVAL: Duration = Duration::from_secs(1);
+
 /// A connection to the queue of purchases.
 #[derive(Debug)]
 pub(super) struct RabbitConsumer {
@@ -28,6 +31,9 @@ pub(super) struct RabbitConsumer {
     queue: ShortString,
     answer_timeout: Duration,
     stream: Option<lapin::Consumer>,
+    /// Ticks while nothing is delivered.
+    idle: Interval,
+    was_behind: bool,
     system: SystemId,
     stall: Arc<Stall>,
 }
@@ -49,11 +55,27 @@ impl RabbitConsumer {
                 queue: options.topology.purchases(),
                 answer_timeout: options.connect_timeout,
                 stream: None,
+                idle: interval(IDLE_INTERVAL),
+                was_behind: false,
                 system,
                 stall: stall.clone(),
             })
         })
         .await
+    }
+}
+
+impl RabbitConsumer {
+    /// Fails when the queue has had messages for a while, and delivers none. RabbitMQ moves the
+    /// consumer of a queue that was deleted over to a new queue of the same name, if that is
+    /// declared at once, and then takes new messages for ones that this consumer has seen.
+    async fn check_delivery(&mut self) -> Result<(), BrokerError> {
+        let is_behind = self.state().await?.ready > 0;
+        if is_behind && self.was_behind {
+            return Err(BrokerError::Undelivered);
+        }
+        self.was_behind = is_behind;
+        Ok(())
     }
 }
 
@@ -68,8 +90,16 @@ impl Consumer for RabbitConsumer {
     }
 
     async fn next(&mut self) -> Result<Delivery, BrokerError> {
-        let stream = self.stream.as_mut().ok_or(BrokerError::NotConnected)?;
-        let delivery = stream.next().await.ok_or(BrokerError::NotConnected)??;
+        let delivery = loop {
+            let stream = self.stream.as_mut().ok_or(BrokerError::NotConnected)?;
+            tokio::select! {
+                biased;
+                delivery = stream.next() => break delivery.ok_or(BrokerError::NotConnected)??,
+                _ = self.idle.tick() => self.check_delivery().await?,
+            }
+        };
+        self.idle.reset();
+        self.was_behind = false;
         self.stall.ended();
         let history = headers::read_history(delivery.properties.headers().as_ref());
         let content = message::decode(self.system, &delivery.data).unwrap_or_else(|reason| Content {

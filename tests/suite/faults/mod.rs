@@ -15,4 +15,5 @@ mod postgresql;
 mod processes;
 mod rabbitmq;
 mod redis;
+mod shared_broker;
 mod split_brain;

@@ -3,7 +3,11 @@
 use std::time::Duration;
 
 use lapin::{
-    options::{ExchangeDeleteOptions, QueueDeclareOptions, QueueDeleteOptions},
+    BasicProperties,
+    options::{
+        BasicPublishOptions, ConfirmSelectOptions, ExchangeDeleteOptions, QueueDeclareOptions,
+        QueueDeleteOptions,
+    },
     types::FieldTable,
 };
 
@@ -35,6 +39,21 @@ impl Stage {
         let answer = self.sale.buy(user).await.expect("an answer");
         assert_eq!(answer.durability.as_deref(), Some("redis"), "nothing was confirmed");
     }
+}
+
+async fn has_queue(services: &Services) -> bool {
+    let passive = QueueDeclareOptions { passive: true, ..QueueDeclareOptions::default() };
+    let name = format!("{}.purchases", services.prefix);
+    services.channel().await.queue_declare(name.into(), passive, FieldTable::default()).await.is_ok()
+}
+
+/// Whether the queue confirms a message within some seconds.
+async fn confirms(services: &Services) -> bool {
+    let (channel, name) = (services.channel().await, format!("{}.purchases", services.prefix));
+    channel.confirm_select(ConfirmSelectOptions::default()).await.expect("confirms");
+    let (options, properties) = (BasicPublishOptions::default(), BasicProperties::default());
+    let sent = channel.basic_publish("".into(), name.into(), options, b"{}", properties).await;
+    tokio::time::timeout(Duration::from_secs(3), sent.expect("publish")).await.is_ok()
 }
 
 async fn restarted(rabbit: Rabbit) -> Rabbit {
@@ -85,12 +104,8 @@ async fn loses_its_queue_and_its_exchange() {
     let channel = stage.services.channel().await;
     channel.queue_delete(name.as_str().into(), QueueDeleteOptions::default()).await.expect("delete");
     stage.sale.fault("queue-deleted", start, true, false);
-    eventually("the queue is there again", SOON, async || {
-        let passive = QueueDeclareOptions { passive: true, ..QueueDeclareOptions::default() };
-        let channel = stage.services.channel().await;
-        channel.queue_declare(name.as_str().into(), passive, FieldTable::default()).await.ok().map(drop)
-    })
-    .await;
+    eventually("the queue is there again", SOON, async || has_queue(&stage.services).await.then_some(()))
+        .await;
     let start = now();
     let channel = stage.services.channel().await;
     let lost = || stage.serve.log().matches("lost rabbitmq:").count();
@@ -106,6 +121,31 @@ async fn loses_its_queue_and_its_exchange() {
     .await;
     stage.sale.fault("exchange-deleted", start, true, false);
     stage.holds().await;
+}
+
+/// RabbitMQ is killed just after the queue was declared for the first time, and comes back with a queue that is there and
+/// does nothing.
+#[tokio::test(flavor = "multi_thread")]
+async fn has_a_queue_that_never_confirms() {
+    let rabbit = own(servers::rabbitmq).await;
+    let services = with_rabbitmq(rabbit.node.port).await;
+    let (start, first) = (now(), services.spawn(&["work"], &[]));
+    eventually("the queue is declared", SOON, async || has_queue(&services).await.then_some(())).await;
+    let rabbit = blocking(rabbit, |rabbit| rabbit.node.kill()).await;
+    first.kill();
+    let rabbit = restarted(rabbit).await;
+    let took_hold = has_queue(&services).await && !confirms(&services).await;
+    assert!(took_hold, "the queue works");
+    let stage = Stage::open(services).await;
+    stage.work.logs("replaced the queue of purchases").await;
+    let answer = stage.sale.buy("healed").await.expect("an answer");
+    assert_eq!(answer.durability.as_deref(), Some("broker"));
+    let log = stage.work.log();
+    assert_eq!(log.matches("waiting for rabbitmq: it does not confirm messages").count(), 1, "{log}");
+    assert_eq!(log.matches("rabbitmq is up, after").count(), 1, "{log}");
+    stage.sale.fault("rabbitmq-queue-stalls", start, took_hold, false);
+    stage.holds().await;
+    drop(rabbit);
 }
 
 /// It blocks publishers, and nobody else: the worker goes on, and nobody reconnects again and again.
