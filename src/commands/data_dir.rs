@@ -6,7 +6,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use anyhow::{Context, bail};
+use anyhow::bail;
+
+use crate::ledger::{LedgerError, SqliteLedger};
+use crate::runtime::FileError;
 
 /// Holds the lock of the directory; the operating system releases it with the process.
 #[derive(Debug)]
@@ -20,9 +23,10 @@ impl DataDir {
     /// that holds the lock.
     pub(super) fn lock(path: &Path) -> anyhow::Result<Self> {
         let shown = path.display();
-        std::fs::create_dir_all(path).with_context(|| format!("can't create the data directory {shown}"))?;
+        std::fs::create_dir_all(path).map_err(FileError::of("create the data directory", path))?;
         let file = path.join("lock");
-        let mut lock = File::options().read(true).write(true).create(true).truncate(false).open(&file)?;
+        let lock = File::options().read(true).write(true).create(true).truncate(false).open(&file);
+        let mut lock = lock.map_err(FileError::of("write to the data directory", &file))?;
         match lock.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
@@ -35,7 +39,7 @@ impl DataDir {
                 );
             }
             Err(TryLockError::Error(error)) => {
-                return Err(error).with_context(|| format!("can't lock the data directory {shown}"));
+                return Err(FileError::new("lock the data directory", path, error).into());
             }
         }
         lock.set_len(0)?;
@@ -46,6 +50,16 @@ impl DataDir {
 
     pub(super) fn database(path: &Path) -> PathBuf {
         path.join("flashsale.sqlite3")
+    }
+
+    pub(super) async fn open_database(path: &Path) -> Result<SqliteLedger, FileError> {
+        let file = Self::database(path);
+        SqliteLedger::open(&file).await.map_err(|error| Self::unusable(path, error))
+    }
+
+    /// Why the directory's database can't be used.
+    pub(super) fn unusable(path: &Path, error: LedgerError) -> FileError {
+        FileError::new("use the database", Self::database(path), error)
     }
 
     pub(super) fn path(&self) -> &Path {

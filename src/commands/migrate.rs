@@ -2,13 +2,12 @@
 
 use std::sync::Arc;
 
-use anyhow::Context;
 use clap::Args;
 use tokio_util::sync::CancellationToken;
 
 use super::settings::{Mode, Settings};
 use super::{data_dir::DataDir, overrides::Overrides, preparation::Preparation};
-use crate::ledger::{Ledger, PostgresLedger, SqliteLedger};
+use crate::ledger::{Ledger, PostgresLedger};
 use crate::observability::Dependency;
 use crate::runtime::Runtime;
 
@@ -54,11 +53,7 @@ impl Migrate {
 /// Opens the ledger without the other stores.
 pub(super) async fn open_ledger(settings: &Settings, role: &str) -> anyhow::Result<Arc<dyn Ledger>> {
     Ok(match &settings.mode {
-        Mode::Embedded { data_dir } => {
-            let path = DataDir::database(data_dir);
-            let opened = SqliteLedger::open(&path).await;
-            Arc::new(opened.with_context(|| format!("can't open {}", path.display()))?)
-        }
+        Mode::Embedded { data_dir } => Arc::new(DataDir::open_database(data_dir).await?),
         Mode::Distributed(services) => Arc::new(PostgresLedger::new(services.postgres.of_command(role))?),
     })
 }

@@ -4,7 +4,8 @@
 use anyhow::ensure;
 use tokio_util::sync::CancellationToken;
 
-use super::settings::Settings;
+use super::data_dir::DataDir;
+use super::settings::{Mode, Settings};
 use crate::domain::SystemId;
 use crate::ledger::{Ledger, LedgerError, System};
 use crate::observability::Dependency;
@@ -64,12 +65,23 @@ impl Preparation<'_> {
                     return Ok(Some(value));
                 }
                 Err(error) if error.is_transient() => writing.failed(error.outage(), error_chain(&error)),
-                Err(error) => return Err(error.into()),
+                Err(error) => return Err(self.explained(error)),
             }
             tokio::select! {
                 () = backoff.wait() => {}
                 () = self.stop.cancelled() => return Ok(None),
             }
+        }
+    }
+
+    /// With the file that it is about, if it is about one.
+    fn explained(&self, error: LedgerError) -> anyhow::Error {
+        match (&self.settings.mode, error) {
+            (
+                Mode::Embedded { data_dir },
+                error @ (LedgerError::UnusableFile(_) | LedgerError::Migration(_)),
+            ) => DataDir::unusable(data_dir, error).into(),
+            (_, error) => error.into(),
         }
     }
 }

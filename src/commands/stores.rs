@@ -17,7 +17,7 @@ use crate::audit::Sources;
 use crate::broker::{MemoryBroker, RabbitMq};
 use crate::checkout::{Checkout, SaleReader};
 use crate::domain::{Catalogue, SystemId};
-use crate::ledger::{PostgresLedger, SqliteLedger};
+use crate::ledger::PostgresLedger;
 use crate::observability::Dependency;
 use crate::observability::Telemetry;
 use crate::observability::readiness::{Readiness, ServiceProbe};
@@ -119,7 +119,7 @@ pub(super) async fn connect(settings: &Settings, role: &str, wiring: Wiring) -> 
     let connected = match &settings.mode {
         Mode::Embedded { data_dir } => {
             let data_dir = DataDir::lock(data_dir)?;
-            let ledger = SqliteLedger::open(&DataDir::database(data_dir.path())).await?;
+            let ledger = DataDir::open_database(data_dir.path()).await?;
             let stores = Stores {
                 admission: Arc::new(MemoryAdmission::new(runtime.clock.clone())),
                 broker: Arc::new(MemoryBroker::default()),
@@ -184,7 +184,7 @@ pub(super) async fn sources(settings: &Settings, role: &str) -> anyhow::Result<S
     if let Mode::Embedded { data_dir } = &settings.mode {
         let database = DataDir::database(data_dir);
         ensure!(database.exists(), "there is no {}: has `flashsale serve` run here?", database.display());
-        let ledger = Arc::new(SqliteLedger::open(&database).await?);
+        let ledger = Arc::new(DataDir::open_database(data_dir).await?);
         return Ok(Sources { ledger, admission: None, broker: None });
     }
     let Connected { stores, dependencies, system, .. } = connect(settings, role, Wiring::default()).await?;

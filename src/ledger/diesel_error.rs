@@ -14,14 +14,31 @@ impl From<DieselError> for LedgerError {
             DieselError::DatabaseError(CheckViolation | ForeignKeyViolation | NotNullViolation, _) => {
                 Self::Refused(error.into())
             }
-            _ => Self::Unavailable(error.into()),
+            _ => unavailable(error.into()),
         }
     }
 }
 
 impl From<diesel::ConnectionError> for LedgerError {
     fn from(error: diesel::ConnectionError) -> Self {
-        Self::Unavailable(error.into())
+        unavailable(error.into())
+    }
+}
+
+/// What SQLite says of a file that it will never be able to use.
+const UNUSABLE_FILE: &[&str] = &[
+    "unable to open database file",
+    "attempt to write a readonly database",
+    "file is not a database",
+    "disk image is malformed",
+];
+
+fn unavailable(cause: Cause) -> LedgerError {
+    let text = cause.to_string();
+    if UNUSABLE_FILE.iter().any(|part| text.contains(part)) {
+        LedgerError::UnusableFile(cause)
+    } else {
+        LedgerError::Unavailable(cause)
     }
 }
 
@@ -35,7 +52,7 @@ impl LedgerError {
     /// What people outside are told.
     pub fn outage(&self) -> Outage {
         match self {
-            Self::Unavailable(cause) | Self::Refused(cause) => outage_of(cause),
+            Self::Unavailable(cause) | Self::UnusableFile(cause) | Self::Refused(cause) => outage_of(cause),
             Self::Corrupt(_) => Outage::Damaged,
             Self::SharedSessions => Outage::SharedSessions,
             Self::RebuildUnderWay
@@ -56,6 +73,8 @@ const MESSAGES: &[(&str, Outage)] = &[
     ("invalid page", Outage::Damaged),
     ("could not read block", Outage::Damaged),
     ("disk image is malformed", Outage::Damaged),
+    ("file is not a database", Outage::Damaged),
+    ("unable to open database file", Outage::AccessDenied),
     ("disk I/O error", Outage::Damaged),
     ("readonly database", Outage::ReadOnly),
     ("read-only", Outage::ReadOnly),

@@ -10,6 +10,10 @@ pub enum LedgerError {
     /// resolves. Try again.
     #[error("the database can't be used")]
     Unavailable(#[source] Cause),
+    /// Of SQLite: the file is missing, damaged, no database, or this user may not write it. A
+    /// running process tries again; a start fails.
+    #[error("the database file can't be used")]
+    UnusableFile(#[source] Cause),
     /// A rebuild has made the workers stand aside. Give the messages back and wait.
     #[error("a rebuild is under way")]
     RebuildUnderWay,

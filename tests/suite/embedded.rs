@@ -138,6 +138,51 @@ async fn a_second_process_on_one_data_directory_is_refused() {
     assert_eq!(get(&format!("{}/healthz", first.api().await)).await.status, 200);
 }
 
+/// Errors that no waiting resolves end the start; the error names the file, the user and what to do.
+#[tokio::test]
+async fn a_database_that_can_never_be_used_ends_the_start() {
+    use std::{
+        os::unix::{fs::PermissionsExt, process::CommandExt},
+        process::Stdio,
+    };
+
+    const NOBODY: u32 = 65_534;
+    let spoiled: [(&str, fn(&std::path::Path)); 3] = [
+        ("is not a database", |file| std::fs::write(file, "nothing like it ".repeat(100)).expect("write")),
+        ("unable to open database file", |file| std::fs::create_dir(file).expect("a directory")),
+        ("readonly database", |_| {}),
+    ];
+    for (why, spoil) in spoiled {
+        let embedded = Embedded::new();
+        let file = embedded.dir.path().join("flashsale.sqlite3");
+        spoil(&file);
+        if !file.exists() {
+            let mut migrate = embedded.spawn(&["migrate"], &[]);
+            assert_eq!(migrate.ended(SOON).await.code(), Some(0));
+        }
+        for entry in std::fs::read_dir(embedded.dir.path()).expect("directory").flatten() {
+            std::fs::set_permissions(entry.path(), PermissionsExt::from_mode(0o555)).expect("permissions");
+        }
+        // The directory and its lock stay writable: the database alone is not.
+        let lock = embedded.dir.path().join("lock");
+        std::fs::write(&lock, "").expect("write");
+        for path in [embedded.dir.path(), &lock] {
+            std::fs::set_permissions(path, PermissionsExt::from_mode(0o777)).expect("permissions");
+        }
+        let mut command = Flashsale::command(&["serve"], &embedded.variables(&[]));
+        // For root every file is writable.
+        if rustix::process::getuid().is_root() {
+            command.uid(NOBODY).gid(NOBODY);
+        }
+        let mut serve = Flashsale::start(command, Stdio::piped(), Stdio::piped());
+        assert_eq!(serve.ended(SOON).await.code(), Some(1), "{why}");
+        let line = serve.logs("flashsale: can't use the database ").await;
+        for part in [file.to_str().expect("path"), "uid ", "check the path", why] {
+            assert!(line.contains(part), "{part} is not in {line}");
+        }
+    }
+}
+
 #[tokio::test]
 async fn worker_and_pages_alone_say_that_serve_does_it_all() {
     let embedded = Embedded::new();
