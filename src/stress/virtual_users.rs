@@ -6,12 +6,14 @@
 //! goose is told the time since the arrival was due.
 
 use std::{
+    panic::AssertUnwindSafe,
     pin::Pin,
     sync::Arc,
     time::{Duration, Instant},
 };
 
-use anyhow::Context;
+use anyhow::{Context, bail};
+use futures_util::FutureExt;
 use goose::{
     GooseAttack,
     client::GooseClientBuilder,
@@ -101,7 +103,11 @@ pub(super) async fn run(
         .and_then(|attack| attack.set_client_builder_without_cookies(client))
         .map(|attack| attack.register_scenario(scenario));
     let attack = attack.map_err(anyhow::Error::from)?;
-    Box::pin(attack.execute()).await.map(drop).context("goose")
+    // goose announces its users with a macro that panics where nobody reads standard output.
+    match AssertUnwindSafe(Box::pin(attack.execute())).catch_unwind().await {
+        Ok(ended) => ended.map(drop).context("goose"),
+        Err(_logged) => bail!("goose panicked; can standard output be written?"),
+    }
 }
 
 fn configuration(target: &Target, users: usize, report: Option<&str>) -> GooseConfiguration {

@@ -171,13 +171,16 @@ async fn does_not_change_an_exit_code() {
     let api = serve.api().await;
     ready(&api).await;
     let stress = ["stress", "--scenario", "stampede", "--attempts", "20", "--api", &api];
-    let commands: [(&[&str], _); 6] = [
+    let small = ["--scale", "0.02", "--duration-scale", "0.02", "--api", &api];
+    let load = [&["stress", "--scenario", "flashsale"][..], &small].concat();
+    let commands: [(&[&str], _); 7] = [
         (&["audit"], Some(0)),
         (&["audit", "--json", "--product", "none"], None),
         (&["reconcile"], Some(0)),
         (&["dead-letters", "list"], Some(0)),
         (&["--help"], Some(0)),
         (&stress, Some(2)),
+        (&load, Some(2)),
     ];
     for (arguments, expected) in commands {
         for (name, stream) in [("full disk", full_disk as fn() -> Stdio), ("gone", closed_pipe)] {
