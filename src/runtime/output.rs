@@ -21,7 +21,7 @@ use super::secrets::scrub;
 /// Bytes that may wait to be written to standard error.
 const WAITING_MAX: usize = 1 << 20;
 /// The end of the process waits no longer for the last lines to be written.
-const FLUSH_TIMEOUT: Duration = Duration::from_secs(1);
+const FLUSH_TIMEOUT: Duration = Duration::from_millis(500);
 /// Pause before writing again to a non-blocking stream that is full.
 const FULL_PAUSE: Duration = Duration::from_millis(10);
 
