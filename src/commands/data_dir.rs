@@ -31,7 +31,7 @@ impl DataDir {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
                 let mut owner = String::new();
-                lock.read_to_string(&mut owner)?;
+                lock.read_to_string(&mut owner).map_err(FileError::of("read", &file))?;
                 bail!(
                     "the data directory {shown} is in use by another flashsale (process {}): stop it, or \
                      choose another directory with --data-dir",
@@ -42,9 +42,9 @@ impl DataDir {
                 return Err(FileError::new("lock the data directory", path, error).into());
             }
         }
-        lock.set_len(0)?;
-        lock.rewind()?;
-        writeln!(lock, "{}", std::process::id())?;
+        let noted = lock.set_len(0).and_then(|()| lock.rewind());
+        let noted = noted.and_then(|()| writeln!(lock, "{}", std::process::id()));
+        noted.map_err(FileError::of("write to the data directory", &file))?;
         Ok(Self { path: path.to_owned(), _lock: lock })
     }
 

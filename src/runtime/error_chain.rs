@@ -2,11 +2,13 @@
 
 use std::error::Error;
 
+use super::secrets::scrub;
+
 /// A cause of an error, whatever its type.
 pub type Cause = Box<dyn Error + Send + Sync>;
 
 /// The error and each of its causes, separated by `: `. A cause that only repeats the text before
-/// it is left out.
+/// it is left out, and so are secrets: a cause has the words of a driver or a server.
 pub fn error_chain(error: &dyn Error) -> String {
     let mut line = error.to_string();
     let mut cause = error.source();
@@ -17,7 +19,7 @@ pub fn error_chain(error: &dyn Error) -> String {
         }
         cause = error.source();
     }
-    line
+    scrub(&line).into_owned()
 }
 
 #[cfg(test)]
@@ -27,6 +29,13 @@ mod tests {
     #[derive(Debug, thiserror::Error)]
     #[error("{0}")]
     struct Failure(&'static str, #[source] Option<Box<Failure>>);
+
+    #[test]
+    fn a_cause_does_not_show_a_secret() {
+        crate::runtime::secrets::hide(b"s3cret-of-a-cause");
+        let error = Failure("refused", Some(Box::new(Failure("no user s3cret-of-a-cause", None))));
+        assert_eq!(error_chain(&error), "refused: no user [hidden]");
+    }
 
     #[test]
     fn each_cause_is_named_once() {

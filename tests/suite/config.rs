@@ -268,6 +268,14 @@ async fn what_can_never_connect_is_refused_at_the_start() {
 }
 
 #[tokio::test]
+async fn a_data_directory_that_can_not_be_made_is_named() {
+    let said = refused(&["serve"], &[("FLASHSALE_DATA_DIR", "/dev/null/data")]).await;
+    for part in ["can't create the data directory /dev/null/data as ", "uid ", "it is not a directory"] {
+        assert!(said.contains(part), "{part} is not in {said}");
+    }
+}
+
+#[tokio::test]
 async fn pausing_does_not_make_a_database() {
     let embedded = Embedded::new();
     let mut pause = embedded.spawn(&["pause"], &[]);
