@@ -2,7 +2,7 @@
 -- other processes, so there are no columns and tables for them.
 
 CREATE TABLE system (
-    is_only    INTEGER PRIMARY KEY DEFAULT 1 CHECK (is_only = 1),
+    is_only    INTEGER NOT NULL DEFAULT 1 UNIQUE CHECK (is_only = 1),
     id         TEXT    NOT NULL DEFAULT (lower(hex(randomblob(16)))),
     prefix     TEXT    NOT NULL,
     created_at INTEGER NOT NULL DEFAULT (CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER))
