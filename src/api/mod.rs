@@ -9,18 +9,18 @@ use actix_web::web::{self, Data, ServiceConfig};
 
 use crate::{
     checkout::Checkout,
-    domain::Catalogue,
     http::{
         body::BodyTimeout,
         routing::{get, not_found, post},
     },
+    stores::LedgerCatalogue,
 };
 
 /// What the handlers use; one for each thread of the server.
 #[derive(Clone, Debug)]
 pub struct Api {
     pub checkout: Checkout,
-    pub catalogue: Catalogue,
+    pub catalogue: LedgerCatalogue,
     pub body_timeout: Duration,
 }
 

@@ -6,8 +6,9 @@ use serde::Serialize;
 
 use crate::{
     checkout::Checkout,
-    domain::{Catalogue, Phase, Product, SaleState},
+    domain::{Phase, Product, SaleState},
     http::{extract::ProductParam, problem::Problem},
+    stores::LedgerCatalogue,
 };
 
 /// `GET /products/{id}`
@@ -68,10 +69,10 @@ pub(super) async fn stock(
 }
 
 pub(super) async fn list(
-    catalogue: Data<Catalogue>,
+    catalogue: Data<LedgerCatalogue>,
     checkout: Data<Checkout>,
 ) -> Result<Json<Vec<CatalogueElement>>, Problem> {
-    let mut elements = Vec::new();
+    let (catalogue, mut elements) = (catalogue.current(), Vec::new());
     for product in catalogue.products() {
         let state = checkout.reader.sale(&product.id).await?;
         elements.push(CatalogueElement { sale: SaleAnswer::new(product, &state), stock: state.remaining });

@@ -55,9 +55,9 @@ impl Audit {
 
     async fn audit(self, overrides: &Overrides) -> anyhow::Result<AuditResult> {
         let settings = overrides.settings(&[])?;
-        let product = self.product.product(&settings)?;
-        let history = self.read_history(&product)?;
         let sources = stores::sources(&settings, "audit").await?;
+        let product = self.product.product(&*sources.ledger).await?;
+        let history = self.read_history(&product)?;
         let timeout = Duration::from_secs(self.wait);
         let (actor, runtime, history) = (actor(), Runtime::system(), history.as_ref());
         let report = operations::audit(&actor, &sources, &product, history, timeout, &runtime).await?;

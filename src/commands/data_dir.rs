@@ -1,37 +1,38 @@
-//! The embedded mode's data directory, which one process at a time may use.
+//! The embedded mode's data directory, whose database one process at a time may use.
 
 use std::{
     fs::{File, TryLockError},
-    io::{Read, Seek, Write},
     path::{Path, PathBuf},
 };
 
-use anyhow::bail;
+use anyhow::{bail, ensure};
 
 use crate::ledger::{LedgerError, SqliteLedger};
 use crate::runtime::FileError;
 
-/// Holds the lock of the directory; the operating system releases it with the process.
+/// Holds the lock of the database; the operating system releases it with the process.
 #[derive(Debug)]
 pub(super) struct DataDir {
     path: PathBuf,
+    /// The database itself, so that no file that someone deletes stands between two processes.
+    /// SQLite locks by byte range, which this lock (`flock`) does not affect: readers such as
+    /// `flashsale audit` work beside it.
     _lock: File,
 }
 
 impl DataDir {
-    /// Creates the directory if it is missing, and locks it. The error names the process
-    /// that holds the lock.
+    /// Creates directory and database if they are missing, and locks the database. The error names
+    /// the process that holds the lock.
     pub(super) fn lock(path: &Path) -> anyhow::Result<Self> {
         let shown = path.display();
         std::fs::create_dir_all(path).map_err(FileError::of("create the data directory", path))?;
-        let file = path.join("lock");
-        let lock = File::options().read(true).write(true).create(true).truncate(false).open(&file);
-        let mut lock = lock.map_err(FileError::of("write to the data directory", &file))?;
+        let database = Self::database(path);
+        let lock = File::options().read(true).write(true).create(true).truncate(false).open(&database);
+        let lock = lock.map_err(FileError::of("write to the data directory", &database))?;
         match lock.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
-                let mut owner = String::new();
-                lock.read_to_string(&mut owner).map_err(FileError::of("read", &file))?;
+                let owner = std::fs::read_to_string(Self::owner(path)).unwrap_or_default();
                 bail!(
                     "the data directory {shown} is in use by another flashsale (process {}): stop it, or \
                      choose another directory with --data-dir",
@@ -39,17 +40,24 @@ impl DataDir {
                 );
             }
             Err(TryLockError::Error(error)) => {
-                return Err(FileError::new("lock the data directory", path, error).into());
+                return Err(FileError::new("lock the database", &database, error).into());
             }
         }
-        let noted = lock.set_len(0).and_then(|()| lock.rewind());
-        let noted = noted.and_then(|()| writeln!(lock, "{}", std::process::id()));
-        noted.map_err(FileError::of("write to the data directory", &file))?;
+        let owner = Self::owner(path);
+        std::fs::write(&owner, format!("{}\n", std::process::id()))
+            .map_err(FileError::of("write to the data directory", &owner))?;
         Ok(Self { path: path.to_owned(), _lock: lock })
     }
 
     pub(super) fn database(path: &Path) -> PathBuf {
         path.join("flashsale.sqlite3")
+    }
+
+    /// For a command that makes no database.
+    pub(super) fn ensure_database(path: &Path) -> anyhow::Result<()> {
+        let database = Self::database(path);
+        ensure!(database.exists(), "there is no {}: has `flashsale serve` run here?", database.display());
+        Ok(())
     }
 
     pub(super) async fn open_database(path: &Path) -> Result<SqliteLedger, FileError> {
@@ -64,5 +72,10 @@ impl DataDir {
 
     pub(super) fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Says who holds the lock. It protects nothing.
+    fn owner(path: &Path) -> PathBuf {
+        path.join("process")
     }
 }

@@ -11,7 +11,7 @@ use crate::ledger::{Ledger, PostgresLedger};
 use crate::observability::Dependency;
 use crate::runtime::Runtime;
 
-/// Apply pending migrations, write the catalogue, and exit
+/// Apply pending migrations, add new products, and exit
 ///
 /// Needs DATABASE_URL (and the other two, to tell the modes apart); without services it prepares
 /// the embedded database. `serve` and `work` do the same when they start; this command is for
@@ -45,7 +45,8 @@ impl Migrate {
         let preparation = Preparation { ledger, settings, state: &state, runtime, stop: &stop };
         let system = preparation.prepare().await?;
         anyhow::ensure!(system.is_some(), "stopped before the database was ready");
-        tracing::info!("the ledger is up to date, with {} product(s)", settings.catalogue.products().len());
+        let products = ledger.products().await?;
+        tracing::info!("the ledger is up to date, with {} product(s)", products.len());
         Ok(())
     }
 }
@@ -56,4 +57,12 @@ pub(super) async fn open_ledger(settings: &Settings, role: &str) -> anyhow::Resu
         Mode::Embedded { data_dir } => Arc::new(DataDir::open_database(data_dir).await?),
         Mode::Distributed(services) => Arc::new(PostgresLedger::new(services.postgres.of_command(role))?),
     })
+}
+
+/// Opens the ledger for an operator's command, which makes no database.
+pub(super) async fn open_existing_ledger(settings: &Settings, role: &str) -> anyhow::Result<Arc<dyn Ledger>> {
+    if let Mode::Embedded { data_dir } = &settings.mode {
+        DataDir::ensure_database(data_dir)?;
+    }
+    open_ledger(settings, role).await
 }

@@ -14,6 +14,7 @@ mod migrate;
 mod overrides;
 mod pause;
 mod preparation;
+mod products;
 mod reconcile;
 mod serve;
 mod servers;
@@ -69,6 +70,7 @@ enum Command {
     Migrate(migrate::Migrate),
     Pause(pause::Pause),
     Resume(pause::Resume),
+    Products(products::Products),
     Audit(audit::Audit),
     DeadLetters(dead_letters::DeadLetters),
     Reconcile(reconcile::Reconcile),
@@ -103,6 +105,7 @@ fn run_command(cli: Cli, wiring: Wiring) -> anyhow::Result<ExitCode> {
             Command::Migrate(command) => command.run(&overrides, stop).await?,
             Command::Pause(command) => command.run(&overrides).await?,
             Command::Resume(command) => command.run(&overrides).await?,
+            Command::Products(command) => return Ok(command.run(&overrides).await),
             Command::Audit(command) => return Ok(command.run(&overrides).await),
             Command::Stress(command) => return Ok(command.run(&overrides, stop).await),
             Command::Reconcile(command) => return Ok(command.run(&overrides).await),

@@ -13,7 +13,8 @@ pub(super) struct Overrides {
     /// Configuration file (or FLASHSALE_CONFIG); only the keys that differ from config/default.toml
     #[arg(long, global = true, value_name = "FILE")]
     pub(super) config: Option<PathBuf>,
-    /// Catalogue file (or FLASHSALE_PRODUCTS); without it, one demo product
+    /// Catalogue file (or FLASHSALE_PRODUCTS), whose new products are added at start; without it,
+    /// the products of the database, or one demo product where it has none
     #[arg(long, global = true, value_name = "FILE")]
     pub(super) products: Option<String>,
     /// First part of Redis keys and queue names (or FLASHSALE_PREFIX) [default: flashsale]

@@ -2,13 +2,10 @@
 
 use std::sync::Arc;
 
-use anyhow::ensure;
 use clap::Args;
 
-use super::settings::Mode;
 use super::{
-    data_dir::DataDir,
-    migrate::open_ledger,
+    migrate::open_existing_ledger,
     overrides::Overrides,
     target::{ProductFlag, actor},
 };
@@ -56,10 +53,7 @@ impl Resume {
 
 async fn open(overrides: &Overrides, flag: &ProductFlag) -> anyhow::Result<(Arc<dyn Ledger>, ProductId)> {
     let settings = overrides.settings(&[])?;
-    let product = flag.product(&settings)?;
-    if let Mode::Embedded { data_dir } = &settings.mode {
-        let database = DataDir::database(data_dir);
-        ensure!(database.exists(), "there is no {}: has `flashsale serve` run here?", database.display());
-    }
-    Ok((open_ledger(&settings, "pause").await?, product))
+    let ledger = open_existing_ledger(&settings, "pause").await?;
+    let product = flag.product(&*ledger).await?;
+    Ok((ledger, product))
 }

@@ -4,11 +4,16 @@
 use anyhow::ensure;
 use tokio_util::sync::CancellationToken;
 
-use super::data_dir::DataDir;
-use super::settings::{Mode, Settings};
+use super::{
+    data_dir::DataDir,
+    settings::{Mode, Settings},
+    target::actor,
+};
+use crate::config::CatalogueFile;
 use crate::domain::SystemId;
 use crate::ledger::{Ledger, LedgerError, System};
 use crate::observability::Dependency;
+use crate::operations::products;
 use crate::runtime::{Backoff, Runtime, error_chain};
 
 /// A ledger that a process waits for.
@@ -21,7 +26,8 @@ pub(super) struct Preparation<'process> {
 }
 
 impl Preparation<'_> {
-    /// Migrates the ledger and writes the catalogue into it. `None`: stopped before that.
+    /// Migrates the ledger and adds the products of the catalogue to it. `None`: stopped before
+    /// that.
     pub(super) async fn prepare(&self) -> anyhow::Result<Option<SystemId>> {
         let migrated = self.until_reached(async || {
             let applied = self.ledger.migrate().await?;
@@ -34,9 +40,25 @@ impl Preparation<'_> {
             return Ok(None);
         }
         let Some(system) = self.identify().await? else { return Ok(None) };
-        let products = self.settings.catalogue.products();
-        let written = self.until_reached(async || self.ledger.upsert_products(products).await).await?;
+        let written = self.until_reached(async || self.write_products().await).await?;
         Ok(written.map(|()| system))
+    }
+
+    /// The terms of a known product are an operator's decision. In the embedded mode, the operator
+    /// who starts the only process with another file has made it.
+    async fn write_products(&self) -> Result<(), LedgerError> {
+        let CatalogueFile { catalogue, path } = &self.settings.catalogue;
+        // The demo product is for a ledger that has nothing to sell.
+        if path.is_none() && !self.ledger.products().await?.is_empty() {
+            return Ok(());
+        }
+        match self.settings.mode {
+            Mode::Embedded { .. } => {
+                let (actor, ledger) = (actor(), self.ledger);
+                products::apply(&actor, ledger, &products::plan(&actor, ledger, catalogue).await?).await
+            }
+            Mode::Distributed(_) => self.ledger.add_products(catalogue.products()).await,
+        }
     }
 
     /// Reads which system this is, and fails if the configuration is of another one. `None`:

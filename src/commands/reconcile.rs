@@ -52,11 +52,11 @@ impl Reconcile {
     /// Returns whether no difference is left.
     async fn reconcile(self, overrides: &Overrides) -> anyhow::Result<bool> {
         let settings = overrides.settings(&[])?;
-        let product = self.product.product(&settings)?;
         let sources = stores::sources(&settings, "reconcile").await?;
         let stores = sources.stores().context(
             "the embedded mode has nothing to reconcile: its admission is made from its ledger at every start",
         )?;
+        let product = self.product.product(&*stores.ledger).await?;
         let (runtime, actor) = (Runtime::system(), actor());
         let comparison = report_differences(&actor, &stores, &product, &runtime).await?;
         if self.json {

@@ -61,8 +61,8 @@ impl Serve {
         let checkout = stores::checkout(&settings, &connected, publisher, &stop);
         let background = CancellationToken::new();
         let over = stop.child_token();
-        let readiness = connected.readiness(&settings.catalogue, false, &over);
-        let mut servers = vec![listen_api(&settings, &checkout, &readiness)?];
+        let readiness = connected.readiness(false, &over);
+        let mut servers = vec![listen_api(&settings, &connected, &checkout, &readiness)?];
         let mut embedded = Vec::new();
         if let Some(data_dir) = &connected.data_dir {
             tracing::info!(
@@ -73,7 +73,7 @@ impl Serve {
             embedded = start_embedded(&settings, &connected, &background);
         }
         drop(checkout);
-        let reporting = connected.report(Role::Serve, readiness, &settings.catalogue, &over);
+        let reporting = connected.report(Role::Serve, readiness, &over);
         let preparing = async {
             if connected.data_dir.is_some() {
                 return Ok(());

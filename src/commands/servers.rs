@@ -24,12 +24,13 @@ const OPERATORS_CONNECTIONS_MAX: usize = 256;
 
 pub(super) fn listen_api(
     settings: &Settings,
+    connected: &Connected,
     checkout: &Checkout,
     readiness: &Readiness,
 ) -> anyhow::Result<Listening> {
     let api = Api {
         checkout: checkout.clone(),
-        catalogue: settings.catalogue.clone(),
+        catalogue: connected.catalogue.clone(),
         body_timeout: settings.api.body_timeout,
     };
     let readiness = Data::new(readiness.clone());
@@ -54,12 +55,13 @@ pub(super) fn listen_pages(
         None
     });
     let console_addr = console.as_ref().map(|listening| listening.addr);
-    let pages = listen_shop(settings, checkout, readiness, console_addr, stop)?;
+    let pages = listen_shop(settings, connected, checkout, readiness, console_addr, stop)?;
     Ok(std::iter::once(pages).chain(console).collect())
 }
 
 fn listen_shop(
     settings: &Settings,
+    connected: &Connected,
     checkout: &Checkout,
     readiness: &Readiness,
     console_addr: Option<SocketAddr>,
@@ -67,7 +69,7 @@ fn listen_shop(
 ) -> anyhow::Result<Listening> {
     let state = Shop {
         checkout: checkout.clone(),
-        catalogue: settings.catalogue.clone(),
+        catalogue: connected.catalogue.clone(),
         body_timeout: settings.api.body_timeout,
         updates: Updates::default(),
         console_addr,
@@ -90,14 +92,14 @@ fn listen_console(
     let console = Console {
         monitor: monitor.clone(),
         host_name: settings.console.host.clone(),
-        catalogue: settings.catalogue.clone(),
+        catalogue: connected.catalogue.clone(),
         sources: connected.sources(),
         token: console_token(settings, connected),
     };
     let listening = listen("operations console", &operators_options(settings, addr), move |config| {
         console::routes(config, console.clone());
     })?;
-    let (catalogue, stores) = (settings.catalogue.clone(), connected.stores.clone());
+    let (catalogue, stores) = (connected.catalogue.clone(), connected.stores.clone());
     let (telemetry, registry) = (connected.telemetry.clone(), connected.registry.clone());
     monitor.start(catalogue, stores, telemetry, registry, &connected.runtime.tasks, stop);
     Ok(Some(listening))

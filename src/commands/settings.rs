@@ -7,9 +7,8 @@ use std::{net::SocketAddr, path::PathBuf};
 use crate::admission::RedisOptions;
 use crate::broker::RabbitOptions;
 use crate::checkout::CheckoutOptions;
-use crate::config::{ConfigError, Layers, Reader, ServiceUrl, read_catalogue, variable_of};
+use crate::config::{CatalogueFile, ConfigError, Layers, Reader, ServiceUrl, variable_of};
 use crate::console::ConsoleOptions;
-use crate::domain::Catalogue;
 use crate::http::ApiOptions;
 use crate::ledger::PostgresOptions;
 use crate::observability::LogOptions;
@@ -20,7 +19,7 @@ use crate::worker::WorkerOptions;
 pub struct Settings {
     /// First part of Redis keys and queue names.
     pub prefix: String,
-    pub catalogue: Catalogue,
+    pub catalogue: CatalogueFile,
     pub mode: Mode,
     pub log: LogOptions,
     pub api: ApiOptions,
@@ -81,7 +80,7 @@ impl Settings {
         let console = ConsoleOptions::read(&mut reader, data_dir);
         let work_health_addr = reader.optional_addr("work.health_addr");
         let worker = WorkerOptions::read(&mut reader);
-        let Some(catalogue) = read_catalogue(&mut reader) else { return Err(reader.into_error()) };
+        let Some(catalogue) = CatalogueFile::of_key(&mut reader) else { return Err(reader.into_error()) };
         let unknown_variables = reader.finish()?;
         Ok(Self {
             prefix,

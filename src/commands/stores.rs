@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use anyhow::{Context, bail, ensure};
+use anyhow::{Context, bail};
 use tokio::{sync::watch, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 
@@ -16,15 +16,16 @@ use crate::admission::{MemoryAdmission, RedisAdmission, RedisOptions, Scripts};
 use crate::audit::Sources;
 use crate::broker::{MemoryBroker, RabbitMq};
 use crate::checkout::{Checkout, SaleReader};
-use crate::domain::{Catalogue, SystemId};
+use crate::config::CatalogueFile;
+use crate::domain::SystemId;
 use crate::ledger::PostgresLedger;
 use crate::observability::Dependency;
 use crate::observability::Telemetry;
 use crate::observability::readiness::{Readiness, ServiceProbe};
 use crate::observability::registry::{HeartbeatSender, ProcessRegistry, Role};
 use crate::outbox::Publisher;
-use crate::runtime::Runtime;
-use crate::stores::{EpochWatch, SalesWatch, Stores, watch_ledger};
+use crate::runtime::{Runtime, error_chain};
+use crate::stores::{EpochWatch, LedgerCatalogue, SalesWatch, Stores, watch_ledger};
 
 /// The stores, with the state of the connections beneath them.
 pub(super) struct Connected {
@@ -36,6 +37,7 @@ pub(super) struct Connected {
     /// The ledger's, as the commits of this process see it.
     pub(super) ledger_state: Dependency,
     pub(super) registry: ProcessRegistry,
+    pub(super) catalogue: LedgerCatalogue,
     /// Which system this is, once the ledger was reached; the broker waits for it.
     pub(super) system: watch::Sender<Option<SystemId>>,
     /// Held for as long as the embedded stores are in use.
@@ -50,15 +52,27 @@ impl Connected {
     /// Migrates the ledger, proves that it is this system's, and adds products.
     pub(super) async fn prepare(&self, settings: &Settings, stop: &CancellationToken) -> anyhow::Result<()> {
         let system = self.preparation(settings, stop).prepare().await?;
-        self.system.send_replace(system);
+        self.begin(system, stop).await;
         Ok(())
     }
 
     /// Proves that the ledger is this system's, for a process that leaves it as it is.
     pub(super) async fn identify(&self, settings: &Settings, stop: &CancellationToken) -> anyhow::Result<()> {
         let system = self.preparation(settings, stop).identify().await?;
-        self.system.send_replace(system);
+        self.begin(system, stop).await;
         Ok(())
+    }
+
+    /// Begins what waits for the ledger. `None`: it was not reached.
+    async fn begin(&self, system: Option<SystemId>, stop: &CancellationToken) {
+        let Some(system) = system else { return };
+        self.system.send_replace(Some(system));
+        let (ledger, runtime) = (self.stores.ledger.clone(), self.runtime.clone());
+        if let Err(error) = self.catalogue.refresh(&*ledger).await {
+            tracing::debug!(error = error_chain(&error), "the products are read later");
+        }
+        let reading = self.catalogue.clone().keep_fresh(ledger, runtime, stop.clone());
+        self.runtime.tasks.spawn("the reader of the products", stop, reading);
     }
 
     fn preparation<'process>(
@@ -75,11 +89,10 @@ impl Connected {
         &self,
         role: Role,
         readiness: Readiness,
-        catalogue: &Catalogue,
         stop: &CancellationToken,
     ) -> JoinHandle<()> {
         let (registry, telemetry) = (self.registry.clone(), self.telemetry.clone());
-        let sender = HeartbeatSender::new(role, registry, readiness, catalogue, telemetry, &self.runtime);
+        let sender = HeartbeatSender::new(role, registry, readiness, telemetry, &self.runtime);
         self.runtime.tasks.spawn("the heartbeat", stop, sender.run(stop.clone()))
     }
 
@@ -88,15 +101,10 @@ impl Connected {
     /// selling needs the ledger too.
     ///
     /// Starts the tasks that keep it true, until `stop`.
-    pub(super) fn readiness(
-        &self,
-        catalogue: &Catalogue,
-        needs_everything: bool,
-        stop: &CancellationToken,
-    ) -> Readiness {
+    pub(super) fn readiness(&self, needs_everything: bool, stop: &CancellationToken) -> Readiness {
         let Stores { admission, ledger, .. } = &self.stores;
         let needs_ledger = needs_everything || !admission.outlives_process();
-        let sales = SalesWatch::new(admission, catalogue, !needs_everything);
+        let sales = SalesWatch::new(admission, &self.catalogue, !needs_everything);
         self.runtime.tasks.spawn(
             "the watch of the sales",
             stop,
@@ -109,13 +117,18 @@ impl Connected {
             let required = needs_everything || dependency.name() == "redis";
             checked.with(ServiceProbe { dependency, required })
         });
-        services.with(ServiceProbe { dependency: state, required: needs_ledger }).with(sales)
+        services
+            .with(ServiceProbe { dependency: state, required: needs_ledger })
+            .with(sales)
+            .with(self.catalogue.clone())
     }
 }
 
 /// Opens the embedded stores, or starts connecting to the services; that goes on in the background.
 pub(super) async fn connect(settings: &Settings, role: &str, wiring: Wiring) -> anyhow::Result<Connected> {
     let runtime = Runtime::system();
+    let CatalogueFile { catalogue, path } = settings.catalogue.clone();
+    let catalogue = LedgerCatalogue::new(catalogue, path.is_some());
     let connected = match &settings.mode {
         Mode::Embedded { data_dir } => {
             let data_dir = DataDir::lock(data_dir)?;
@@ -132,12 +145,15 @@ pub(super) async fn connect(settings: &Settings, role: &str, wiring: Wiring) -> 
                 telemetry,
                 dependencies: Vec::new(),
                 registry: ProcessRegistry::local(&runtime.clock),
+                catalogue,
                 system: watch::Sender::new(None),
                 data_dir: Some(data_dir),
                 runtime,
             }
         }
-        Mode::Distributed(services) => connect_services(services, role, runtime, (wiring.scripts)())?,
+        Mode::Distributed(services) => {
+            connect_services(services, role, runtime, (wiring.scripts)(), catalogue)?
+        }
     };
     Ok(Connected { stores: (wiring.stores)(connected.stores, settings), ..connected })
 }
@@ -147,6 +163,7 @@ fn connect_services(
     role: &str,
     runtime: Runtime,
     scripts: Scripts,
+    catalogue: LedgerCatalogue,
 ) -> anyhow::Result<Connected> {
     let Services { postgres, redis: redis_options, rabbit } = services;
     let telemetry = Telemetry::new(runtime.clock.clone());
@@ -170,7 +187,17 @@ fn connect_services(
     let registry =
         ProcessRegistry::redis(url, prefix, *connect_timeout, &runtime.clock).context("REDIS_URL")?;
     let ledger_state = ledger_state(&stores, &telemetry);
-    Ok(Connected { stores, telemetry, dependencies, ledger_state, registry, system, data_dir: None, runtime })
+    Ok(Connected {
+        stores,
+        telemetry,
+        dependencies,
+        ledger_state,
+        registry,
+        catalogue,
+        system,
+        data_dir: None,
+        runtime,
+    })
 }
 
 fn ledger_state(stores: &Stores, telemetry: &Telemetry) -> Dependency {
@@ -182,8 +209,7 @@ pub(super) async fn sources(settings: &Settings, role: &str) -> anyhow::Result<S
     /// A connection to a running service takes milliseconds.
     const TIMEOUT: Duration = Duration::from_secs(10);
     if let Mode::Embedded { data_dir } = &settings.mode {
-        let database = DataDir::database(data_dir);
-        ensure!(database.exists(), "there is no {}: has `flashsale serve` run here?", database.display());
+        DataDir::ensure_database(data_dir)?;
         let ledger = Arc::new(DataDir::open_database(data_dir).await?);
         return Ok(Sources { ledger, admission: None, broker: None });
     }

@@ -3,22 +3,25 @@
 use anyhow::Context;
 use clap::Args;
 
-use super::settings::Settings;
 use crate::domain::ProductId;
+use crate::ledger::Ledger;
 use crate::operations::Actor;
 
 #[derive(Debug, Args)]
 pub(super) struct ProductFlag {
-    /// The product; without it, the first of the catalogue
+    /// The product; without it, the first one
     #[arg(long, value_name = "ID")]
     product: Option<String>,
 }
 
 impl ProductFlag {
-    pub(super) fn product(&self, settings: &Settings) -> anyhow::Result<ProductId> {
+    pub(super) async fn product(&self, ledger: &dyn Ledger) -> anyhow::Result<ProductId> {
         match &self.product {
             Some(id) => Ok(ProductId::parse(id)?),
-            None => settings.catalogue.first().map(|product| product.id.clone()).context("no product"),
+            None => {
+                let first = ledger.products().await?.into_iter().next();
+                first.map(|product| product.id).context("the ledger has no product")
+            }
         }
     }
 }

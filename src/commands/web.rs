@@ -45,10 +45,10 @@ impl Web {
         let sending = tasks.spawn("the publisher", &stop, task.run());
         let checkout = stores::checkout(&settings, &connected, publisher, &stop);
         let over = stop.child_token();
-        let readiness = connected.readiness(&settings.catalogue, false, &over);
+        let readiness = connected.readiness(false, &over);
         let servers = listen_pages(&settings, &connected, &checkout, &readiness, &stop)?;
         drop(checkout);
-        let reporting = connected.report(Role::Web, readiness, &settings.catalogue, &over);
+        let reporting = connected.report(Role::Web, readiness, &over);
         let ended = run(servers, connected.identify(&settings, &stop), tasks, &stop).await;
         over.cancel();
         shutdown::finish("the publisher and the report", join(sending, reporting)).await;

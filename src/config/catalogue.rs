@@ -4,7 +4,7 @@ use std::fmt::Display;
 
 use chrono::{DateTime, TimeZone, Utc};
 
-use super::{Reader, layers::read_file};
+use super::{ConfigError, Reader, layers::read_file};
 use crate::domain::{Catalogue, Money, Product, ProductId, TOTAL_STOCK_MAX};
 
 const DEMO: &str = include_str!("../../config/products.toml");
@@ -13,25 +13,44 @@ const NAME_MAX: usize = 200;
 const DESCRIPTION_MAX: usize = 4_000;
 const IMAGE_MAX: usize = 2_000;
 
-/// Reads the catalogue of the key `products`; the demo catalogue if the key is empty. `None`: the
-/// errors are in the reader.
-pub fn read_catalogue(reader: &mut Reader) -> Option<Catalogue> {
-    let path = reader.text("products");
-    let source = if path.is_empty() { "the demo catalogue" } else { &path };
-    let table = if path.is_empty() {
-        DEMO.parse().map_err(|error: toml::de::Error| error.to_string())
-    } else {
-        read_file("read it", path.as_ref())
-    };
-    match table.map_err(|error| vec![error]).and_then(products) {
-        Ok(catalogue) => Some(catalogue),
-        Err(errors) => {
-            for error in errors {
-                reader.error(format!("catalogue {source}: {error}"));
+/// A catalogue, and where it was read.
+#[derive(Clone, Debug)]
+pub struct CatalogueFile {
+    pub catalogue: Catalogue,
+    /// `None`: the demo catalogue, because no file is configured.
+    pub path: Option<String>,
+}
+
+impl CatalogueFile {
+    /// Reads the file of the key `products`, or the demo catalogue if the key is empty. `None`: the
+    /// errors are in the reader.
+    pub fn of_key(reader: &mut Reader) -> Option<Self> {
+        let path = Some(reader.text("products")).filter(|path| !path.is_empty());
+        let read = match &path {
+            None => {
+                parse("the demo catalogue", DEMO.parse().map_err(|error: toml::de::Error| error.to_string()))
             }
-            None
+            Some(path) => read_catalogue(path),
+        };
+        match read {
+            Ok(catalogue) => Some(Self { catalogue, path }),
+            Err(ConfigError(errors)) => {
+                errors.into_iter().for_each(|error| reader.error(error));
+                None
+            }
         }
     }
+}
+
+/// Reads a catalogue file. The error lists everything that is wrong.
+pub fn read_catalogue(path: &str) -> Result<Catalogue, ConfigError> {
+    parse(path, read_file("read it", path.as_ref()))
+}
+
+fn parse(source: &str, table: Result<toml::Table, String>) -> Result<Catalogue, ConfigError> {
+    let error = |line| format!("catalogue {source}: {line}");
+    let read = table.map_err(|error| vec![error]).and_then(products);
+    read.map_err(|lines| ConfigError(lines.into_iter().map(error).collect()))
 }
 
 fn products(mut file: toml::Table) -> Result<Catalogue, Vec<String>> {

@@ -29,12 +29,12 @@ pub use token::ConsoleToken;
 
 use crate::{
     audit::Sources,
-    domain::Catalogue,
     http::{
         pages::{page_routes, see_other},
         routing::{get, not_found},
         security::host::{KnownHost, check_host},
     },
+    stores::LedgerCatalogue,
 };
 
 /// What the handlers use.
@@ -43,7 +43,7 @@ pub struct Console {
     pub monitor: Monitor,
     /// Where the console is reached besides addresses and `localhost`.
     pub host_name: String,
-    pub catalogue: Catalogue,
+    pub catalogue: LedgerCatalogue,
     pub sources: Sources,
     /// `None`: nobody can read the evidence of an audit.
     pub token: Option<ConsoleToken>,

@@ -18,11 +18,11 @@ use super::{
     snapshot::{Percentiles, ProcessView, ProductView, Snapshot, Totals},
     verdict::Verdict,
 };
-use crate::domain::{Catalogue, Conservation, Product, SaleState};
+use crate::domain::{Conservation, Product, SaleState};
 use crate::observability::registry::{KnownProcess, Liveness, ProcessRegistry, RegistryError, Window};
 use crate::observability::{Durations, Telemetry};
 use crate::runtime::{Clock, tasks::Tasks};
-use crate::stores::Stores;
+use crate::stores::{LedgerCatalogue, Stores};
 
 const INTERVAL: Duration = Duration::from_secs(1);
 /// Polls in a row until dead letters are missing: `flashsale dead-letters` holds
@@ -63,7 +63,7 @@ impl Monitor {
     /// Starts to poll, until `stop`.
     pub fn start(
         &self,
-        catalogue: Catalogue,
+        catalogue: LedgerCatalogue,
         stores: Stores,
         telemetry: Telemetry,
         registry: ProcessRegistry,
@@ -97,7 +97,7 @@ impl Monitor {
 
 /// What is kept from poll to poll.
 struct Poller {
-    catalogue: Catalogue,
+    catalogue: LedgerCatalogue,
     stores: Stores,
     telemetry: Telemetry,
     registry: ProcessRegistry,
@@ -131,14 +131,15 @@ impl Poller {
         let processes = self.liveness.processes();
         let up = || processes.iter().filter(|process| process.is_up()).map(|process| &process.heartbeat);
 
-        let readings = self.sales.read(&self.stores, &self.telemetry, self.catalogue.products()).await;
+        let catalogue = self.catalogue.current();
+        let readings = self.sales.read(&self.stores, &self.telemetry, catalogue.products()).await;
         // Compared with the queue of the same moment, while no message is on its way to a worker.
         let dead: u64 =
             readings.iter().filter_map(|reading| reading.sale.as_ref()).map(|sale| sale.dead).sum();
         let idle = queue.filter(|queue| queue.purchases == 0);
         let missing = idle.map_or(0, |queue| dead.saturating_sub(queue.dead.into()));
         self.dead_letters_missing = if missing > 0 { self.dead_letters_missing.saturating_add(1) } else { 0 };
-        let views = self.catalogue.products().iter().zip(readings).map(|(product, reading)| {
+        let views = catalogue.products().iter().zip(readings).map(|(product, reading)| {
             let windows = up().filter_map(|heartbeat| heartbeat.products.get(product.id.as_str()));
             view(product, reading, totals(windows))
         });

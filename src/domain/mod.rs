@@ -3,6 +3,7 @@
 //! Pure values and rules. Nothing here does I/O, reads a clock or knows a driver.
 
 mod catalogue;
+mod catalogue_difference;
 mod conservation;
 mod entry;
 mod ledger_verdict;
@@ -16,6 +17,7 @@ mod terms;
 mod user;
 
 pub use catalogue::{Catalogue, CatalogueError};
+pub use catalogue_difference::{CatalogueDifference, FieldChange, ProductChange, order_after};
 pub use conservation::Conservation;
 pub use entry::{Entry, EntryId, EntryIdError};
 pub use ledger_verdict::{LedgerVerdict, Obstacles};

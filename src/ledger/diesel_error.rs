@@ -56,6 +56,7 @@ impl LedgerError {
             Self::Corrupt(_) => Outage::Damaged,
             Self::SharedSessions => Outage::SharedSessions,
             Self::RebuildUnderWay
+            | Self::ProductsChanged
             | Self::StockBelowSold { .. }
             | Self::InUse(_)
             | Self::UnknownProduct(_)

@@ -20,7 +20,9 @@ pub enum LedgerError {
     /// The database refuses the values themselves; repeating is useless.
     #[error("the database refuses the values")]
     Refused(#[source] Cause),
-    /// The catalogue asks for less stock than is sold.
+    #[error("the products were changed meanwhile: read them again")]
+    ProductsChanged,
+    /// A catalogue asks for less stock than is sold.
     #[error("total_stock = {total_stock} of product {product} is below unit {highest_unit}, which is sold")]
     StockBelowSold { product: ProductId, total_stock: u32, highest_unit: u32 },
     /// A pool in between assigns a session of the database for one transaction or statement only.

@@ -16,7 +16,8 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
 use crate::domain::{
-    Entry, LedgerVerdict, Product, ProductId, Purchase, PurchaseId, Revocation, SystemId, Terms, UserId,
+    Entry, LedgerVerdict, Money, Product, ProductId, Purchase, PurchaseId, Revocation, SystemId, Terms,
+    UserId,
 };
 
 pub use error::LedgerError;
@@ -44,7 +45,7 @@ pub struct LedgerSale {
     pub opened_epoch: u64,
     /// The highest unit that is sold; 0: none.
     pub highest_unit: u32,
-    /// A lower total stock that the catalogue asks for, and that admission must agree to first.
+    /// A lower total stock that an operator asks for, and that admission must agree to first.
     pub lower_stock_to: Option<u32>,
 }
 
@@ -96,8 +97,8 @@ pub trait Ledger: Debug + Send + Sync {
 
     async fn ping(&self) -> Result<(), LedgerError>;
 
-    /// Reads which system this is. A new ledger is given an id and this prefix; one that has another
-    /// prefix keeps it.
+    /// Reads which system this is. A new ledger is given an id and this prefix; one that has
+    /// another prefix keeps it.
     async fn system(&self, prefix: &str) -> Result<System, LedgerError>;
 
     /// Gives the system another prefix. Fails while a process of the system is connected.
@@ -107,10 +108,19 @@ pub trait Ledger: Debug + Send + Sync {
     /// far as that does not depend on the purchases that are there.
     async fn probe_write(&self) -> Result<(), LedgerError>;
 
-    /// Writes the catalogue: new products are added, known ones changed, none removed. Stock can't
-    /// be lowered below the highest unit that is sold; a lower one that can be is only noted, see
-    /// [`LedgerSale::lower_stock_to`].
-    async fn upsert_products(&self, products: &[Product]) -> Result<(), LedgerError>;
+    /// Adds the products that the ledger does not know, behind the others, and leaves the others
+    /// as they are.
+    async fn add_products(&self, products: &[Product]) -> Result<(), LedgerError>;
+
+    /// Reads the products with the terms that an operator has decided, in their order. A lower
+    /// stock that is asked for counts as decided.
+    async fn products(&self) -> Result<Vec<Product>, LedgerError>;
+
+    /// Makes the products those of a catalogue: new ones are added, known ones changed, none
+    /// removed; [`order_after`](crate::domain::order_after) is their order. Fails if the products
+    /// are not `seen` any more, or if a stock is below the highest unit that is sold. A lower stock
+    /// that can be had is only noted, see [`LedgerSale::lower_stock_to`].
+    async fn change_products(&self, seen: &[Product], wanted: &[Product]) -> Result<(), LedgerError>;
 
     /// Stops or resumes a sale. False: there is no such product.
     async fn set_paused(&self, product: &ProductId, paused: bool) -> Result<bool, LedgerError>;
@@ -118,7 +128,7 @@ pub trait Ledger: Debug + Send + Sync {
     async fn sales(&self) -> Result<Vec<LedgerSale>, LedgerError>;
 
     /// Lowers the total stock to `wanted`, once admission hands out no unit above it; or keeps it,
-    /// when `lower` is false. Does nothing if the catalogue asks for something else by now. False:
+    /// when `lower` is false. Does nothing if something else is asked for by now. False:
     /// it is not lowered.
     async fn settle_stock(&self, product: &ProductId, wanted: u32, lower: bool) -> Result<bool, LedgerError>;
 
@@ -190,6 +200,19 @@ fn column(number: u32) -> i32 {
 /// A column that a check keeps positive.
 fn number(column: i32) -> u32 {
     u32::try_from(column).unwrap_or(0)
+}
+
+fn money(minor: i64, currency: &str) -> Result<Money, LedgerError> {
+    Money::from_minor(minor, currency).map_err(|_why| LedgerError::Corrupt("currency"))
+}
+
+/// Fails if a product's stock is below the highest unit that is sold.
+pub fn check_stock(wanted: &Product, highest_unit: u32) -> Result<(), LedgerError> {
+    let Product { id, total_stock, .. } = wanted;
+    if *total_stock >= highest_unit {
+        return Ok(());
+    }
+    Err(LedgerError::StockBelowSold { product: id.clone(), total_stock: *total_stock, highest_unit })
 }
 
 /// A purchase id as text, for SQLite.

@@ -5,6 +5,7 @@ mod actor;
 mod audit;
 pub mod dead_letters;
 mod pause;
+pub mod products;
 mod reconcile;
 
 pub use actor::Actor;

@@ -4,8 +4,9 @@ use actix_web::{HttpResponse, http::StatusCode, web::Data};
 use askama::Template;
 
 use crate::{
-    domain::{Catalogue, Product},
+    domain::Product,
     http::pages::{render, see_other},
+    stores::LedgerCatalogue,
 };
 
 #[derive(Template)]
@@ -15,8 +16,8 @@ struct IndexPage<'page> {
 }
 
 /// A catalogue of one product has no list: its page is the front page.
-pub(super) async fn index(catalogue: Data<Catalogue>) -> HttpResponse {
-    match catalogue.products() {
+pub(super) async fn index(catalogue: Data<LedgerCatalogue>) -> HttpResponse {
+    match catalogue.current().products() {
         [only] => see_other(&format!("/products/{}", only.id)),
         products => render(StatusCode::OK, &IndexPage { products }),
     }

@@ -73,7 +73,8 @@ pub(super) async fn receipt(
     let owner = Query::<Owner>::from_query(request.query_string());
     let owner = owner.map_err(|error| Problem::MalformedQuery(error.to_string()))?;
     let receipt = find(&shop, id, &owner).await?.ok_or(Problem::NotFound)?;
-    let product = shop.catalogue.get(receipt.product.as_str()).ok_or(Problem::NotFound)?;
+    let catalogue = shop.catalogue.current();
+    let product = catalogue.get(receipt.product.as_str()).ok_or(Problem::NotFound)?;
     let (word, note) = text::state(receipt.state);
     let note = receipt.reason.unwrap_or_else(|| note.to_owned());
     let state = StateAnswer { state: receipt.state, word, note };
@@ -94,7 +95,8 @@ pub(super) async fn receipt(
 }
 
 async fn find(shop: &Shop, id: PurchaseId, owner: &Owner) -> Result<Option<Receipt>, CheckoutError> {
-    let product = owner.product.as_deref().and_then(|id| shop.catalogue.get(id));
+    let catalogue = shop.catalogue.current();
+    let product = owner.product.as_deref().and_then(|id| catalogue.get(id));
     let user = owner.user_id.as_deref().and_then(|user| UserId::parse(user).ok());
     if let (Some(Product { id: product, .. }), Some(user)) = (product, user) {
         let product = product.clone();

@@ -5,13 +5,13 @@ use std::{net::SocketAddr, time::Duration};
 use tokio_util::sync::CancellationToken;
 
 use super::updates::Updates;
-use crate::{checkout::Checkout, domain::Catalogue};
+use crate::{checkout::Checkout, stores::LedgerCatalogue};
 
 /// One for each thread of the server.
 #[derive(Clone, Debug)]
 pub struct Shop {
     pub checkout: Checkout,
-    pub catalogue: Catalogue,
+    pub catalogue: LedgerCatalogue,
     pub body_timeout: Duration,
     /// Shared by all threads.
     pub updates: Updates,

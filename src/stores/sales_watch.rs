@@ -8,8 +8,9 @@ use std::{
 use futures_util::future::join_all;
 use tokio_util::sync::CancellationToken;
 
+use super::LedgerCatalogue;
 use crate::admission::Admission;
-use crate::domain::{Catalogue, ProductId};
+use crate::domain::ProductId;
 use crate::observability::Outage;
 use crate::observability::readiness::{Check, Probe, Subject};
 use crate::runtime::Runtime;
@@ -21,6 +22,7 @@ const TIMEOUT: Duration = Duration::from_millis(750);
 #[derive(Clone, Debug)]
 pub struct SalesWatch {
     admission: Arc<dyn Admission>,
+    catalogue: LedgerCatalogue,
     /// Why a sale can't be read; `None`: it can.
     sales: Arc<Mutex<Vec<(ProductId, Option<String>)>>>,
     required: bool,
@@ -28,18 +30,18 @@ pub struct SalesWatch {
 
 impl SalesWatch {
     /// `required`: whether the process can't work without them.
-    pub fn new(admission: &Arc<dyn Admission>, catalogue: &Catalogue, required: bool) -> Self {
+    pub fn new(admission: &Arc<dyn Admission>, catalogue: &LedgerCatalogue, required: bool) -> Self {
         let unread = |product: &ProductId| (product.clone(), Some("it has not been read yet".to_owned()));
-        let sales = Arc::new(Mutex::new(catalogue.ids().map(unread).collect()));
-        Self { admission: admission.clone(), sales, required }
+        let sales = Arc::new(Mutex::new(catalogue.current().ids().map(unread).collect()));
+        Self { admission: admission.clone(), catalogue: catalogue.clone(), sales, required }
     }
 
     /// Reads the sales until `stop`.
     pub async fn run(self, runtime: Runtime, stop: CancellationToken) {
-        let products: Vec<_> = self.sales().iter().map(|(product, _)| product.clone()).collect();
         while !stop.is_cancelled() {
-            let reads = join_all(products.iter().map(|product| self.read(product, &runtime))).await;
-            *self.sales() = products.iter().cloned().zip(reads).collect();
+            let catalogue = self.catalogue.current();
+            let reads = join_all(catalogue.ids().map(|product| self.read(product, &runtime))).await;
+            *self.sales() = catalogue.ids().cloned().zip(reads).collect();
             tokio::select! {
                 () = runtime.sleep(INTERVAL) => {}
                 () = stop.cancelled() => {}

@@ -80,11 +80,11 @@ pub(crate) fn work(
     Process { pid, role: Role::Work, checkout: None, stop }
 }
 
-/// Writes the catalogue, once the ledger can be reached.
+/// Adds the product, once the ledger can be reached.
 async fn prepare(stores: Stores, product: Product, runtime: Runtime) {
     let mut backoff = Backoff::of_reconnects(&runtime);
     let products = [product];
-    while stores.ledger.upsert_products(&products).await.is_err() {
+    while stores.ledger.add_products(&products).await.is_err() {
         backoff.wait().await;
     }
 }

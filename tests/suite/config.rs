@@ -44,7 +44,7 @@ fn the_defaults_are_whole_and_the_documented_ones() {
     let console = settings.console.addr.expect("an operations console");
     assert_eq!(console.to_string(), "127.0.0.1:3003", "only this machine can reach it");
     assert!(matches!(settings.mode, Mode::Embedded { .. }));
-    let demo = settings.catalogue.first().expect("the demo product");
+    let demo = settings.catalogue.catalogue.first().expect("the demo product");
     assert_eq!((demo.total_stock, demo.sale_start, demo.sale_end), (10_000, None, None));
 }
 

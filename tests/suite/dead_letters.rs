@@ -70,8 +70,7 @@ async fn a_letter_is_read_replayed_and_recorded_once_its_cause_is_repaired() {
     assert_eq!((&again["id"], &again["firstSeen"]), (&ours["id"], &ours["firstSeen"]));
 
     let ten = catalogue(10);
-    let raise = ["--products", ten.path().to_str().expect("path"), "migrate"];
-    assert_eq!(operate(&services, &raise).await.0, Some(0));
+    crate::products::apply(&services, ten.path()).await;
     for _ in 0..2 {
         assert_eq!(operate(&services, &["dead-letters", "replay", "--all"]).await.0, Some(0));
     }

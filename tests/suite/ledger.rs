@@ -80,12 +80,18 @@ impl Bench {
     async fn prepared(ledger: Arc<dyn Ledger>, dir: Option<tempfile::TempDir>) -> Self {
         assert!(ledger.migrate().await.expect("migrate") > 0);
         assert_eq!(ledger.migrate().await.expect("migrate"), 0);
-        ledger.upsert_products(&[product(10)]).await.expect("products");
+        ledger.add_products(&[product(10)]).await.expect("products");
         Self { ledger, _dir: dir }
     }
 
     async fn record(&self, purchases: &[Purchase]) -> Vec<Verdict> {
         self.ledger.record(&admitted(1, purchases), Writer::Worker).await.expect("recorded")
+    }
+
+    /// Gives the products other terms, as an operator does.
+    async fn change(&self, wanted: &[Product]) -> Result<(), LedgerError> {
+        let seen = self.ledger.products().await.expect("products");
+        self.ledger.change_products(&seen, wanted).await
     }
 
     async fn rows(&self) -> Vec<Purchase> {
@@ -186,16 +192,49 @@ conformance! {
 
     async fn stock_is_never_lowered_below_what_is_sold(bench: &Bench) {
         bench.record(&[purchase("a", 7)]).await;
-        let refused = bench.ledger.upsert_products(&[product(6)]).await;
+        let refused = bench.change(&[product(6)]).await;
         assert!(matches!(refused, Err(LedgerError::StockBelowSold { highest_unit: 7, total_stock: 6, .. })));
         assert_eq!(bench.ledger.sales().await.expect("sales")[0].terms.total_stock, 10);
         let id = product(1).id;
         let sale = async || bench.ledger.sales().await.expect("sales").remove(0);
         for total_stock in [20, 7] {
-            bench.ledger.upsert_products(&[product(total_stock)]).await.expect("products");
+            bench.change(&[product(total_stock)]).await.expect("products");
             bench.ledger.settle_stock(&id, total_stock, true).await.expect("settled");
             assert_eq!((sale().await.terms.total_stock, sale().await.lower_stock_to), (total_stock, None));
         }
+    }
+
+    async fn known_products_keep_their_terms_and_new_ones_come_behind_them(bench: &Bench) {
+        let other = |id: &str| Product { id: ProductId::parse(id).expect("id"), ..product(3) };
+        let older = Product { name: "Older".to_owned(), ..product(5) };
+        bench.ledger.add_products(&[other("another"), older, other("b")]).await.expect("products");
+        let seen = bench.ledger.products().await.expect("products");
+        assert_eq!(seen, [product(10), other("another"), other("b")]);
+
+        let full = Product {
+            original_price: Some(Money::parse("1200", "USD").expect("price")),
+            description: "d".to_owned(),
+            image: "i".to_owned(),
+            sale_start: DateTime::from_timestamp_millis(1_732_000_000_123),
+            sale_end: DateTime::from_timestamp_millis(1_733_000_000_000),
+            ..product(12)
+        };
+        let wanted = [other("b"), full.clone()];
+        bench.ledger.change_products(&seen, &wanted).await.expect("changed");
+        let changed = bench.ledger.products().await.expect("products");
+        assert_eq!(changed, [other("b"), full, other("another")]);
+        let late = bench.ledger.change_products(&seen, &wanted).await;
+        assert!(matches!(late, Err(LedgerError::ProductsChanged)), "{late:?}");
+        assert_eq!(bench.ledger.products().await.expect("products"), changed);
+    }
+
+    async fn a_system_keeps_its_id_and_its_prefix(bench: &Bench) {
+        let system = bench.ledger.system("one").await.expect("system");
+        assert_eq!(system.prefix, "one");
+        assert_eq!(bench.ledger.system("two").await.expect("system"), system);
+        bench.ledger.change_prefix("two").await.expect("changed");
+        let changed = bench.ledger.system("three").await.expect("system");
+        assert_eq!((changed.id, changed.prefix.as_str()), (system.id, "two"));
     }
 
     async fn a_purchase_of_an_earlier_epoch_is_not_recorded_as_it_is(bench: &Bench) {
@@ -218,13 +257,13 @@ conformance! {
         assert_eq!(by_rebuild(2, "c", 3).await, [Verdict::Recorded]);
     }
 
-    async fn epoch_and_pause_outlive_a_new_catalogue(bench: &Bench) {
+    async fn epoch_and_pause_outlive_new_terms(bench: &Bench) {
         let id = product(1).id;
         assert_eq!(bench.ledger.raise_epoch(&id, 0).await.expect("epoch"), 1);
         assert_eq!(bench.ledger.raise_epoch(&id, 0).await.expect("epoch"), 2);
         assert_eq!(bench.ledger.raise_epoch(&id, 7).await.expect("epoch"), 8, "above what was found");
         assert!(bench.ledger.set_paused(&id, true).await.expect("pause"));
-        bench.ledger.upsert_products(&[product(12)]).await.expect("products");
+        bench.change(&[product(12)]).await.expect("products");
         let sale = bench.ledger.sales().await.expect("sales").remove(0);
         assert_eq!((sale.epoch, sale.terms.paused, sale.terms.total_stock), (8, true, 12));
         let none = ProductId::parse("none").expect("id");
@@ -295,15 +334,15 @@ async fn a_lower_stock_waits_for_admission() {
     let bench = Bench::postgres().await;
     let id = product(1).id;
     let sale = async || bench.ledger.sales().await.expect("sales").remove(0);
-    bench.ledger.upsert_products(&[product(5)]).await.expect("products");
+    bench.change(&[product(5)]).await.expect("products");
     assert_eq!((sale().await.terms.total_stock, sale().await.lower_stock_to), (10, Some(5)));
     assert!(!bench.ledger.settle_stock(&id, 5, false).await.expect("settled"), "admission has not agreed");
     assert_eq!((sale().await.terms.total_stock, sale().await.lower_stock_to), (10, None));
-    bench.ledger.upsert_products(&[product(5)]).await.expect("products");
+    bench.change(&[product(5)]).await.expect("products");
     assert_eq!(bench.record(&[purchase("a", 6)]).await, [Verdict::Recorded]);
     assert!(!bench.ledger.settle_stock(&id, 5, true).await.expect("settled"), "unit 6 is in the ledger");
     assert_eq!((sale().await.terms.total_stock, sale().await.lower_stock_to), (10, None));
-    bench.ledger.upsert_products(&[product(6)]).await.expect("products");
+    bench.change(&[product(6)]).await.expect("products");
     assert!(!bench.ledger.settle_stock(&id, 7, true).await.expect("settled"), "another wish was agreed on");
     assert!(!bench.ledger.settle_stock(&id, 7, false).await.expect("settled"));
     assert_eq!(sale().await.lower_stock_to, Some(6));

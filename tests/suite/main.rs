@@ -28,6 +28,7 @@ mod http_limits;
 mod ledger;
 #[cfg(feature = "failpoints")]
 mod mutants;
+mod products;
 mod reconcile;
 mod recovery;
 mod recovery_times;

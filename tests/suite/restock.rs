@@ -1,9 +1,10 @@
-//! A catalogue with another stock, while the sale is running.
+//! Another stock, while the sale is running.
 
 use serde_json::json;
 
 use crate::{
     distributed::{catalogue, drained},
+    products::apply,
     support::{
         SOON, eventually,
         http::{buy, client, get, ready},
@@ -12,7 +13,7 @@ use crate::{
 };
 
 #[tokio::test(flavor = "multi_thread")]
-async fn stock_is_raised_by_a_new_catalogue_without_a_restart_of_the_rest() {
+async fn stock_is_raised_without_a_restart() {
     let (services, one, two) = (Services::new().await, catalogue(1), catalogue(2));
     let variables = [("FLASHSALE_PRODUCTS", one.path().to_str().expect("path"))];
     let _work = services.spawn(&["work"], &variables);
@@ -22,8 +23,7 @@ async fn stock_is_raised_by_a_new_catalogue_without_a_restart_of_the_rest() {
     let client = client();
     assert_eq!(buy(&client, &api, "first").await.body["unit"], json!(1));
     assert_eq!(buy(&client, &api, "second").await.body["status"], json!("SOLD_OUT"));
-    let mut migrate = services.spawn(&["--products", two.path().to_str().expect("path"), "migrate"], &[]);
-    assert_eq!(migrate.ended(SOON).await.code(), Some(0));
+    apply(&services, two.path()).await;
     let second = eventually("one more", SOON, async || {
         let answer = buy(&client, &api, "second").await.body;
         (answer["status"] == json!("SUCCESS")).then_some(answer)
@@ -33,7 +33,7 @@ async fn stock_is_raised_by_a_new_catalogue_without_a_restart_of_the_rest() {
     drained(&services, 2).await;
 }
 
-/// A catalogue with less stock than is handed out, while none of it is in the database yet: nobody loses the unit
+/// Less stock than is handed out, while none of it is in the database yet: nobody loses the unit
 /// that they were promised, and the operator is told.
 #[tokio::test(flavor = "multi_thread")]
 async fn stock_is_not_lowered_below_what_is_on_its_way() {
@@ -52,14 +52,14 @@ async fn stock_is_not_lowered_below_what_is_on_its_way() {
     }
     assert_eq!(services.count("SELECT count(*) FROM purchases").await, 0, "they are on their way");
 
-    let work = services.spawn(&["work"], &[("FLASHSALE_PRODUCTS", three.path().to_str().expect("path"))]);
+    apply(&services, three.path()).await;
+    let work = services.spawn(&["work"], &variables);
     work.logs("total_stock is not obeyed").await;
     drained(&services, 5).await;
     assert_eq!(services.count("SELECT count(*) FROM revocations").await, 0);
     assert_eq!(get(&format!("{api}/sale/status")).await.body["product"]["totalStock"], json!(10));
 
-    let mut migrate = services.spawn(&["--products", six.path().to_str().expect("path"), "migrate"], &[]);
-    assert_eq!(migrate.ended(SOON).await.code(), Some(0));
+    apply(&services, six.path()).await;
     eventually("six", SOON, async || {
         let sale = get(&format!("{api}/sale/status")).await.body;
         (sale["product"]["totalStock"] == json!(6)).then_some(())

@@ -11,6 +11,8 @@ CREATE TABLE system (
 -- What is sold.
 CREATE TABLE products (
     id                   text        PRIMARY KEY,
+    -- Its place among the products; the first one is that of `/sale/…`.
+    position             integer     NOT NULL,
     name                 text        NOT NULL,
     description          text        NOT NULL,
     image                text        NOT NULL,
@@ -25,7 +27,7 @@ CREATE TABLE products (
     epoch                bigint      NOT NULL DEFAULT 0,
     -- The latest epoch that admission was opened with; `epoch` is ahead of it while a rebuild is under way.
     opened_epoch         bigint      NOT NULL DEFAULT 0,
-    -- A stock that the catalogue asks for and that is below `total_stock`: units above it may be on their way. The
+    -- A stock that an operator asks for and that is below `total_stock`: units above it may be on their way. The
     -- leader lowers admission first, and then `total_stock`, or clears this if more units are handed out.
     lower_stock_to       integer              CHECK (lower_stock_to >= 1),
     created_at           timestamptz NOT NULL DEFAULT now(),

@@ -10,6 +10,7 @@ CREATE TABLE system (
 
 CREATE TABLE products (
     id                   TEXT    PRIMARY KEY,
+    position             INTEGER NOT NULL,
     name                 TEXT    NOT NULL,
     description          TEXT    NOT NULL,
     image                TEXT    NOT NULL,

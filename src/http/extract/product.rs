@@ -7,25 +7,26 @@ use actix_web::{FromRequest, HttpRequest, dev::Payload, web::Data};
 use crate::{
     domain::{Catalogue, Product},
     http::problem::Problem,
+    stores::LedgerCatalogue,
 };
 
 /// The product of the path's segment `{product}`; without that segment (`/sale/…`) the first
-/// product of the catalogue. Needs a [`Catalogue`] as app data.
+/// product of the catalogue. Needs a [`LedgerCatalogue`] as app data.
 #[derive(Debug)]
 pub struct ProductParam {
-    catalogue: Data<Catalogue>,
+    catalogue: Catalogue,
     /// Of `product` in `catalogue`.
     index: usize,
 }
 
 impl ProductParam {
     fn find(request: &HttpRequest) -> Option<Self> {
-        let catalogue = request.app_data::<Data<Catalogue>>()?;
+        let catalogue = request.app_data::<Data<LedgerCatalogue>>()?.current();
         let index = match request.match_info().get("product") {
             Some(id) => catalogue.products().iter().position(|product| product.id.as_str() == id)?,
             None => 0,
         };
-        (index < catalogue.products().len()).then(|| Self { catalogue: catalogue.clone(), index })
+        (index < catalogue.products().len()).then_some(Self { catalogue, index })
     }
 }
 

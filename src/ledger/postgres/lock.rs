@@ -5,6 +5,9 @@ pub(super) const LEADER: i64 = 0x666c_6173_6802;
 /// Shared by every transaction that records; exclusive while a rebuild takes its snapshot.
 pub(super) const WORKERS: i64 = 0x666c_6173_6803;
 
+/// Held by a transaction that writes products, so that their order is that of one catalogue.
+pub(super) const PRODUCTS: i64 = 0x666c_6173_6804;
+
 /// SQL for whether any session holds a lock exclusively.
 pub(super) fn is_held(key: i64) -> String {
     // PostgreSQL shows the halves of a key.

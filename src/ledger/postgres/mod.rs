@@ -1,10 +1,10 @@
 //! The ledger in PostgreSQL.
 
-mod catalogue;
 mod connect;
 mod leader;
 mod lock;
 mod options;
+mod products;
 mod record;
 mod rows;
 mod session;
@@ -125,16 +125,22 @@ impl Ledger for PostgresLedger {
         Ok(self.connection().await?.batch_execute(write).await?)
     }
 
-    async fn upsert_products(&self, products: &[Product]) -> Result<(), LedgerError> {
+    async fn add_products(&self, products: &[Product]) -> Result<(), LedgerError> {
         let products = products.to_vec();
-        self.transaction("upsert_products", move |connection| {
-            async move {
-                for product in &products {
-                    catalogue::upsert(connection, product).await?;
-                }
-                Ok(())
-            }
-            .boxed()
+        self.transaction("add_products", move |connection| {
+            async move { products::add(connection, &products).await }.boxed()
+        })
+        .await
+    }
+
+    async fn products(&self) -> Result<Vec<Product>, LedgerError> {
+        products::read(&mut *self.connection().await?).await
+    }
+
+    async fn change_products(&self, seen: &[Product], wanted: &[Product]) -> Result<(), LedgerError> {
+        let (seen, wanted) = (seen.to_vec(), wanted.to_vec());
+        self.transaction("change_products", move |connection| {
+            async move { products::change(connection, &seen, &wanted).await }.boxed()
         })
         .await
     }
@@ -142,7 +148,7 @@ impl Ledger for PostgresLedger {
     async fn settle_stock(&self, product: &ProductId, wanted: u32, lower: bool) -> Result<bool, LedgerError> {
         let product = product.clone();
         self.transaction("settle_stock", move |connection| {
-            async move { catalogue::settle_stock(connection, &product, wanted, lower).await }.boxed()
+            async move { products::settle_stock(connection, &product, wanted, lower).await }.boxed()
         })
         .await
     }

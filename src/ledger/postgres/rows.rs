@@ -4,8 +4,8 @@ use chrono::{DateTime, Utc};
 use diesel::{QueryableByName, sql_types};
 use uuid::Uuid;
 
-use crate::domain::{Obstacles, ProductId, Purchase, PurchaseId, SystemId, Terms, UserId};
-use crate::ledger::{Confirmation, LedgerError, LedgerSale, System, number};
+use crate::domain::{Obstacles, Product, ProductId, Purchase, PurchaseId, SystemId, Terms, UserId};
+use crate::ledger::{Confirmation, LedgerError, LedgerSale, System, money, number};
 
 #[derive(QueryableByName)]
 pub(super) struct IdRow {
@@ -42,6 +42,49 @@ pub(super) struct SystemRow {
 impl From<SystemRow> for System {
     fn from(SystemRow { id, prefix }: SystemRow) -> Self {
         Self { id: SystemId(id), prefix }
+    }
+}
+
+#[derive(QueryableByName)]
+pub(super) struct ProductRow {
+    #[diesel(sql_type = sql_types::Text)]
+    id: String,
+    #[diesel(sql_type = sql_types::Text)]
+    name: String,
+    #[diesel(sql_type = sql_types::Text)]
+    description: String,
+    #[diesel(sql_type = sql_types::Text)]
+    image: String,
+    #[diesel(sql_type = sql_types::BigInt)]
+    price_minor: i64,
+    #[diesel(sql_type = sql_types::Nullable<sql_types::BigInt>)]
+    original_price_minor: Option<i64>,
+    #[diesel(sql_type = sql_types::Text)]
+    currency: String,
+    #[diesel(sql_type = sql_types::Integer)]
+    total_stock: i32,
+    #[diesel(sql_type = sql_types::Nullable<sql_types::Timestamptz>)]
+    sale_start: Option<DateTime<Utc>>,
+    #[diesel(sql_type = sql_types::Nullable<sql_types::Timestamptz>)]
+    sale_end: Option<DateTime<Utc>>,
+}
+
+impl TryFrom<ProductRow> for Product {
+    type Error = LedgerError;
+
+    fn try_from(row: ProductRow) -> Result<Self, LedgerError> {
+        let money = |minor| money(minor, &row.currency);
+        Ok(Self {
+            id: ProductId::parse(&row.id).map_err(|_why| LedgerError::Corrupt("product id"))?,
+            price: money(row.price_minor)?,
+            original_price: row.original_price_minor.map(money).transpose()?,
+            name: row.name,
+            description: row.description,
+            image: row.image,
+            total_stock: number(row.total_stock),
+            sale_start: row.sale_start,
+            sale_end: row.sale_end,
+        })
     }
 }
 

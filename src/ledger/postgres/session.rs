@@ -44,9 +44,9 @@ fn unavailable(error: tokio_postgres::Error) -> LedgerError {
     LedgerError::Unavailable(error.into())
 }
 
-/// Proves that each of two sessions has a backend of its own. With a pool that assigns a backend for
-/// one transaction or statement, the lock of a session, its timeouts and its way to commit would
-/// belong to other clients.
+/// Proves that each of two sessions has a backend of its own. With a pool that assigns a backend
+/// for one transaction or statement, the lock of a session, its timeouts and its way to commit
+/// would belong to other clients.
 pub(super) async fn prove_own_backends(one: &Session, other: &Session) -> Result<(), LedgerError> {
     let mut backends = [Vec::new(), Vec::new()];
     // Not in turn: a pool that assigns its backends in turn would look like two sessions.

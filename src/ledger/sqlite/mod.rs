@@ -1,5 +1,7 @@
 //! The ledger in a SQLite file, for the embedded mode: one process, one connection.
 
+mod connect;
+mod products;
 mod rows;
 mod system;
 
@@ -10,11 +12,8 @@ use std::{
 };
 
 use async_trait::async_trait;
-use diesel::{OptionalExtension, SqliteConnection, sql_query, sql_types};
-use diesel_async::{
-    AsyncConnection, AsyncMigrationHarness, RunQueryDsl, SimpleAsyncConnection,
-    sync_connection_wrapper::SyncConnectionWrapper,
-};
+use diesel::{OptionalExtension, sql_query, sql_types};
+use diesel_async::{AsyncMigrationHarness, RunQueryDsl, SimpleAsyncConnection};
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 use futures_util::{FutureExt, future::BoxFuture};
 use tokio::sync::Mutex;
@@ -24,6 +23,7 @@ use super::{
     purchase_id,
 };
 use crate::domain::{Entry, LedgerVerdict, Product, ProductId, Purchase, PurchaseId, Revocation, UserId};
+use connect::{Connection, connect};
 use rows::{
     ClassifyRow, ConfirmationRow, CountRow, IdRow, ProductOfRow, PurchaseRow, RevocationRow, RevokedRow,
     SaleRow,
@@ -33,8 +33,6 @@ const MIGRATIONS: EmbeddedMigrations = embed_migrations!("migrations/sqlite");
 
 /// SQL for the time now, in milliseconds.
 const NOW: &str = "CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER)";
-
-type Connection = SyncConnectionWrapper<SqliteConnection>;
 
 /// The ledger in a SQLite file; clones share the connection.
 #[derive(Clone)]
@@ -112,21 +110,22 @@ impl Ledger for SqliteLedger {
         Ok(self.connection.lock().await.batch_execute(&write).await?)
     }
 
-    async fn upsert_products(&self, catalogue: &[Product]) -> Result<(), LedgerError> {
-        let catalogue = catalogue.to_vec();
-        self.transaction("upsert_products", move |connection| {
-            async move {
-                for product in &catalogue {
-                    upsert(connection, product).await?;
-                    let highest_unit = highest_unit(connection, &product.id).await?;
-                    if product.total_stock < highest_unit {
-                        let (product, total_stock) = (product.id.clone(), product.total_stock);
-                        return Err(LedgerError::StockBelowSold { product, total_stock, highest_unit });
-                    }
-                }
-                Ok(())
-            }
-            .boxed()
+    async fn add_products(&self, products: &[Product]) -> Result<(), LedgerError> {
+        let products = products.to_vec();
+        self.transaction("add_products", move |connection| {
+            async move { products::add(connection, &products).await }.boxed()
+        })
+        .await
+    }
+
+    async fn products(&self) -> Result<Vec<Product>, LedgerError> {
+        products::read(&mut *self.connection.lock().await).await
+    }
+
+    async fn change_products(&self, seen: &[Product], wanted: &[Product]) -> Result<(), LedgerError> {
+        let (seen, wanted) = (seen.to_vec(), wanted.to_vec());
+        self.transaction("change_products", move |connection| {
+            async move { products::change(connection, &seen, &wanted).await }.boxed()
         })
         .await
     }
@@ -318,7 +317,8 @@ impl Ledger for SqliteLedger {
         _wanted: u32,
         _lower: bool,
     ) -> Result<bool, LedgerError> {
-        // Nothing is on its way when the only process starts, so the catalogue was obeyed at once.
+        // Products change only while no process sells, so that nothing is on its way: a lower stock
+        // was obeyed at once.
         Ok(true)
     }
 
@@ -339,55 +339,4 @@ impl Ledger for SqliteLedger {
         // The data directory's lock has made this process the only one.
         Ok(Some(Box::new(SoleLeader)))
     }
-}
-
-async fn connect(path: &str) -> Result<Connection, LedgerError> {
-    let mut connection = Connection::establish(path).await?;
-    // A commit is on disk when it returns (FULL), and readers such as `flashsale pause` don't block
-    // it (WAL).
-    connection
-        .batch_execute(
-            "PRAGMA busy_timeout = 5000; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;
-             PRAGMA foreign_keys = ON",
-        )
-        .await?;
-    Ok(connection)
-}
-
-async fn upsert(connection: &mut Connection, product: &Product) -> Result<(), LedgerError> {
-    let millis = |instant: Option<chrono::DateTime<chrono::Utc>>| instant.map(|at| at.timestamp_millis());
-    sql_query(format!(
-        "INSERT INTO products (id, name, description, image, price_minor, original_price_minor, currency,
-                               total_stock, sale_start, sale_end)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
-         ON CONFLICT (id) DO UPDATE SET
-             name = excluded.name, description = excluded.description, image = excluded.image,
-             price_minor = excluded.price_minor, original_price_minor = excluded.original_price_minor,
-             currency = excluded.currency, total_stock = excluded.total_stock,
-             sale_start = excluded.sale_start, sale_end = excluded.sale_end, updated_at = {NOW}"
-    ))
-    .bind::<sql_types::Text, _>(product.id.as_str())
-    .bind::<sql_types::Text, _>(&product.name)
-    .bind::<sql_types::Text, _>(&product.description)
-    .bind::<sql_types::Text, _>(&product.image)
-    .bind::<sql_types::BigInt, _>(product.price.minor())
-    .bind::<sql_types::Nullable<sql_types::BigInt>, _>(
-        product.original_price.as_ref().map(crate::domain::Money::minor),
-    )
-    .bind::<sql_types::Text, _>(product.price.currency())
-    .bind::<sql_types::BigInt, _>(i64::from(product.total_stock))
-    .bind::<sql_types::Nullable<sql_types::BigInt>, _>(millis(product.sale_start))
-    .bind::<sql_types::Nullable<sql_types::BigInt>, _>(millis(product.sale_end))
-    .execute(connection)
-    .await?;
-    Ok(())
-}
-
-async fn highest_unit(connection: &mut Connection, product: &ProductId) -> Result<u32, LedgerError> {
-    let row: CountRow =
-        sql_query("SELECT coalesce(max(unit), 0) AS count FROM purchases WHERE product_id = ?1")
-            .bind::<sql_types::Text, _>(product.as_str())
-            .get_result(connection)
-            .await?;
-    u32::try_from(row.count).map_err(|_negative| LedgerError::Corrupt("unit"))
 }

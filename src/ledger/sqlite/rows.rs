@@ -4,8 +4,10 @@ use chrono::{DateTime, Utc};
 use diesel::{QueryableByName, sql_types};
 
 use super::{Confirmation, LedgerError, LedgerSale, purchase_id};
-use crate::domain::{Entry, Obstacles, ProductId, Purchase, PurchaseId, Revocation, SystemId, Terms, UserId};
-use crate::ledger::System;
+use crate::domain::{
+    Entry, Obstacles, Product, ProductId, Purchase, PurchaseId, Revocation, SystemId, Terms, UserId,
+};
+use crate::ledger::{System, money};
 
 /// A batch as `record.sql` takes it.
 pub(super) fn to_json(batch: &[Entry]) -> String {
@@ -56,6 +58,49 @@ impl TryFrom<SystemRow> for System {
     fn try_from(SystemRow { id, prefix }: SystemRow) -> Result<Self, LedgerError> {
         let id = id.parse().map_err(|_not_a_uuid| LedgerError::Corrupt("system id"))?;
         Ok(Self { id: SystemId(id), prefix })
+    }
+}
+
+#[derive(QueryableByName)]
+pub(super) struct ProductRow {
+    #[diesel(sql_type = sql_types::Text)]
+    id: String,
+    #[diesel(sql_type = sql_types::Text)]
+    name: String,
+    #[diesel(sql_type = sql_types::Text)]
+    description: String,
+    #[diesel(sql_type = sql_types::Text)]
+    image: String,
+    #[diesel(sql_type = sql_types::BigInt)]
+    price_minor: i64,
+    #[diesel(sql_type = sql_types::Nullable<sql_types::BigInt>)]
+    original_price_minor: Option<i64>,
+    #[diesel(sql_type = sql_types::Text)]
+    currency: String,
+    #[diesel(sql_type = sql_types::BigInt)]
+    total_stock: i64,
+    #[diesel(sql_type = sql_types::Nullable<sql_types::BigInt>)]
+    sale_start: Option<i64>,
+    #[diesel(sql_type = sql_types::Nullable<sql_types::BigInt>)]
+    sale_end: Option<i64>,
+}
+
+impl TryFrom<ProductRow> for Product {
+    type Error = LedgerError;
+
+    fn try_from(row: ProductRow) -> Result<Self, LedgerError> {
+        let money = |minor| money(minor, &row.currency);
+        Ok(Self {
+            id: ProductId::parse(&row.id).map_err(|_why| LedgerError::Corrupt("product id"))?,
+            price: money(row.price_minor)?,
+            original_price: row.original_price_minor.map(money).transpose()?,
+            name: row.name,
+            description: row.description,
+            image: row.image,
+            total_stock: unit(row.total_stock)?,
+            sale_start: row.sale_start.map(instant).transpose()?,
+            sale_end: row.sale_end.map(instant).transpose()?,
+        })
     }
 }
 

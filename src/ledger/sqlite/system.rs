@@ -3,7 +3,7 @@
 use diesel::{sql_query, sql_types as ty};
 use diesel_async::RunQueryDsl;
 
-use super::{Connection, rows::SystemRow};
+use super::{connect::Connection, rows::SystemRow};
 use crate::ledger::{LedgerError, System};
 
 /// See [`crate::ledger::Ledger::system`].

@@ -6,10 +6,9 @@ use tokio::time::{MissedTickBehavior, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    heartbeat::{AllCounted, Counted, Heartbeat, Role},
+    heartbeat::{AllCounted, Heartbeat, Role},
     store::ProcessRegistry,
 };
-use crate::domain::Catalogue;
 use crate::observability::readiness::Readiness;
 use crate::observability::{Counts, Telemetry};
 use crate::runtime::Runtime;
@@ -33,7 +32,6 @@ impl HeartbeatSender {
         role: Role,
         registry: ProcessRegistry,
         readiness: Readiness,
-        catalogue: &Catalogue,
         telemetry: Telemetry,
         runtime: &Runtime,
     ) -> Self {
@@ -50,8 +48,7 @@ impl HeartbeatSender {
             products: std::collections::BTreeMap::new(),
             events: Vec::new(),
         };
-        let counted = catalogue.ids().map(|product| (product.clone(), Counted::default())).collect();
-        Self { registry, readiness, telemetry, runtime, heartbeat, counted }
+        Self { registry, readiness, telemetry, runtime, heartbeat, counted: AllCounted::new() }
     }
 
     /// Sends until `stop`, and then a last heartbeat that says that the process has left.
@@ -96,6 +93,9 @@ impl HeartbeatSender {
     }
 
     fn count(&mut self, mut counts: Counts, seconds: f64) {
+        for product in counts.keys() {
+            self.counted.entry(product.clone()).or_default();
+        }
         for (product, counted) in &mut self.counted {
             counted.add(counts.remove(product).unwrap_or_default());
             self.heartbeat.products.insert(product.to_string(), counted.window(seconds));

@@ -123,8 +123,16 @@ impl Ledger for SimLedger {
         self.run(|_| ()).await
     }
 
-    async fn upsert_products(&self, products: &[Product]) -> Result<(), LedgerError> {
-        self.run(|tables| products.iter().for_each(|product| tables.upsert(product))).await
+    async fn add_products(&self, products: &[Product]) -> Result<(), LedgerError> {
+        self.run(|tables| tables.add(products)).await
+    }
+
+    async fn products(&self) -> Result<Vec<Product>, LedgerError> {
+        self.run(|tables| tables.decided()).await
+    }
+
+    async fn change_products(&self, seen: &[Product], wanted: &[Product]) -> Result<(), LedgerError> {
+        self.run(|tables| tables.change(seen, wanted)).await?
     }
 
     async fn set_paused(&self, product: &ProductId, paused: bool) -> Result<bool, LedgerError> {

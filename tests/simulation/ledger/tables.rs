@@ -4,8 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
 use flashsale::{
-    domain::{Entry, LedgerVerdict, Obstacles, Product, ProductId, Purchase, PurchaseId, Terms, UserId},
-    ledger::{Confirmation, Discard, LedgerSale, System},
+    domain::{
+        Entry, LedgerVerdict, Obstacles, Product, ProductId, Purchase, PurchaseId, Terms, UserId, order_after,
+    },
+    ledger::{Confirmation, Discard, LedgerError, LedgerSale, System, check_stock},
 };
 
 #[derive(Clone, Debug, Default)]
@@ -23,6 +25,9 @@ pub(crate) struct Tables {
 
 #[derive(Clone, Debug)]
 pub(super) struct ProductRow {
+    /// Its stock is in the terms.
+    description: Product,
+    position: usize,
     pub(super) terms: Terms,
     pub(super) epoch: u64,
     pub(super) opened_epoch: u64,
@@ -38,18 +43,55 @@ pub(super) struct RevocationRow {
 }
 
 impl Tables {
-    pub(super) fn upsert(&mut self, product: &Product) {
-        let terms = Terms {
-            total_stock: product.total_stock,
-            opens_at: product.sale_start,
-            closes_at: product.sale_end,
-            paused: false,
+    pub(super) fn add(&mut self, products: &[Product]) {
+        for product in products {
+            let terms = Terms {
+                total_stock: product.total_stock,
+                opens_at: product.sale_start,
+                closes_at: product.sale_end,
+                paused: false,
+            };
+            let position = self.products.len();
+            let description = product.clone();
+            let new =
+                ProductRow { description, position, terms, epoch: 0, opened_epoch: 0, lower_stock_to: None };
+            self.products.entry(product.id.clone()).or_insert(new);
+        }
+    }
+
+    /// The products as an operator has decided them, in their order.
+    pub(super) fn decided(&self) -> Vec<Product> {
+        let mut rows: Vec<_> = self.products.values().collect();
+        rows.sort_by_key(|row| row.position);
+        let decided = |row: &ProductRow| Product {
+            total_stock: row.lower_stock_to.unwrap_or(row.terms.total_stock),
+            ..row.description.clone()
         };
-        let new = ProductRow { terms: terms.clone(), epoch: 0, opened_epoch: 0, lower_stock_to: None };
-        let row = self.products.entry(product.id.clone()).or_insert(new);
-        row.lower_stock_to = (terms.total_stock < row.terms.total_stock).then_some(terms.total_stock);
-        let total_stock = row.terms.total_stock.max(terms.total_stock);
-        row.terms = Terms { total_stock, paused: row.terms.paused, ..terms };
+        rows.into_iter().map(decided).collect()
+    }
+
+    pub(super) fn change(&mut self, seen: &[Product], wanted: &[Product]) -> Result<(), LedgerError> {
+        if self.decided() != seen {
+            return Err(LedgerError::ProductsChanged);
+        }
+        for product in wanted {
+            check_stock(product, self.rows(&product.id, 0).last().map_or(0, |row| row.unit))?;
+        }
+        self.add(wanted);
+        for product in wanted {
+            let Some(row) = self.products.get_mut(&product.id) else { continue };
+            let (present, wanted) = (row.terms.total_stock, product.total_stock);
+            row.lower_stock_to = (wanted < present).then_some(wanted);
+            row.terms.total_stock = present.max(wanted);
+            (row.terms.opens_at, row.terms.closes_at) = (product.sale_start, product.sale_end);
+            row.description = product.clone();
+        }
+        for (position, product) in order_after(seen, wanted).iter().enumerate() {
+            if let Some(row) = self.products.get_mut(product) {
+                row.position = position;
+            }
+        }
+        Ok(())
     }
 
     pub(super) fn sales(&self) -> Vec<LedgerSale> {

@@ -152,7 +152,7 @@ async fn have_wrong_clocks() {
     }
     // Now that everybody is there.
     let (opens_at, closes_at) = opening_in(5);
-    assert!(services.spawn(&["migrate"], &[products]).ended(SOON).await.success());
+    crate::products::apply(&services, file.path()).await;
     eventually("the sale has ended", SOON, async || {
         let mut ended = true;
         for (number, api) in apis.iter().enumerate() {

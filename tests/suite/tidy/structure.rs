@@ -54,9 +54,9 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "stores",
         ],
     ),
-    ("http", &["checkout", "config", "domain", "observability", "runtime"]),
-    ("api", &["checkout", "domain", "http", "observability", "runtime"]),
-    ("shop", &["checkout", "config", "domain", "http", "observability", "runtime"]),
+    ("http", &["checkout", "config", "domain", "observability", "runtime", "stores"]),
+    ("api", &["checkout", "domain", "http", "observability", "runtime", "stores"]),
+    ("shop", &["checkout", "config", "domain", "http", "observability", "runtime", "stores"]),
     ("console", &["audit", "broker", "config", "domain", "http", "observability", "runtime", "stores"]),
     ("stress", &["audit", "config", "domain", "runtime"]),
     (

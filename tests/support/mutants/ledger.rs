@@ -43,8 +43,16 @@ impl Ledger for NothingDoneIsSuccess {
         self.0.probe_write().await
     }
 
-    async fn upsert_products(&self, products: &[Product]) -> Result<(), LedgerError> {
-        self.0.upsert_products(products).await
+    async fn add_products(&self, products: &[Product]) -> Result<(), LedgerError> {
+        self.0.add_products(products).await
+    }
+
+    async fn products(&self) -> Result<Vec<Product>, LedgerError> {
+        self.0.products().await
+    }
+
+    async fn change_products(&self, seen: &[Product], wanted: &[Product]) -> Result<(), LedgerError> {
+        self.0.change_products(seen, wanted).await
     }
 
     async fn set_paused(&self, product: &ProductId, paused: bool) -> Result<bool, LedgerError> {

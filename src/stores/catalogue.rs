@@ -1,0 +1,98 @@
+//! The products that a process shows and sells: the ledger's, cached.
+//!
+//! A process that was started with an older catalogue file must not show other terms than those
+//! that are sold. Until the ledger has answered, the file is all that is known.
+
+use std::{
+    sync::{Arc, PoisonError, RwLock},
+    time::Duration,
+};
+
+use tokio_util::sync::CancellationToken;
+
+use crate::domain::{Catalogue, CatalogueDifference, Product};
+use crate::ledger::{Ledger, LedgerError};
+use crate::observability::readiness::{Check, Probe, Subject};
+use crate::runtime::{Runtime, error_chain};
+
+const READ_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Clones share the products.
+#[derive(Clone, Debug)]
+pub struct LedgerCatalogue {
+    /// What the file of this process says. `None`: no file is configured.
+    file: Option<Catalogue>,
+    state: Arc<RwLock<State>>,
+}
+
+#[derive(Debug)]
+struct State {
+    products: Catalogue,
+    /// How the file differs from the ledger.
+    difference: CatalogueDifference,
+}
+
+impl LedgerCatalogue {
+    /// `until_read`: shown until the ledger has answered.
+    pub fn new(until_read: Catalogue, has_file: bool) -> Self {
+        let file = has_file.then(|| until_read.clone());
+        let state = State { products: until_read, difference: CatalogueDifference::default() };
+        Self { file, state: Arc::new(RwLock::new(state)) }
+    }
+
+    pub fn current(&self) -> Catalogue {
+        self.state.read().unwrap_or_else(PoisonError::into_inner).products.clone()
+    }
+
+    /// Reads the ledger once.
+    pub async fn refresh(&self, ledger: &dyn Ledger) -> Result<(), LedgerError> {
+        self.set(ledger.products().await?);
+        Ok(())
+    }
+
+    /// Reads the ledger every second, until `stop`.
+    pub async fn keep_fresh(self, ledger: Arc<dyn Ledger>, runtime: Runtime, stop: CancellationToken) {
+        loop {
+            if let Err(error) = self.refresh(&*ledger).await {
+                tracing::debug!(error = error_chain(&error), "the products stay as they were read last");
+            }
+            tokio::select! {
+                () = runtime.sleep(READ_INTERVAL) => {}
+                () = stop.cancelled() => return,
+            }
+        }
+    }
+
+    fn set(&self, products: Vec<Product>) {
+        // A ledger without products is not prepared yet.
+        let Ok(read) = Catalogue::new(products) else { return };
+        let file = self.file.as_ref().map_or(read.products(), Catalogue::products);
+        let difference = CatalogueDifference::new(read.products(), file);
+        let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
+        if state.difference != difference {
+            if difference.is_empty() {
+                tracing::info!("the catalogue file and the ledger agree");
+            } else {
+                tracing::warn!(
+                    "the catalogue file is not what is sold; the ledger's terms count. It differs in: {difference}. \
+                     Correct the file, or apply it: flashsale products apply FILE"
+                );
+            }
+        }
+        *state = State { products: read, difference };
+    }
+}
+
+/// Tells the console of a file that differs. The process works all the same.
+impl Probe for LedgerCatalogue {
+    fn check(&self) -> Vec<Check> {
+        if self.file.is_none() {
+            return Vec::new();
+        }
+        let state = self.state.read().unwrap_or_else(PoisonError::into_inner);
+        let outage = (!state.difference.is_empty())
+            .then(|| format!("the file is not what is sold; it differs in: {}", state.difference));
+        let name = "catalogue file".to_owned();
+        vec![Check { subject: Subject::Catalogue, name, outage, required: false }]
+    }
+}
