@@ -7,7 +7,7 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::sync::Semaphore;
 
-use super::{CheckoutError, SaleReader};
+use super::{CheckoutError, PurchaseStatus, SaleReader};
 use crate::admission::{Admission, Decision};
 use crate::config::Reader;
 use crate::domain::{Durability, Entry, Outcome, ProductId, Purchase, PurchaseId, PurchaseState, UserId};
@@ -133,21 +133,32 @@ impl Checkout {
             Decision::Won(entry) => {
                 self.reader.admitted();
                 let purchase = entry.purchase.clone();
-                let durability = self.deliver(entry).await?;
-                let state = match durability {
-                    Durability::Database => PurchaseState::Confirmed,
-                    Durability::Broker | Durability::Redis => PurchaseState::Pending,
-                };
-                Ok(Answer::Success(purchase, state, durability))
+                match self.deliver(entry).await? {
+                    Durability::Database => self.recorded(&purchase, true).await,
+                    durability => Ok(Answer::Success(purchase, PurchaseState::Pending, durability)),
+                }
             }
             // Where an admission does not outlive the process, no buyer is told of one that is not
             // in the ledger.
             Decision::Already(entry, PurchaseState::Pending) if !self.admission.outlives_process() => {
                 let purchase = entry.purchase.clone();
                 self.deliver(entry).await?;
-                Ok(Answer::Purchased(purchase, PurchaseState::Confirmed))
+                self.recorded(&purchase, false).await
             }
             Decision::Already(entry, state) => Ok(Answer::Purchased(entry.purchase, state)),
+        }
+    }
+
+    /// What became of an admitted purchase that the ledger has decided on: where the ledger had a
+    /// conflict, it is recorded under another unit than it was admitted with, or taken back.
+    async fn recorded(&self, admitted: &Purchase, is_new: bool) -> Result<Answer, CheckoutError> {
+        let status = self.reader.status(&admitted.product, &admitted.user).await;
+        match status.map_err(|_unreadable| CheckoutError::NotCommitted)? {
+            PurchaseStatus::Purchased(purchase, state) if is_new && purchase.id == admitted.id => {
+                Ok(Answer::Success(purchase, state, Durability::Database))
+            }
+            PurchaseStatus::Purchased(purchase, state) => Ok(Answer::Purchased(purchase, state)),
+            PurchaseStatus::Revoked(_) | PurchaseStatus::None => Ok(Answer::Refused(Outcome::SoldOut)),
         }
     }
 

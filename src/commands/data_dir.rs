@@ -28,7 +28,7 @@ impl DataDir {
         std::fs::create_dir_all(path).map_err(FileError::of("create the data directory", path))?;
         let database = Self::database(path);
         let lock = File::options().read(true).write(true).create(true).truncate(false).open(&database);
-        let lock = lock.map_err(FileError::of("write to the data directory", &database))?;
+        let lock = lock.map_err(FileError::of("use the database", &database))?;
         match lock.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {

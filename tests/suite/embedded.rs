@@ -2,9 +2,14 @@
 
 use std::time::Duration;
 
+use flashsale::{
+    domain::{Entry, EntryId, LedgerVerdict},
+    ledger::{Ledger, SqliteLedger, Writer},
+};
 use rustix::process::Signal;
 use serde_json::json;
 
+use crate::ledger::purchase;
 use crate::support::{
     SOON, eventually,
     http::{buy, client, get, ready},
@@ -149,8 +154,8 @@ async fn a_database_that_can_never_be_used_ends_the_start() {
     const NOBODY: u32 = 65_534;
     let spoiled: [(&str, fn(&std::path::Path)); 3] = [
         ("is not a database", |file| std::fs::write(file, "nothing like it ".repeat(100)).expect("write")),
-        ("unable to open database file", |file| std::fs::create_dir(file).expect("a directory")),
-        ("readonly database", |_| {}),
+        ("Is a directory", |file| std::fs::create_dir(file).expect("a directory")),
+        ("Permission denied", |_| {}),
     ];
     for (why, spoil) in spoiled {
         let embedded = Embedded::new();
@@ -160,15 +165,11 @@ async fn a_database_that_can_never_be_used_ends_the_start() {
             let mut migrate = embedded.spawn(&["migrate"], &[]);
             assert_eq!(migrate.ended(SOON).await.code(), Some(0));
         }
+        let mode = if why == "Permission denied" { 0o555 } else { 0o777 };
         for entry in std::fs::read_dir(embedded.dir.path()).expect("directory").flatten() {
-            std::fs::set_permissions(entry.path(), PermissionsExt::from_mode(0o555)).expect("permissions");
+            std::fs::set_permissions(entry.path(), PermissionsExt::from_mode(mode)).expect("permissions");
         }
-        // The directory and its lock stay writable: the database alone is not.
-        let lock = embedded.dir.path().join("lock");
-        std::fs::write(&lock, "").expect("write");
-        for path in [embedded.dir.path(), &lock] {
-            std::fs::set_permissions(path, PermissionsExt::from_mode(0o777)).expect("permissions");
-        }
+        std::fs::set_permissions(embedded.dir.path(), PermissionsExt::from_mode(0o777)).expect("permissions");
         let mut command = Flashsale::command(&["serve"], &embedded.variables(&[]));
         // For root every file is writable.
         if rustix::process::getuid().is_root() {
@@ -179,6 +180,52 @@ async fn a_database_that_can_never_be_used_ends_the_start() {
         let line = serve.logs("flashsale: can't use the database ").await;
         for part in [file.to_str().expect("path"), "uid ", "check the path", why] {
             assert!(line.contains(part), "{part} is not in {line}");
+        }
+    }
+}
+
+/// Whatever is deleted beside it, the database is locked itself, and readers of it are not kept out.
+#[tokio::test]
+async fn a_second_process_is_refused_whatever_was_deleted() {
+    let embedded = Embedded::new();
+    let first = embedded.spawn(&["serve"], &[]);
+    ready(&first.api().await).await;
+    for entry in std::fs::read_dir(embedded.dir.path()).expect("data").flatten() {
+        if !entry.file_name().to_string_lossy().starts_with("flashsale.sqlite3") {
+            std::fs::remove_file(entry.path()).expect("remove");
+        }
+    }
+    let mut second = embedded.spawn(&["serve"], &[]);
+    assert_eq!(second.ended(SOON).await.code(), Some(1));
+    second.logs("is in use by another flashsale").await;
+    let mut audit = embedded.spawn(&["audit", "--wait", "0"], &[]);
+    audit.ended(SOON).await;
+    assert!(audit.printed().contains("holds"), "{}", audit.printed());
+    assert_eq!(buy(&client(), &first.api().await, "buyer").await.body["unit"], json!(1));
+}
+
+/// Another writer has taken unit 1 in the database. The answer names the unit that was recorded, or no unit.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_answer_names_the_unit_that_was_recorded() {
+    for (stock, expected) in [(2, json!(["SUCCESS", 2])), (1, json!(["SOLD_OUT", null]))] {
+        let (embedded, file) = (Embedded::new(), crate::distributed::catalogue(stock));
+        let products = ("FLASHSALE_PRODUCTS", file.path().to_str().expect("path"));
+        let serve = embedded.spawn(&["serve"], &[products]);
+        let api = serve.api().await;
+        ready(&api).await;
+        let ledger =
+            SqliteLedger::open(&embedded.dir.path().join("flashsale.sqlite3")).await.expect("ledger");
+        let id = EntryId { millis: 1, sequence: 0 };
+        let entry = Entry { id, epoch: 1, purchase: purchase("another", 1) };
+        let recorded = ledger.record(&[entry], Writer::Worker).await.expect("recorded");
+        assert_eq!(recorded, [LedgerVerdict::Recorded], "the fault has taken hold");
+        let answer = buy(&client(), &api, "buyer").await.body;
+        assert_eq!(json!([answer["status"], answer["unit"]]), expected, "{answer}");
+        let row = ledger.purchases(&purchase("buyer", 1).product, 1, 1).await.expect("rows");
+        let status = get(&format!("{api}/sale/purchase/status?userId=buyer")).await.body;
+        match row.first() {
+            Some(row) => assert_eq!((&answer["purchaseId"], 2), (&json!(row.id), row.unit)),
+            None => assert_eq!(status["hasPurchased"], json!(false)),
         }
     }
 }
