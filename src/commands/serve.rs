@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 use super::settings::{Mode, Settings};
 use super::{
     overrides::Overrides,
-    servers::{listen_api, listen_pages},
+    servers::Servers,
     stores::{self, Connected},
 };
 use crate::http::run::run;
@@ -62,16 +62,25 @@ impl Serve {
         let background = CancellationToken::new();
         let over = stop.child_token();
         let readiness = connected.readiness(false, &over);
-        let mut servers = vec![listen_api(&settings, &connected, &checkout, &readiness)?];
+        let faces = Servers {
+            settings: &settings,
+            connected: &connected,
+            checkout: &checkout,
+            readiness: &readiness,
+            stop: &stop,
+        };
         let mut embedded = Vec::new();
-        if let Some(data_dir) = &connected.data_dir {
+        let servers = if let Some(data_dir) = &connected.data_dir {
             tracing::info!(
                 "embedded: the whole system in this process, data in {}",
                 data_dir.path().display()
             );
-            servers.extend(listen_pages(&settings, &connected, &checkout, &readiness, &stop)?);
+            let servers = faces.listen_all()?;
             embedded = start_embedded(&settings, &connected, &background);
-        }
+            servers
+        } else {
+            faces.listen_api()?
+        };
         drop(checkout);
         let reporting = connected.report(Role::Serve, readiness, &over);
         let preparing = async {

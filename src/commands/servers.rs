@@ -1,8 +1,9 @@
 //! The servers of a process: each face with what it needs.
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, sync::Arc};
 
 use actix_web::web::Data;
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use super::{settings::Settings, stores::Connected};
@@ -11,7 +12,7 @@ use crate::{
     checkout::Checkout,
     console::{self, Console, ConsoleToken, Monitor},
     http::{
-        health,
+        ConnectionBudget, health,
         server::{Listening, ServerOptions, listen},
     },
     observability::readiness::Readiness,
@@ -19,90 +20,103 @@ use crate::{
     shop::{self, Shop, Updates},
 };
 
-/// Few clients read health or the operations console.
-const OPERATORS_CONNECTIONS_MAX: usize = 256;
-
-pub(super) fn listen_api(
-    settings: &Settings,
-    connected: &Connected,
-    checkout: &Checkout,
-    readiness: &Readiness,
-) -> anyhow::Result<Listening> {
-    let api = Api {
-        checkout: checkout.clone(),
-        catalogue: connected.catalogue.clone(),
-        body_timeout: settings.api.body_timeout,
-    };
-    let readiness = Data::new(readiness.clone());
-    listen("API", &buyers_options(settings, settings.api.addr), move |config| {
-        health::routes(config, readiness.clone());
-        api::routes(config, Api { checkout: api.checkout.on_this_thread(), ..api.clone() });
-    })
+/// Of one process, which share its descriptors.
+pub(super) struct Servers<'process> {
+    pub(super) settings: &'process Settings,
+    pub(super) connected: &'process Connected,
+    pub(super) checkout: &'process Checkout,
+    pub(super) readiness: &'process Readiness,
+    pub(super) stop: &'process CancellationToken,
 }
 
-/// The shop, and the operations console on an address of its own, which buyers need not
-/// be able to reach.
-pub(super) fn listen_pages(
-    settings: &Settings,
-    connected: &Connected,
-    checkout: &Checkout,
-    readiness: &Readiness,
-    stop: &CancellationToken,
-) -> anyhow::Result<Vec<Listening>> {
-    // The shop sells without the console.
-    let console = listen_console(settings, connected, stop).unwrap_or_else(|error| {
-        tracing::error!("there is no operations console: {error:#} (FLASHSALE_CONSOLE_ADDR)");
-        None
-    });
-    let console_addr = console.as_ref().map(|listening| listening.addr);
-    let pages = listen_shop(settings, connected, checkout, readiness, console_addr, stop)?;
-    Ok(std::iter::once(pages).chain(console).collect())
-}
+impl Servers<'_> {
+    /// The API, whose process has no other server.
+    pub(super) fn listen_api(&self) -> anyhow::Result<Vec<Listening>> {
+        Ok(vec![self.api(self.budget(1, 0))?])
+    }
 
-fn listen_shop(
-    settings: &Settings,
-    connected: &Connected,
-    checkout: &Checkout,
-    readiness: &Readiness,
-    console_addr: Option<SocketAddr>,
-    stop: &CancellationToken,
-) -> anyhow::Result<Listening> {
-    let state = Shop {
-        checkout: checkout.clone(),
-        catalogue: connected.catalogue.clone(),
-        body_timeout: settings.api.body_timeout,
-        updates: Updates::default(),
-        console_addr,
-        stop: stop.clone(),
-    };
-    let readiness = Data::new(readiness.clone());
-    listen("shop", &buyers_options(settings, settings.web_addr), move |config| {
-        health::routes(config, readiness.clone());
-        shop::routes(config, Shop { checkout: state.checkout.on_this_thread(), ..state.clone() });
-    })
-}
+    /// The shop, and the operations console on an address of its own, which buyers need not be able
+    /// to reach.
+    pub(super) fn listen_pages(&self) -> anyhow::Result<Vec<Listening>> {
+        self.pages(self.budget(1, 1))
+    }
 
-fn listen_console(
-    settings: &Settings,
-    connected: &Connected,
-    stop: &CancellationToken,
-) -> anyhow::Result<Option<Listening>> {
-    let Some(addr) = settings.console.addr else { return Ok(None) };
-    let monitor = Monitor::new(connected.telemetry.clock().clone());
-    let console = Console {
-        monitor: monitor.clone(),
-        host_name: settings.console.host.clone(),
-        catalogue: connected.catalogue.clone(),
-        sources: connected.sources(),
-        token: console_token(settings, connected),
-    };
-    let listening = listen("operations console", &operators_options(settings, addr), move |config| {
-        console::routes(config, console.clone());
-    })?;
-    let (catalogue, stores) = (connected.catalogue.clone(), connected.stores.clone());
-    let (telemetry, registry) = (connected.telemetry.clone(), connected.registry.clone());
-    monitor.start(catalogue, stores, telemetry, registry, &connected.runtime.tasks, stop);
-    Ok(Some(listening))
+    /// API, shop and operations console.
+    pub(super) fn listen_all(&self) -> anyhow::Result<Vec<Listening>> {
+        let budget = self.budget(2, 1);
+        let mut servers = vec![self.api(budget)?];
+        servers.extend(self.pages(budget)?);
+        Ok(servers)
+    }
+
+    fn budget(&self, buyers_servers: usize, operators_servers: usize) -> ConnectionBudget {
+        ConnectionBudget::new(buyers_servers, operators_servers, self.settings.api.connections_max)
+    }
+
+    fn api(&self, budget: ConnectionBudget) -> anyhow::Result<Listening> {
+        let api = Api {
+            checkout: self.checkout.clone(),
+            catalogue: self.connected.catalogue.clone(),
+            body_timeout: self.settings.api.body_timeout,
+        };
+        let readiness = Data::new(self.readiness.clone());
+        let options = options(self.settings, self.settings.api.addr, budget.buyers);
+        listen("API", &options, move |config| {
+            health::routes(config, readiness.clone());
+            api::routes(config, Api { checkout: api.checkout.on_this_thread(), ..api.clone() });
+        })
+    }
+
+    fn pages(&self, budget: ConnectionBudget) -> anyhow::Result<Vec<Listening>> {
+        // The shop sells without the console.
+        let console = self.console(budget).unwrap_or_else(|error| {
+            tracing::error!("there is no operations console: {error:#} (FLASHSALE_CONSOLE_ADDR)");
+            None
+        });
+        let shop = self.shop(budget, console.as_ref().map(|listening| listening.addr))?;
+        Ok(std::iter::once(shop).chain(console).collect())
+    }
+
+    fn shop(&self, budget: ConnectionBudget, console_addr: Option<SocketAddr>) -> anyhow::Result<Listening> {
+        let state = Shop {
+            checkout: self.checkout.clone(),
+            catalogue: self.connected.catalogue.clone(),
+            body_timeout: self.settings.api.body_timeout,
+            updates: Updates::default(),
+            listeners: Arc::new(Semaphore::new(0)),
+            console_addr,
+            stop: self.stop.clone(),
+        };
+        let readiness = Data::new(self.readiness.clone());
+        let options = options(self.settings, self.settings.web_addr, budget.buyers);
+        listen("shop", &options, move |config| {
+            health::routes(config, readiness.clone());
+            let listeners = Arc::new(Semaphore::new(budget.streams_of_a_thread()));
+            let checkout = state.checkout.on_this_thread();
+            shop::routes(config, Shop { checkout, listeners, ..state.clone() });
+        })
+    }
+
+    fn console(&self, budget: ConnectionBudget) -> anyhow::Result<Option<Listening>> {
+        let Self { settings, connected, stop, .. } = self;
+        let Some(addr) = settings.console.addr else { return Ok(None) };
+        let monitor = Monitor::new(connected.telemetry.clock().clone());
+        let console = Console {
+            monitor: monitor.clone(),
+            host_name: settings.console.host.clone(),
+            catalogue: connected.catalogue.clone(),
+            sources: connected.sources(),
+            token: console_token(settings, connected),
+        };
+        let options = options(settings, addr, budget.operators);
+        let listening = listen("operations console", &options, move |config| {
+            console::routes(config, console.clone());
+        })?;
+        let (catalogue, stores) = (connected.catalogue.clone(), connected.stores.clone());
+        let (telemetry, registry) = (connected.telemetry.clone(), connected.registry.clone());
+        monitor.start(catalogue, stores, telemetry, registry, &connected.runtime.tasks, stop);
+        Ok(Some(listening))
+    }
 }
 
 /// The console is of use without it.
@@ -118,18 +132,13 @@ fn console_token(settings: &Settings, connected: &Connected) -> Option<ConsoleTo
 pub(super) fn listen_health(settings: &Settings, readiness: Readiness) -> anyhow::Result<Option<Listening>> {
     let Some(addr) = settings.work_health_addr else { return Ok(None) };
     let readiness = Data::new(readiness);
-    let listening = listen("health", &operators_options(settings, addr), move |config| {
+    let budget = ConnectionBudget::new(0, 1, 0);
+    let listening = listen("health", &options(settings, addr, budget.operators), move |config| {
         health::routes(config, readiness.clone());
     });
     listening.map(Some)
 }
 
-fn buyers_options(settings: &Settings, addr: SocketAddr) -> ServerOptions {
-    let connections_max = settings.api.connections_max;
-    ServerOptions { addr, connections_max, head_timeout: settings.api.head_timeout }
-}
-
-fn operators_options(settings: &Settings, addr: SocketAddr) -> ServerOptions {
-    let connections_max = OPERATORS_CONNECTIONS_MAX;
+fn options(settings: &Settings, addr: SocketAddr, connections_max: usize) -> ServerOptions {
     ServerOptions { addr, connections_max, head_timeout: settings.api.head_timeout }
 }

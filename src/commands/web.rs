@@ -6,7 +6,7 @@ use futures_util::future::join;
 use tokio_util::sync::CancellationToken;
 
 use super::settings::Mode;
-use super::{overrides::Overrides, servers::listen_pages, stores};
+use super::{overrides::Overrides, servers::Servers, stores};
 use crate::http::run::run;
 use crate::observability::registry::Role;
 use crate::outbox::Publisher;
@@ -46,7 +46,14 @@ impl Web {
         let checkout = stores::checkout(&settings, &connected, publisher, &stop);
         let over = stop.child_token();
         let readiness = connected.readiness(false, &over);
-        let servers = listen_pages(&settings, &connected, &checkout, &readiness, &stop)?;
+        let servers = Servers {
+            settings: &settings,
+            connected: &connected,
+            checkout: &checkout,
+            readiness: &readiness,
+            stop: &stop,
+        }
+        .listen_pages()?;
         drop(checkout);
         let reporting = connected.report(Role::Web, readiness, &over);
         let ended = run(servers, connected.identify(&settings, &stop), tasks, &stop).await;

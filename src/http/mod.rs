@@ -1,6 +1,8 @@
 //! The HTTP server with its limits, and what the API, the shop and the operations console share.
 
 pub mod body;
+mod connection;
+mod connection_budget;
 pub mod extract;
 pub mod health;
 mod options;
@@ -12,4 +14,5 @@ pub(crate) mod security;
 pub mod server;
 mod unread;
 
+pub use connection_budget::ConnectionBudget;
 pub use options::ApiOptions;

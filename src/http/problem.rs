@@ -41,6 +41,8 @@ pub enum Problem {
     UnknownHost { setting: &'static str },
     #[error("This needs the bearer token of the console's token file (console.token_file).")]
     TokenRequired,
+    #[error("Too many pages are updated live at the moment. Load the page again to see the sale as it is.")]
+    TooManyListeners,
     /// Nothing was decided, and nothing happened.
     #[error("The sale is not ready. Nothing was bought; try again shortly.")]
     NotReady,
@@ -88,6 +90,9 @@ impl Problem {
             Self::MethodNotAllowed { .. } => {
                 (StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", "Method not allowed")
             }
+            Self::TooManyListeners => {
+                (StatusCode::SERVICE_UNAVAILABLE, "too-many-listeners", "Too many listeners")
+            }
             Self::TokenRequired => (StatusCode::UNAUTHORIZED, "token-required", "Token required"),
             Self::CrossSite => (StatusCode::FORBIDDEN, "cross-site", "Sent by another site"),
             Self::UnknownHost { .. } => {
@@ -96,6 +101,11 @@ impl Problem {
             Self::NotReady | Self::NoAnswer => (StatusCode::SERVICE_UNAVAILABLE, "not-ready", "Not ready"),
             Self::OutcomeUnknown => (StatusCode::SERVICE_UNAVAILABLE, "outcome-unknown", "Outcome unknown"),
         }
+    }
+
+    /// Whether the connection is wanted for another client.
+    pub(crate) fn closes_connection(&self) -> bool {
+        matches!(self, Self::TooManyListeners)
     }
 
     /// For an attempt to buy, whose buyer needs to know whether it may have taken effect.
@@ -130,6 +140,9 @@ impl ResponseError for Problem {
         }
         if status == StatusCode::SERVICE_UNAVAILABLE {
             response.insert_header((header::RETRY_AFTER, "1"));
+        }
+        if self.closes_connection() {
+            response.force_close();
         }
         let document = Document {
             r#type: format!("urn:flashsale:problem:{name}"),

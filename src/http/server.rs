@@ -1,31 +1,40 @@
 //! A listening HTTP server of any face, with every limit set.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{
+    future::ready,
+    net::{SocketAddr, TcpListener},
+    time::Duration,
+};
 
+use actix_http::{HttpService, Protocol};
+use actix_service::{IntoServiceFactory, ServiceFactoryExt, map_config};
 use actix_web::{
-    App, HttpServer,
-    dev::{Server, ServerHandle},
+    App,
+    dev::{AppConfig, Server, ServerHandle, Service, fn_service},
     http::header,
     middleware::{DefaultHeaders, from_fn},
     web::ServiceConfig,
 };
 use anyhow::Context;
+use socket2::{Domain, Socket, Type};
+use tokio::net::TcpStream;
 
-use super::unread;
-use crate::runtime::{open_files::allow_open_files, shutdown::REQUESTS_DEADLINE_S};
+use super::{
+    connection::{Connection, Progress},
+    unread,
+};
+use crate::runtime::shutdown::REQUESTS_DEADLINE_S;
 
 /// Length of the kernel's accept queue.
-const BACKLOG: u32 = 8192;
-/// Descriptors besides those of clients: files, connections to services, what the runtime needs.
-const OTHER_DESCRIPTORS: u64 = 256;
+const BACKLOG: i32 = 8192;
 
 /// Limits of a server.
 #[derive(Clone, Debug)]
 pub struct ServerOptions {
     pub addr: SocketAddr,
-    /// Connections at a time, over all threads.
+    /// Connections at a time, over all threads; see [`ConnectionBudget`](super::ConnectionBudget).
     pub connections_max: usize,
-    /// Timeout for the head of the first request of a connection.
+    /// Timeout for the head of each request.
     pub head_timeout: Duration,
 }
 
@@ -43,34 +52,75 @@ impl std::fmt::Debug for Listening {
     }
 }
 
+/// Threads of a server, each with its share of the connections.
+pub fn threads() -> usize {
+    std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
+}
+
 /// Binds and starts a server; `name` is what logs call it. `routes` is called once for each thread.
 pub fn listen(
     name: &'static str,
     options: &ServerOptions,
     routes: impl Fn(&mut ServiceConfig) + Clone + Send + 'static,
 ) -> anyhow::Result<Listening> {
-    let connections = u64::try_from(options.connections_max).unwrap_or(u64::MAX);
-    allow_open_files(connections.saturating_add(OTHER_DESCRIPTORS));
-    let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    let server = HttpServer::new(move || {
+    let listener = bind(options.addr).with_context(|| format!("{name} can't listen on {}", options.addr))?;
+    let addr = listener.local_addr()?;
+    let builder = Server::build()
+        .workers(threads())
+        .max_concurrent_connections((options.connections_max / threads()).max(1))
+        .shutdown_timeout(REQUESTS_DEADLINE_S)
+        // actix would take SIGINT as a forced stop; `runtime::shutdown` handles both signals.
+        .disable_signals();
+    let (stopping, head_timeout) = (builder.graceful_shutdown_signal(), options.head_timeout);
+    // As actix_web::HttpServer does, which takes no other connections than its own.
+    let server = builder.listen(name, listener, move || {
+        let stopping = stopping.clone();
+        let routes = routes.clone();
         // What belongs to a buyer or changes with the sale is kept by no cache; assets say
         // otherwise themselves.
         let no_store = DefaultHeaders::new().add((header::CACHE_CONTROL, "no-store"));
-        App::new().wrap(from_fn(unread::close_if_unread)).wrap(no_store).configure(&routes)
-    })
-    .workers(threads)
-    .backlog(BACKLOG)
-    .max_connections((options.connections_max / threads).max(1))
-    .client_request_timeout(options.head_timeout)
-    .client_disconnect_timeout(Duration::from_secs(1))
-    .keep_alive(Duration::from_secs(75))
-    .shutdown_timeout(REQUESTS_DEADLINE_S)
-    // actix would take SIGINT as a forced stop; `runtime::shutdown` handles both signals.
-    .disable_signals()
-    .bind(options.addr)
-    .with_context(|| format!("{name} can't listen on {}", options.addr))?;
-    let addr = server.addrs().first().copied().unwrap_or(options.addr);
+        let app = App::new()
+            .wrap(from_fn(unread::close_if_unread))
+            .wrap(no_store)
+            .wrap_fn(|request, service| {
+                let progress = request.conn_data::<Progress>().cloned();
+                progress.iter().for_each(Progress::began);
+                let answering = service.call(request);
+                async move {
+                    let answer = answering.await;
+                    progress.iter().for_each(Progress::answered);
+                    answer
+                }
+            })
+            .configure(routes)
+            .into_factory()
+            .map_err(|error: actix_web::Error| error.as_response_error().error_response());
+        let service = HttpService::build()
+            .graceful_shutdown_signal(move || {
+                let stopping = stopping.clone();
+                async move { stopping.notified().await }
+            })
+            .keep_alive(Duration::from_secs(75))
+            .client_request_timeout(head_timeout)
+            .client_disconnect_timeout(Duration::from_secs(1))
+            .local_addr(addr)
+            .on_connect_ext(|connection: &Connection, data| drop(data.insert(connection.progress())))
+            .finish(map_config(app, |()| AppConfig::default()));
+        fn_service(move |stream: TcpStream| {
+            let peer = stream.peer_addr().ok();
+            ready(Ok((Connection::new(stream, head_timeout), Protocol::Http1, peer)))
+        })
+        .and_then(service)
+    })?;
     let server = server.run();
     tracing::info!("{name} listening on http://{addr}");
     Ok(Listening { handle: server.handle(), server, addr })
+}
+
+fn bind(addr: SocketAddr) -> std::io::Result<TcpListener> {
+    let socket = Socket::new(Domain::for_address(addr), Type::STREAM, None)?;
+    socket.set_reuse_address(true)?;
+    socket.bind(&addr.into())?;
+    socket.listen(BACKLOG)?;
+    Ok(socket.into())
 }

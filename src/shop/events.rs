@@ -7,41 +7,52 @@ use actix_web::{
     web::{Bytes, Data},
 };
 use futures_util::{Stream, StreamExt, stream};
-use tokio::{sync::watch, time::timeout};
+use tokio::{
+    sync::{OwnedSemaphorePermit, watch},
+    time::timeout,
+};
 use tokio_util::sync::CancellationToken;
 
 use super::{
     state::Shop,
     updates::{Encoded, Latest, Update},
 };
-use crate::http::extract::ProductParam;
+use crate::http::{extract::ProductParam, problem::Problem};
 
 /// A comment is sent after this time without a change, so that neither proxies nor
 /// browsers close the connection.
 const HEARTBEAT: Duration = Duration::from_secs(5);
 const RECONNECT_AFTER: &[u8] = b"retry: 2000\n";
 
-pub(super) async fn events(product: ProductParam, shop: Data<Shop>, request: HttpRequest) -> HttpResponse {
+pub(super) async fn events(
+    product: ProductParam,
+    shop: Data<Shop>,
+    request: HttpRequest,
+) -> Result<HttpResponse, Problem> {
+    let permit = shop.listeners.clone().try_acquire_owned().map_err(|_full| Problem::TooManyListeners)?;
     let updates = shop.updates.subscribe(&shop.checkout, &product.id);
     let last_event_id = request.headers().get("last-event-id").and_then(|id| id.to_str().ok());
     // Read here instead of taken from the poll, so that it is not older than the page.
     let first = Encoded::read(&shop.checkout, &product.id).await;
     let event: &[u8] = if last_event_id == Some(&*first.update.id()) { b"\n" } else { &first.event };
     let start = Bytes::from([RECONNECT_AFTER, event].concat());
-    let rest = changes(updates, first.update, shop.stop.clone());
-    HttpResponse::Ok()
+    let rest = changes(updates, first.update, shop.stop.clone(), permit);
+    let answer = HttpResponse::Ok()
         .content_type("text/event-stream")
         .insert_header(("x-accel-buffering", "no"))
-        .streaming(stream::iter([Ok(start)]).chain(rest))
+        .streaming(stream::iter([Ok(start)]).chain(rest));
+    Ok(answer)
 }
 
-/// Changes after the update `sent`, and heartbeats, until `stop`.
+/// Changes after the update `sent`, and heartbeats, until `stop`. Holds the permit as long as it
+/// lasts.
 fn changes(
     updates: watch::Receiver<Latest>,
     sent: Update,
     stop: CancellationToken,
+    permit: OwnedSemaphorePermit,
 ) -> impl Stream<Item = Result<Bytes, actix_web::Error>> {
-    stream::unfold((updates, sent, stop), |(mut updates, mut sent, stop)| async move {
+    stream::unfold((updates, sent, stop, permit), |(mut updates, mut sent, stop, permit)| async move {
         let change = async {
             loop {
                 let latest = updates.borrow_and_update().clone();
@@ -65,6 +76,6 @@ fn changes(
             Ok(None) => return None,
             Err(_elapsed) => Bytes::from_static(b": heartbeat\n\n"),
         };
-        Some((Ok(bytes), (updates, sent, stop)))
+        Some((Ok(bytes), (updates, sent, stop, permit)))
     })
 }

@@ -1,7 +1,8 @@
 //! What the handlers of the shop share.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use super::updates::Updates;
@@ -15,6 +16,8 @@ pub struct Shop {
     pub body_timeout: Duration,
     /// Shared by all threads.
     pub updates: Updates,
+    /// How many event streams this thread may have.
+    pub listeners: Arc<Semaphore>,
     /// Where this process serves the operations console, if it does.
     pub console_addr: Option<SocketAddr>,
     /// Ends the event streams.

@@ -4,7 +4,7 @@ use actix_web::{
     Error, HttpResponse, ResponseError,
     body::BoxBody,
     dev::{ServiceRequest, ServiceResponse},
-    http::{StatusCode, header},
+    http::{ConnectionType, StatusCode, header},
     middleware::Next,
 };
 use askama::Template;
@@ -44,5 +44,9 @@ fn problem_page(problem: &Problem) -> HttpResponse {
         StatusCode::SERVICE_UNAVAILABLE => "Try again",
         _ => "That did not work",
     };
-    render(status, &ErrorPage { title, detail: &problem.to_string() })
+    let mut page = render(status, &ErrorPage { title, detail: &problem.to_string() });
+    if problem.closes_connection() {
+        page.head_mut().set_connection_type(ConnectionType::Close);
+    }
+    page
 }

@@ -3,6 +3,7 @@
 //! for which fault.
 
 mod clients;
+mod crowds;
 mod failover;
 mod messages;
 mod outages;
