@@ -14,7 +14,6 @@ use crate::{
         SOON,
         http::{buy, client, get, raw, ready, until_closed},
         process::Flashsale,
-        sale::now,
         servers,
         stage::{own, with_redis},
     },
@@ -235,14 +234,13 @@ async fn readiness_costs_the_stores_nothing() {
         let info: redis::InfoDict = redis::cmd("INFO").query_async(&mut connection).await.expect("INFO");
         info.get("total_commands_processed").expect("a number")
     };
-    let began = now();
     let before = commands().await;
     let client = client();
     for _ in 0..2_000 {
         let answer = client.get(format!("{api}/readyz")).send().await.expect("answer");
         assert_eq!(answer.status(), 200);
     }
-    let (after, seconds) = (commands().await, u64::try_from((now() - began) / 1_000 + 1).expect("a time"));
-    // What the processes do by themselves in this time.
-    assert!(after - before < 60 * seconds, "{} commands in {seconds} s", after - before);
+    let commands = commands().await - before;
+    // What the processes do by themselves meanwhile; a read of the sale for each answer was eight.
+    assert!(commands < 4_000, "{commands} commands");
 }

@@ -9,10 +9,13 @@ use flashsale::{
         Entry, EntryId, LedgerVerdict as Verdict, Money, Product, ProductId, Purchase, PurchaseId, UserId,
     },
     ledger::{Ledger, LedgerError, PostgresLedger, PostgresOptions, SqliteLedger, Writer},
+    observability::{Dependency, Outage},
     runtime::Runtime,
+    stores::watch_ledger,
 };
+use tokio_util::sync::CancellationToken;
 
-use crate::support::services::Services;
+use crate::support::{SOON, eventually, services::Services, stage::lasts};
 
 /// A ledger with one product of ten units.
 pub(crate) struct Bench {
@@ -350,4 +353,49 @@ async fn a_lower_stock_waits_for_admission() {
     assert_eq!((sale().await.terms.total_stock, sale().await.lower_stock_to), (6, None));
     let refused = bench.record(&[purchase("b", 7)]).await;
     assert_eq!(refused, [Verdict::UnitOutOfRange { total_stock: 6 }]);
+}
+
+/// No worker repeats the write that has failed: the watch writes by itself, and what it reads tells nothing.
+#[tokio::test(flavor = "multi_thread")]
+async fn after_a_failed_write_only_a_write_tells_that_the_ledger_is_up() {
+    let services = Services::new().await;
+    let ledger = postgres(&services);
+    ledger.migrate().await.expect("migrated");
+    ledger.system(&services.prefix).await.expect("a system");
+    let (runtime, stop) = (Runtime::system(), CancellationToken::new());
+    let state = Dependency::new("postgresql", &runtime.clock);
+    tokio::spawn(watch_ledger(ledger.clone(), state.clone(), runtime.clone(), stop.clone()));
+    let is_up = async || state.outage().is_none().then_some(());
+    eventually("the ledger is reached", SOON, is_up).await;
+    let operator = services.sql().await;
+    let refuse = "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS
+                  $$BEGIN RAISE EXCEPTION 'No space left on device' USING ERRCODE = '53100'; END$$;
+                  CREATE TRIGGER refuse BEFORE UPDATE ON system EXECUTE FUNCTION refuse()";
+    operator.batch_execute(refuse).await.expect("a trigger");
+    state.writing().failed(Outage::DiskFull, "as the test wants");
+    for _ in 0..30 {
+        assert_eq!(state.outage(), Some(Outage::DiskFull));
+        lasts(Duration::from_millis(100)).await;
+    }
+    ledger.ping().await.expect("reads succeed");
+    operator.batch_execute("DROP TRIGGER refuse ON system").await.expect("no trigger");
+    eventually("a write has succeeded", SOON, is_up).await;
+    stop.cancel();
+}
+
+/// On SQLite too, where a row that stays as it is would not be written.
+#[tokio::test]
+async fn a_probe_of_sqlite_writes() {
+    use diesel::{Connection, SqliteConnection, connection::SimpleConnection};
+    let dir = tempfile::tempdir().expect("dir");
+    let file = dir.path().join("ledger.sqlite3");
+    let ledger = SqliteLedger::open(&file).await.expect("ledger");
+    ledger.migrate().await.expect("migrated");
+    ledger.upsert_products(&[product(1)]).await.expect("a product");
+    ledger.probe_write().await.expect("a write");
+    let mut database = SqliteConnection::establish(file.to_str().expect("path")).expect("database");
+    database.batch_execute("BEGIN IMMEDIATE").expect("the only writer");
+    let refused = ledger.probe_write().await.expect_err("another one writes");
+    assert_eq!(refused.outage(), Outage::Contended);
+    ledger.ping().await.expect("reads succeed");
 }
