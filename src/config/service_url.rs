@@ -114,7 +114,10 @@ mod tests {
     #[test]
     fn what_a_driver_says_is_cleaned_of_the_password_in_each_form() {
         for (url, forms) in [
-            ("amqp://shop:p%40ss%2Fw%C3%B6rd@h/%2f", ["p@ss/wörd", "p%40ss%2Fw%C3%B6rd", "p%40ss/w%C3%B6rd"]),
+            (
+                "amqp://shop:p%40ss%2Fw%C3%B6rd@h/%2f",
+                ["p@ss/wörd", "p%40ss%2Fw%C3%B6rd", "user shop:p@ss/wörd@h"],
+            ),
             ("postgres://h/x?user=shop&password=que%20ry", ["que ry", "que%20ry", "password=que%20ry"]),
             ("redis://:un^escaped@h", ["un^escaped", "un%5Eescaped", ":un^escaped@h"]),
         ] {
