@@ -2,8 +2,8 @@
 //! whose process died in between.
 //!
 //! An entry is sent again when it reaches an age of 5 s (by default), then at four times that age,
-//! and so on. Ages are those that this process has observed, whatever Redis' clock says, and so
-//! begin at zero when the process becomes the leader. There is no state per entry: for each age
+//! and so on. Ages are those that this process has observed, whatever admission's clock says, and
+//! so begin at zero when the process becomes the leader. There is no state per entry: for each age
 //! there is a mark up to which the stream has been swept. A mark moves only over what the broker
 //! has confirmed, and moves the marks of all smaller ages with it, so that after an outage every
 //! entry goes out once, not once for each age that it passed meanwhile. A new connection to the
@@ -112,7 +112,7 @@ impl Sweeper {
             && !marks.is_ahead
         {
             let seconds = ahead.num_seconds();
-            tracing::warn!(%product, "the newest outbox entry is {seconds} s ahead of Redis' clock: was it wrong?");
+            tracing::warn!(%product, "the newest outbox entry is {seconds} s ahead of admission's clock: was it wrong?");
         }
         marks.is_ahead = ahead.is_some();
         let due = std::array::from_fn(|level| marks.observed[level].due(newest, now));

@@ -85,6 +85,7 @@ pub(super) async fn outbox_evicted(world: &World, lasts: Duration) {
     rabbit.set_alarm(sim, true);
     sleep(lasts).await;
     redis.evict(redis.address(), &format!("flashsale:{{{}}}:outbox", product.id));
+    world.note_redis_loss();
     world.crash_all(Role::Serve);
     rabbit.set_alarm(sim, false);
     rabbit.set_confirms(sim, Confirms::Prompt);

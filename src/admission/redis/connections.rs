@@ -15,7 +15,7 @@ pub trait Connections: Clone + Send + Sync + 'static {
     fn get(&self) -> Result<InUse<Self::Connection>, AdmissionError>;
 
     /// Turns the error of a command into ours, and has connections checked if they may be to blame.
-    fn failed(&self, error: RedisError) -> AdmissionError;
+    fn failed(&self, link: &InUse<Self::Connection>, error: RedisError) -> AdmissionError;
 
     /// Replaces all connections as old as this one: its server has a state that was rolled back,
     /// and the address may lead to another server by now.

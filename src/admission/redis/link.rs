@@ -35,8 +35,8 @@ const WATCH_INTERVAL: Duration = Duration::from_secs(1);
 /// Pauses between tries to connect: short, since a failover is over within seconds.
 const RECONNECT_MIN: Duration = Duration::from_millis(50);
 const RECONNECT_MAX: Duration = Duration::from_millis(500);
-/// The key of a probe expires by itself.
-const PROBE_EXPIRY_MS: u64 = 1_000;
+/// The key of a probe is gone at once.
+const PROBE_EXPIRY_MS: u64 = 1;
 
 /// Dropping the last clone ends the supervisors.
 pub struct Link<C: Connector> {
@@ -44,7 +44,7 @@ pub struct Link<C: Connector> {
     /// Used while none of `slots` is connected.
     fallback: Option<Arc<Self>>,
     server: Arc<Server<C>>,
-    _supervisors: Arc<[C::Task]>,
+    supervisors: Arc<[C::Task]>,
 }
 
 type Slot<C> = RwLock<Option<InUse<<C as Connector>::Connection>>>;
@@ -99,7 +99,7 @@ impl<C: Connector> Link<C> {
             server.connector.spawn(Box::pin(supervising))
         };
         let supervisors = slots.iter().map(supervise).collect();
-        Self { slots, fallback, server, _supervisors: supervisors }
+        Self { slots, fallback, server, supervisors }
     }
 }
 
@@ -109,7 +109,7 @@ impl<C: Connector> Clone for Link<C> {
             slots: self.slots.clone(),
             fallback: self.fallback.clone(),
             server: self.server.clone(),
-            _supervisors: self._supervisors.clone(),
+            supervisors: self.supervisors.clone(),
         }
     }
 }
@@ -124,7 +124,11 @@ impl<C: Connector> Connections for Link<C> {
             several => self.server.next_slot.fetch_add(1, Ordering::Relaxed) % several,
         };
         let (before, from) = self.slots.split_at(first);
-        let live = |slot: &Arc<Slot<C>>| slot.read().unwrap_or_else(PoisonError::into_inner).clone();
+        let generation = *self.server.generation.borrow();
+        let live = |slot: &Arc<Slot<C>>| {
+            let live = slot.read().unwrap_or_else(PoisonError::into_inner).clone();
+            live.filter(|live| live.generation >= generation)
+        };
         match (from.iter().chain(before).find_map(live), &self.fallback) {
             (Some(connected), _) => Ok(connected),
             (None, Some(fallback)) => fallback.get(),
@@ -132,9 +136,11 @@ impl<C: Connector> Connections for Link<C> {
         }
     }
 
-    fn failed(&self, error: RedisError) -> AdmissionError {
+    fn failed(&self, link: &InUse<C::Connection>, error: RedisError) -> AdmissionError {
         let server = &self.server;
-        if refuses_writes(&error) {
+        if link.generation < *server.generation.borrow() {
+            // A late answer on a connection that was replaced: it says nothing of the present one.
+        } else if refuses_writes(&error) {
             if !server.is_suspect.swap(true, Ordering::Relaxed) {
                 server.dependency.down(outage(&error), &error);
                 server.check_all();
@@ -178,7 +184,7 @@ async fn supervise<C: Connector>(slot: Arc<Slot<C>>, server: Arc<Server<C>>) {
                 }
             }
             Err(error) if server.live.load(Ordering::Relaxed) == 0 => {
-                server.dependency.down(error.outage(), error)
+                server.dependency.down(error.outage(), error);
             }
             Err(error) => tracing::debug!(%error, "one of several connections to Redis cannot be made"),
         }

@@ -111,7 +111,7 @@ impl<C: Connections> RedisAdmission<C> {
         let mut link = self.connections.get()?;
         call.arg(&*link.server).arg(watermark.epoch).arg(watermark.unit);
         let reply = call.invoke_async(&mut link.connection).await;
-        let reply = reply.map_err(|error| self.connections.failed(error))?;
+        let reply = reply.map_err(|error| self.connections.failed(&link, error))?;
         if replies::is_rolled_back(&reply) {
             self.distrust(product, watermark, link).await;
             return Err(AdmissionError::NotReady);
@@ -133,13 +133,13 @@ impl<C: Connections> RedisAdmission<C> {
     async fn run<T: FromRedisValue>(&self, call: &ScriptInvocation<'_>) -> Result<T, AdmissionError> {
         let mut link = self.connections.get()?;
         let reply = call.invoke_async(&mut link.connection).await;
-        reply.map_err(|error| self.connections.failed(error))
+        reply.map_err(|error| self.connections.failed(&link, error))
     }
 
     async fn query<T: FromRedisValue>(&self, command: &redis::Cmd) -> Result<T, AdmissionError> {
         let mut link = self.connections.get()?;
         let reply = command.query_async(&mut link.connection).await;
-        reply.map_err(|error| self.connections.failed(error))
+        reply.map_err(|error| self.connections.failed(&link, error))
     }
 
     async fn remove_from_outbox(&self, entries: &[Entry], dead: bool) -> Result<(), AdmissionError> {

@@ -7,7 +7,7 @@ use std::{
 };
 
 use deadpool_redis::Pool;
-use redis::{AsyncConnectionConfig, Script};
+use redis::{AsyncConnectionConfig, FromRedisValue, Script, ScriptInvocation};
 
 use super::heartbeat::Heartbeat;
 use crate::{config::ServiceUrl, runtime::Clock};
@@ -98,11 +98,10 @@ impl ProcessRegistry {
                 let own = Some((self.clock.instant(), heartbeat.clone()));
                 *registry.own.lock().unwrap_or_else(PoisonError::into_inner) = own;
                 let text = serde_json::to_string(heartbeat)?;
-                let mut connection = registry.pool.get().await?;
                 let mut script = registry.heartbeat.prepare_invoke();
                 script.key(&registry.seen_key).key(&registry.reports_key).arg(&heartbeat.id).arg(text);
                 script.arg(u64::try_from(KEPT.as_millis()).unwrap_or(u64::MAX));
-                Ok(script.invoke_async(&mut connection).await?)
+                registry.invoke(&script).await
             }
             Place::Local(heartbeats) => {
                 let mut heartbeats = heartbeats.lock().unwrap_or_else(PoisonError::into_inner);
@@ -125,10 +124,9 @@ impl ProcessRegistry {
     pub async fn read(&self) -> Result<Vec<(Duration, Heartbeat)>, RegistryError> {
         match &self.place {
             Place::Redis(registry) => {
-                let mut connection = registry.pool.get().await?;
                 let mut script = registry.read.prepare_invoke();
                 script.key(&registry.seen_key).key(&registry.reports_key);
-                let rows: Vec<(u64, String)> = script.invoke_async(&mut connection).await?;
+                let rows: Vec<(u64, String)> = registry.invoke(&script).await?;
                 let decoded = |(age, text): (u64, String)| match serde_json::from_str(&text) {
                     Ok(heartbeat) => Some((Duration::from_millis(age), heartbeat)),
                     Err(error) => {
@@ -144,6 +142,19 @@ impl ProcessRegistry {
                 Ok(heartbeats.values().map(|(at, heartbeat)| (now - *at, heartbeat.clone())).collect())
             }
         }
+    }
+}
+
+impl RedisRegistry {
+    /// A connection on which a script failed is not used again: a demoted server keeps its
+    /// connections, and refuses writes.
+    async fn invoke<T: FromRedisValue>(&self, call: &ScriptInvocation<'_>) -> Result<T, RegistryError> {
+        let mut connection = self.pool.get().await?;
+        let reply = call.invoke_async(&mut connection).await;
+        if reply.is_err() {
+            drop(deadpool_redis::Connection::take(connection));
+        }
+        Ok(reply?)
     }
 }
 

@@ -14,7 +14,7 @@ async fn foreign_keys_are_replaced_by_a_rebuild() {
     let services = Services::new().await;
     let bench = redis_on(&services).await;
     let mut redis = services.redis().await;
-    for (name, plant) in [
+    let plants = [
         ("sale", vec!["SET", "x"]),
         ("sale", vec!["HSET", "epoch", "many", "total", "1", "next", "0"]),
         ("sale", vec!["HSET", "epoch", "inf", "total", "1", "next", "0"]),
@@ -24,16 +24,17 @@ async fn foreign_keys_are_replaced_by_a_rebuild() {
         ("buyers", vec!["SET", "x"]),
         ("outbox", vec!["SET", "x"]),
         ("outbox", vec!["XADD", "*", "field", "value"]),
-    ] {
+    ];
+    for (epoch, (name, plant)) in (9..).zip(plants) {
         for key in ["sale", "free", "buyers", "outbox", "dead"] {
             redis::cmd("DEL").arg(services.key("p", key)).exec_async(&mut redis).await.expect("DEL");
         }
         let mut command = redis::cmd(plant[0]);
         command.arg(services.key("p", name)).arg(&plant[1..]).exec_async(&mut redis).await.expect("plant");
         assert!(bench.admission.admit(&bench.product, &user("a"), fresh_id()).await.is_err(), "{name}");
-        assert_eq!(bench.admission.fence(&bench.product, 9).await.expect("fence"), Fence::Stopped);
+        assert_eq!(bench.admission.fence(&bench.product, epoch).await.expect("fence"), Fence::Stopped);
         assert_eq!(bench.outbox().await, [], "{name}");
-        bench.open(9, &terms(1)).await;
+        bench.open(epoch, &terms(1)).await;
         assert_eq!(bench.win("a").await.purchase.unit, 1, "{name}");
     }
 }

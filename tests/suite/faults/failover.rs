@@ -210,7 +210,7 @@ async fn the_clock_was_ahead() {
         (stage.services.count(rows).await == 20).then_some(())
     })
     .await;
-    stage.work.logs("ahead of Redis' clock").await;
+    stage.work.logs("ahead of admission's clock").await;
     stage.sale.fault("redis-clock-ahead", start, true, false);
     stage.holds().await;
 }

@@ -35,6 +35,7 @@ macro_rules! admission_cases {
             conflicts::a_purchase_whose_unit_is_taken_gets_the_lowest_free_one,
             rebuilding::only_the_epoch_that_stopped_a_sale_opens_it,
             rebuilding::staged_parts_can_be_deleted,
+            rebuilding::a_state_that_lacks_what_was_seen_is_not_used,
             rebuilding::a_rebuilt_sale_continues_from_the_ledger,
         }
     };

@@ -39,6 +39,48 @@ pub(crate) async fn staged_parts_can_be_deleted(bench: &Bench) {
     assert_eq!(opened, Opening::Incomplete);
 }
 
+pub(crate) async fn a_state_that_lacks_what_was_seen_is_not_used(bench: &Bench) {
+    let product = &bench.product;
+    bench.open(1, &terms(5)).await;
+    bench.win("a").await;
+    bench.admission.raise_watermark(product, 1);
+    bench.win("b").await;
+    // Another process says that a later epoch sells.
+    bench.admission.raise_watermark(product, 2);
+    is_not_ready(async || bench.admission.admit(product, &user("anyone"), fresh_id()).await).await;
+    is_not_ready(async || bench.admission.sale(product).await).await;
+    is_not_ready(async || bench.admission.find(product, &user("a")).await).await;
+    assert_eq!(bench.outbox().await.len(), 2, "the outbox holds promises");
+    // The same epoch with fewer units than were handed out is a rollback, too.
+    bench.open(2, &terms(5)).await;
+    bench.win("c").await;
+    bench.win("d").await;
+    bench.open(2, &terms(5)).await;
+    is_not_ready(async || bench.admission.sale(product).await).await;
+    is_not_ready(async || bench.admission.admit(product, &user("anyone"), fresh_id()).await).await;
+    bench.open(3, &terms(5)).await;
+    assert_eq!(bench.win("e").await.purchase.unit, 1);
+}
+
+/// The first answer has the connections replaced, and the second one comes from a new connection.
+async fn is_not_ready<T: std::fmt::Debug>(mut attempt: impl AsyncFnMut() -> Result<T, AdmissionError>) {
+    const ATTEMPTS_MAX: u32 = 2_000;
+    let mut refused = 0;
+    for _ in 0..ATTEMPTS_MAX {
+        match attempt().await {
+            Err(AdmissionError::NotReady) => refused += 1,
+            Err(AdmissionError::Unavailable(_)) => {
+                tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+            }
+            other => panic!("{other:?}"),
+        }
+        if refused == 2 {
+            return;
+        }
+    }
+    panic!("no connection comes");
+}
+
 pub(crate) async fn a_rebuilt_sale_continues_from_the_ledger(bench: &Bench) {
     bench.open(1, &terms(6)).await;
     bench.win("lost").await;

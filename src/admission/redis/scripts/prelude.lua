@@ -74,8 +74,9 @@ local function write_winner(user, unit, id, epoch)
   return entry
 end
 
--- Deletes an outbox entry, if it is there.
+-- Deletes an outbox entry, if it is there. (The sign alone would make a zero "-0", which Redis does
+-- not take for an integer.)
 local function delete_entry(entry)
-  redis.call('HINCRBY', KEYS[1], 'in_flight', -redis.call('XDEL', KEYS[4], entry))
+  redis.call('HINCRBY', KEYS[1], 'in_flight', 0 - redis.call('XDEL', KEYS[4], entry))
 end
 

@@ -26,6 +26,6 @@ for i = 3, #ARGV, 2 do
     added = added + call('SADD', DEAD, id)
   end
 end
-call('HINCRBY', SALE, 'in_flight', -deleted)
+call('HINCRBY', SALE, 'in_flight', 0 - deleted)
 call('HINCRBY', SALE, 'dead', added)
 return deleted

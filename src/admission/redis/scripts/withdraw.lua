@@ -32,7 +32,7 @@ if id ~= ARGV[2] then
   return 0
 end
 delete_entry(entry)
-call('HINCRBY', SALE, 'dead', -call('SREM', DEAD, id))
+call('HINCRBY', SALE, 'dead', 0 - call('SREM', DEAD, id))
 if stands then
   call('HSET', BUYERS, ARGV[1], ARGV[3])
 else

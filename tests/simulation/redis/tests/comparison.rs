@@ -58,8 +58,8 @@ impl Comparison {
         let simulated = self.simulated.run(0, &references(&simulated));
         let unordered =
             matches!(&words[0], Word::Text(name) if ["HGETALL", "SMEMBERS", "KEYS"].contains(&name.as_str()));
-        let [real, simulated] = [real, simulated].map(|reply| if unordered { sorted(reply) } else { reply });
         let [real, simulated] = [(0, real), (1, simulated)].map(|(side, reply)| {
+            let reply = if unordered { sorted(reply, &self.servers[side]) } else { reply };
             let shown = shown(reply).replace(&self.servers[side], "<server>");
             canonical(&shown, &mut self.seen[side])
         });
@@ -134,10 +134,11 @@ fn references(words: &[String]) -> Vec<&str> {
     words.iter().map(String::as_str).collect()
 }
 
-fn sorted(reply: RedisResult<Value>) -> RedisResult<Value> {
+/// `server`: an identity, which has no place in the order.
+fn sorted(reply: RedisResult<Value>, server: &str) -> RedisResult<Value> {
     reply.map(|value| match value {
         Value::Array(mut items) => {
-            items.sort_by_key(|item| format!("{item:?}"));
+            items.sort_by_key(|item| format!("{item:?}").replace(server, ""));
             Value::Array(items)
         }
         other => other,

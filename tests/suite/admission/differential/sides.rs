@@ -167,7 +167,7 @@ impl Connections for Claiming {
         Ok(InUse { connection: self.connection.clone(), server, generation: 0 })
     }
 
-    fn failed(&self, error: RedisError) -> AdmissionError {
+    fn failed(&self, _link: &InUse<MultiplexedConnection>, error: RedisError) -> AdmissionError {
         error.into()
     }
 
