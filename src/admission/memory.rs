@@ -11,7 +11,7 @@ use chrono::{DateTime, Utc};
 
 use super::{
     Admission, AdmissionError, Contents, Decision, Fence, Found, Opening, Reassignment, RebuildStep,
-    Watermark, WithdrawnUnit, watermarks::Watermarks,
+    StagedPart, Watermark, WithdrawnUnit, watermarks::Watermarks,
 };
 use crate::domain::sale::{Known, NotAdmitting, SaleMachine};
 use crate::domain::{Entry, EntryId, ProductId, Purchase, PurchaseId, SaleState, Terms, UserId};
@@ -159,14 +159,8 @@ impl Admission for MemoryAdmission {
         Ok(())
     }
 
-    async fn stage(
-        &self,
-        product: &ProductId,
-        epoch: u64,
-        purchases: &[Purchase],
-        free: &[u32],
-    ) -> Result<(), AdmissionError> {
-        self.with(product, |sale, _| sale.stage(epoch, purchases, free));
+    async fn stage(&self, product: &ProductId, epoch: u64, part: &StagedPart) -> Result<(), AdmissionError> {
+        self.with(product, |sale, _| sale.stage(epoch, part));
         Ok(())
     }
 

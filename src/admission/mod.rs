@@ -21,16 +21,17 @@ pub use memory::MemoryAdmission;
 pub use redis::{Connections, Connector, InUse, Keys, Link, RedisAdmission, RedisOptions, Scripts, scripts};
 
 pub use crate::domain::sale::{
-    Contents, Decision, Fence, Found, Opening, Reassignment, RebuildStep, Watermark, WithdrawnUnit,
+    Contents, Decision, Fence, Found, Opening, Reassignment, RebuildStep, StagedPart, Watermark,
+    WithdrawnUnit,
 };
 
 /// Everything that changes or reads a sale's admission state.
 ///
 /// Every operation is atomic (but for reads in pages, which say so) and idempotent: repeating one,
 /// with the same arguments, is safe at any time, also when the first answer was lost. Exceptions
-/// are [`Admission::stage`], once a part, and [`Admission::fence`], which stops a sale of its epoch
-/// again. An operation that fails has had no effect, unless the error [is
-/// unknown](AdmissionError::is_unknown). Units are numbers of `1..=total_stock`.
+/// are [`Admission::stage`], once a part, and [`Admission::fence`], once an epoch. An operation
+/// that fails has had no effect, unless the error [is unknown](AdmissionError::is_unknown). Units
+/// are numbers of `1..=total_stock`.
 ///
 /// `admit`, `sale`, `find` and `reassign` use no state that is behind what this process has seen of
 /// the sale: they answer [`AdmissionError::NotReady`], and end its use for every process.
@@ -60,8 +61,9 @@ pub trait Admission: Debug + Send + Sync {
         limit: usize,
     ) -> Result<Vec<Entry>, AdmissionError>;
 
-    /// Reads all winners, ordered by unit, and the returned units. Read page by page: the answer is
-    /// a snapshot only while nobody buys.
+    /// Reads all winners, ordered by unit, and the returned units, in whichever state the sale is.
+    /// Read page by page: the answer is a snapshot only while nobody buys. What this program did
+    /// not write is left out.
     async fn contents(&self, product: &ProductId) -> Result<Contents, AdmissionError>;
 
     /// Deletes the outbox entries of purchases that the ledger has. `entries` are of one product
@@ -98,7 +100,7 @@ pub trait Admission: Debug + Send + Sync {
     -> Result<bool, AdmissionError>;
 
     /// Stops admission until [`Admission::open`] with the same epoch: the first step of a rebuild.
-    /// The outbox is kept.
+    /// Winners and outbox are kept. An epoch stops a sale once.
     async fn fence(&self, product: &ProductId, epoch: u64) -> Result<Fence, AdmissionError>;
 
     /// Records the progress of the rebuild under `epoch`, if its fence stands.
@@ -110,21 +112,14 @@ pub trait Admission: Debug + Send + Sync {
         step: RebuildStep,
     ) -> Result<(), AdmissionError>;
 
-    /// Adds a part of the ledger's snapshot to what [`Admission::open`] will put in
-    /// place; each part once.
-    async fn stage(
-        &self,
-        product: &ProductId,
-        epoch: u64,
-        purchases: &[Purchase],
-        free: &[u32],
-    ) -> Result<(), AdmissionError>;
+    /// Adds a part of the snapshot to what [`Admission::open`] will put in place; each part once.
+    async fn stage(&self, product: &ProductId, epoch: u64, part: &StagedPart) -> Result<(), AdmissionError>;
 
     /// Deletes what was staged for `epoch`, after a rebuild that did not succeed.
     async fn unstage(&self, product: &ProductId, epoch: u64) -> Result<(), AdmissionError>;
 
     /// Puts the staged snapshot in place under `epoch`, whose fence must stand. `next`: the highest
-    /// unit in the ledger; the staged purchases and free units must be all of `1..=next`.
+    /// unit of a staged purchase; staged purchases and free units must be all of `1..=next`.
     /// `revoked`: whether purchases of this sale were revoked.
     async fn open(
         &self,

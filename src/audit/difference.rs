@@ -6,7 +6,7 @@ use std::collections::{HashMap, HashSet};
 use chrono::TimeDelta;
 use serde::Serialize;
 
-use super::{AdmissionState, Evidence};
+use super::{AdmissionState, Evidence, evidence::LetterPlace};
 use crate::domain::{Entry, Purchase, UserId};
 
 /// The sweeper publishes an entry again after seconds; an entry of this age is one
@@ -28,6 +28,8 @@ pub enum Difference {
         admitted: Purchase,
         recorded: Purchase,
     },
+    /// In the dead-letter queue, and neither recorded nor revoked nor known to admission.
+    ForgottenLetter(Purchase),
     /// The units of winners and the free units are not exactly those that were taken.
     Units(String),
 }
@@ -40,6 +42,7 @@ pub enum DifferenceKind {
     Undelivered,
     UnknownToAdmission,
     OtherPurchase,
+    ForgottenLetter,
     Units,
 }
 
@@ -51,13 +54,14 @@ impl DifferenceKind {
                 "a worker ended between its commit and the deletion of the outbox entry; harmless"
             }
             Self::LostOnTheWay => {
-                "the outbox entry was deleted without a commit, by hand or by a rollback of Redis"
+                "the database was restored to an earlier state, or an outbox entry was deleted by hand"
             }
             Self::Undelivered => {
                 "no worker is running, the queue does not deliver, or a conflict can't be settled"
             }
             Self::UnknownToAdmission => "Redis lost the purchase, or the row was inserted by hand",
             Self::OtherPurchase => "Redis was rolled back, or the row was changed by hand",
+            Self::ForgottenLetter => "the message was never a purchase of this system, or Redis lost it",
             Self::Units => "Redis was changed by hand",
         }
     }
@@ -77,6 +81,7 @@ impl Difference {
             Self::Undelivered(_) => DifferenceKind::Undelivered,
             Self::UnknownToAdmission(_) => DifferenceKind::UnknownToAdmission,
             Self::OtherPurchase { .. } => DifferenceKind::OtherPurchase,
+            Self::ForgottenLetter(_) => DifferenceKind::ForgottenLetter,
             Self::Units(_) => DifferenceKind::Units,
         }
     }
@@ -85,7 +90,9 @@ impl Difference {
     pub fn user(&self) -> Option<&UserId> {
         match self {
             Self::StaleEntry(entry) | Self::Undelivered(entry) => Some(&entry.purchase.user),
-            Self::LostOnTheWay(purchase) | Self::UnknownToAdmission(purchase) => Some(&purchase.user),
+            Self::LostOnTheWay(purchase)
+            | Self::UnknownToAdmission(purchase)
+            | Self::ForgottenLetter(purchase) => Some(&purchase.user),
             Self::OtherPurchase { admitted, .. } => Some(&admitted.user),
             Self::Units(_) => None,
         }
@@ -109,6 +116,9 @@ impl Difference {
             }
             Self::OtherPurchase { admitted, recorded } => {
                 format!("admission has {}, the ledger {}", shown(admitted), shown(recorded))
+            }
+            Self::ForgottenLetter(purchase) => {
+                format!("{} is dead-lettered, and neither recorded nor revoked nor admitted", shown(purchase))
             }
             Self::Units(detail) => detail.clone(),
         }
@@ -151,6 +161,8 @@ pub fn differences(evidence: &Evidence) -> Vec<Difference> {
             found.push(Difference::Undelivered(entry.clone()));
         }
     }
+    let forgotten = evidence.letters().filter(|(_, place)| *place == LetterPlace::Nowhere);
+    found.extend(forgotten.map(|(letter, _)| Difference::ForgottenLetter(letter.clone())));
     found.extend(units(admission).map(Difference::Units));
     found
 }

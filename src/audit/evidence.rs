@@ -26,6 +26,42 @@ pub struct Evidence {
     pub dead: Vec<Purchase>,
 }
 
+/// Where the purchase of a dead letter is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum LetterPlace {
+    /// In the ledger, on its way there, or revoked: the letter is a copy, for an operator.
+    Elsewhere,
+    /// In the dead-letter queue alone, and admission keeps its unit.
+    Here,
+    /// In the dead-letter queue alone, and its unit may be sold to someone else.
+    Nowhere,
+}
+
+impl Evidence {
+    /// Each dead-lettered purchase. Nothing, where admission can't be read.
+    pub(super) fn letters(&self) -> impl Iterator<Item = (&Purchase, LetterPlace)> {
+        let recorded: HashSet<_> = self.rows.iter().map(|row| row.id).collect();
+        let admission = self.admission.as_ref();
+        let of_admission = |purchases: fn(&AdmissionState) -> HashSet<PurchaseId>| {
+            admission.map(purchases).unwrap_or_default()
+        };
+        let in_flight = of_admission(|state| state.outbox.iter().map(|entry| entry.purchase.id).collect());
+        let admitted = of_admission(|state| state.winners.iter().map(|winner| winner.id).collect());
+        let place = move |letter: &Purchase| {
+            let is_revoked = self.revocations.contains_key(&letter.id.to_string());
+            if is_revoked || recorded.contains(&letter.id) || in_flight.contains(&letter.id) {
+                LetterPlace::Elsewhere
+            } else if admitted.contains(&letter.id) {
+                LetterPlace::Here
+            } else {
+                LetterPlace::Nowhere
+            }
+        };
+        let letters = if admission.is_some() { &self.dead[..] } else { &[] };
+        letters.iter().map(move |letter| (letter, place(letter)))
+    }
+}
+
 /// Everything that admission holds of a product.
 #[derive(Clone, Debug)]
 pub struct AdmissionState {

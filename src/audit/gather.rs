@@ -9,7 +9,7 @@ use std::{
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::{AdmissionState, Evidence};
+use super::{AdmissionState, Evidence, History};
 use crate::admission::{Admission, AdmissionError};
 use crate::broker::{Broker, BrokerError};
 use crate::domain::{Entry, EntryId, ProductId, Purchase, PurchaseId, Terms};
@@ -66,19 +66,24 @@ impl Sources {
         Some(Stores { admission, broker, ledger: self.ledger.clone() })
     }
 
-    /// Waits until outbox and queue are empty.
+    /// Waits until outbox and queue are empty, and every purchase that the history promises is
+    /// recorded, revoked or dead-lettered: what a publisher keeps in memory, and what a consumer
+    /// held that is gone, is in neither. Where the time is over and only promises are missing, the
+    /// audit finds them.
     pub async fn settle(
         &self,
         product: &ProductId,
+        history: Option<&History>,
         timeout: Duration,
         runtime: &Runtime,
     ) -> Result<(), GatherError> {
         self.terms(product).await?;
         let deadline = runtime.instant() + timeout;
+        let mut promised = history.map(History::promised).unwrap_or_default();
         loop {
             let is_over = runtime.instant() > deadline;
             match self.in_flight(product).await {
-                Ok((0, 0)) => return Ok(()),
+                Ok((0, 0)) if is_over || self.have_settled(product, &mut promised).await? => return Ok(()),
                 Ok((in_flight, queued)) if is_over => {
                     return Err(GatherError::Unsettled { in_flight, queued });
                 }
@@ -86,6 +91,24 @@ impl Sources {
                 _ => runtime.sleep(POLL_INTERVAL).await,
             }
         }
+    }
+
+    /// Whether these purchases have arrived; leaves those that have not.
+    async fn have_settled(
+        &self,
+        product: &ProductId,
+        promised: &mut HashSet<&str>,
+    ) -> Result<bool, GatherError> {
+        if !promised.is_empty() {
+            let rows = self.ledger.all_purchases(product).await?;
+            let revoked = self.ledger.revocations(product).await?;
+            let settled = rows.iter().map(|row| row.id).chain(revoked.iter().map(|(id, _)| *id));
+            let dead = self.dead(product).await?;
+            for id in settled.chain(dead.iter().map(|purchase| purchase.id)) {
+                promised.remove(id.to_string().as_str());
+            }
+        }
+        Ok(promised.is_empty())
     }
 
     async fn terms(&self, product: &ProductId) -> Result<Terms, GatherError> {
@@ -121,15 +144,7 @@ impl Sources {
         let queued = self.queued().await?;
         let dead = self.dead(product).await?;
         let terms = self.terms(product).await?;
-        let mut rows = Vec::new();
-        loop {
-            let last = rows.last().map_or(0, |row: &Purchase| row.unit);
-            let page = self.ledger.purchases(product, last, PAGE).await?;
-            if page.is_empty() {
-                break;
-            }
-            rows.extend(page);
-        }
+        let rows = self.ledger.all_purchases(product).await?;
         let revocations = self.ledger.revocations(product).await?;
         let revocations =
             revocations.into_iter().map(|(id, user)| (id.to_string(), user.to_string())).collect();

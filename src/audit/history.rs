@@ -6,7 +6,7 @@
 //! `{"type":"fault","name":"redis-wipe", "start":…,"end":…,"tookHold":true,"losesRedis":true}` is a
 //! fault that was injected.
 
-use std::io::BufRead;
+use std::{collections::HashSet, io::BufRead};
 
 use serde::{Deserialize, Serialize};
 
@@ -77,6 +77,9 @@ pub struct Fault {
     /// Redis lost data that it had answered with.
     #[serde(default)]
     pub loses_redis: bool,
+    /// The database lost rows: it was restored to an earlier state.
+    #[serde(default)]
+    pub loses_rows: bool,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -108,8 +111,21 @@ impl History {
 
     /// Whether Redis lost data that it had answered with, after this attempt.
     pub fn redis_was_lost_after(&self, attempt: &Attempt) -> bool {
-        let lost = |fault: &Fault| fault.took_hold && fault.loses_redis && attempt.start <= fault.end;
-        self.faults.iter().any(lost)
+        self.faults_after(attempt).any(|fault| fault.loses_redis)
+    }
+
+    pub fn rows_were_lost_after(&self, attempt: &Attempt) -> bool {
+        self.faults_after(attempt).any(|fault| fault.loses_rows)
+    }
+
+    fn faults_after(&self, attempt: &Attempt) -> impl Iterator<Item = &Fault> {
+        self.faults.iter().filter(move |fault| fault.took_hold && attempt.start <= fault.end)
+    }
+
+    /// The purchases of which an attempt was told SUCCESS.
+    pub fn promised(&self) -> HashSet<&str> {
+        let promised = self.buys().filter(|attempt| attempt.outcome() == "SUCCESS");
+        promised.filter_map(Attempt::purchase).collect()
     }
 
     pub fn buys(&self) -> impl Iterator<Item = &Attempt> {

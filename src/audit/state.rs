@@ -2,8 +2,8 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::{Check, Evidence, difference::differences};
-use crate::domain::{Conservation, Purchase};
+use super::{Check, Evidence, difference::differences, evidence::LetterPlace};
+use crate::domain::Conservation;
 
 pub(super) fn checks(evidence: &Evidence) -> Vec<Check> {
     vec![units(evidence), users(evidence), agreement(evidence)]
@@ -44,16 +44,13 @@ fn users(evidence: &Evidence) -> Check {
 /// The conservation law with the counts of the evidence. `None`: admission can't be read.
 pub fn conservation(evidence: &Evidence) -> Option<Conservation> {
     let admission = evidence.admission.as_ref()?;
-    // A dead letter whose buyer has no unit takes none: it is foreign, or of a state that was lost
-    // since.
-    let winners: HashSet<_> = admission.winners.iter().map(|winner| winner.id).collect();
-    let has_unit = |dead: &&Purchase| winners.contains(&dead.id);
+    let dead = evidence.letters().filter(|(_, place)| *place == LetterPlace::Here);
     Some(Conservation::at_rest(
         evidence.terms.total_stock.into(),
         admission.sale.remaining.into(),
         admission.outbox.len() as u64,
         evidence.rows.len() as u64,
-        evidence.dead.iter().filter(has_unit).count() as u64,
+        dead.count() as u64,
     ))
 }
 

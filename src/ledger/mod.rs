@@ -25,6 +25,9 @@ pub use leadership::{Leadership, SoleLeader};
 pub use postgres::{PostgresLedger, PostgresOptions};
 pub use sqlite::SqliteLedger;
 
+/// Rows per read of [`Ledger::all_purchases`].
+const PAGE: u32 = 5_000;
+
 /// The system that a ledger belongs to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct System {
@@ -163,6 +166,25 @@ pub trait Ledger: Debug + Send + Sync {
         after_unit: u32,
         limit: u32,
     ) -> Result<Vec<Purchase>, LedgerError>;
+
+    /// All purchases of a product, ordered by unit: read page by page, so a snapshot only while
+    /// nothing is recorded.
+    async fn all_purchases(&self, product: &ProductId) -> Result<Vec<Purchase>, LedgerError> {
+        let mut all: Vec<Purchase> = Vec::new();
+        loop {
+            let page = self.purchases(product, all.last().map_or(0, |last| last.unit), PAGE).await?;
+            if page.is_empty() {
+                return Ok(all);
+            }
+            all.extend(page);
+        }
+    }
+
+    /// The purchase that has this unit.
+    async fn owner_of(&self, product: &ProductId, unit: u32) -> Result<Option<Purchase>, LedgerError> {
+        let row = self.purchases(product, unit.saturating_sub(1), 1).await?;
+        Ok(row.into_iter().find(|row| row.unit == unit))
+    }
 
     /// When purchases were recorded, a page as [`Ledger::purchases`].
     async fn confirmations(

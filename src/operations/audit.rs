@@ -7,7 +7,8 @@ use crate::audit::{self, GatherError, History, Report, Sources};
 use crate::domain::ProductId;
 use crate::runtime::Runtime;
 
-/// Waits up to `timeout` until no purchase is in flight, reads the stores, and judges.
+/// Waits up to `timeout` until no purchase is in flight and every promise of the history is kept,
+/// reads the stores, and judges.
 pub async fn audit(
     actor: &Actor,
     sources: &Sources,
@@ -17,6 +18,6 @@ pub async fn audit(
     runtime: &Runtime,
 ) -> Result<Report, GatherError> {
     actor.reads("audit", product.as_str());
-    sources.settle(product, timeout, runtime).await?;
+    sources.settle(product, history, timeout, runtime).await?;
     Ok(audit::audit(&sources.gather(product).await?, history))
 }

@@ -1,14 +1,12 @@
-//! Brings everything that is on its way into the ledger, before a snapshot of it is taken: what the
-//! queue holds, and what admission still has in the outbox. Without this, a purchase that the
-//! broker has confirmed could find its unit sold to someone else.
+//! Brings what the queue holds into the ledger, before a snapshot of it is taken. Without this, a
+//! purchase that the broker has confirmed could find its unit sold to someone else.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::time::Duration;
 
 use super::{Recovery, RecoveryError};
 use crate::broker::{BrokerError, Consumer};
-use crate::domain::{EntryId, ProductId};
 use crate::runtime::crash_points::crash_point;
-use crate::worker::{Batch, Mode, RebuildEpochs, Recorder};
+use crate::worker::{Batch, Recorder};
 
 /// How long to wait for the workers to leave the queue. They ask four times a second; one that has
 /// lost the database leaves as soon as it reaches it again, and one whose host is gone when its
@@ -27,23 +25,13 @@ const EMPTY_AFTER: Duration = Duration::from_secs(5);
 const STALLS_AFTER: Duration = Duration::from_secs(30);
 
 impl Recovery {
-    /// Ends when the queue and the outboxes of these products hold nothing that is not in the
-    /// ledger. The workers must have been told to stand aside.
-    pub(super) async fn drain(
-        &self,
-        stopped: BTreeMap<ProductId, RebuildEpochs>,
-    ) -> Result<(), RecoveryError> {
-        let products: Vec<_> = stopped.keys().cloned().collect();
-        let (stores, telemetry) = (self.stores.clone(), self.telemetry.clone());
-        let recorder = Recorder { stores, telemetry, mode: Mode::Rebuilding(stopped) };
+    /// Ends when the queue holds nothing of the stopped products that is not in the ledger. The
+    /// workers must have been told to stand aside.
+    pub(super) async fn drain(&self, recorder: &Recorder) -> Result<(), RecoveryError> {
         let mut queue = self.stores.broker.consumer().await?;
-        let drained = self.drain_queue(&mut *queue, &recorder).await;
+        let drained = self.drain_queue(&mut *queue, recorder).await;
         queue.close().await;
-        drained?;
-        for product in &products {
-            self.drain_outbox(product, &recorder).await?;
-        }
-        Ok(())
+        drained
     }
 
     /// The queue is one for all products, and others may be selling: it is drained of what it
@@ -93,17 +81,5 @@ impl Recovery {
             }
         }
         Ok(())
-    }
-
-    /// Entries of an admission state that lost its sale but not its outbox, or was rolled back.
-    async fn drain_outbox(&self, product: &ProductId, recorder: &Recorder) -> Result<(), RecoveryError> {
-        let mut after = EntryId::FIRST;
-        loop {
-            let page = self.stores.admission.outbox(product, after, EntryId::LAST, BATCH_ITEMS_MAX).await?;
-            let Some(last) = page.last() else { return Ok(()) };
-            after = last.id;
-            let mut batch = Batch::of_entries(page);
-            batch.step(recorder).await?;
-        }
     }
 }

@@ -5,9 +5,10 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use super::compare;
+use super::reconcile::{compare, send_lost_again};
 use crate::audit::{Difference, DifferenceKind};
 use crate::domain::ProductId;
+use crate::ledger::LedgerSale;
 use crate::observability::readiness::{Check, Probe, Subject};
 use crate::runtime::{Runtime, error_chain};
 use crate::stores::Stores;
@@ -30,20 +31,43 @@ impl Drift {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 
-    /// Compares every product, and logs each change once.
-    pub(super) async fn compare(self, stores: Stores, runtime: Runtime) {
+    /// Compares every product, puts purchases that the ledger lacks into the outbox again, and logs
+    /// each change once. Returns whether every product was compared.
+    pub(super) async fn compare(self, stores: Stores, runtime: Runtime) -> bool {
         let sales = match stores.ledger.sales().await {
             Ok(sales) => sales,
-            Err(error) => return tracing::debug!(error = error_chain(&error), "nothing was compared"),
+            Err(error) => {
+                tracing::debug!(error = error_chain(&error), "nothing was compared");
+                return false;
+            }
         };
-        for sale in sales {
-            match compare(&stores, &sale.product, &runtime).await {
-                Ok(comparison) => self.set(&sale.product, &comparison.differences),
+        let mut is_whole = true;
+        for LedgerSale { product, .. } in sales {
+            let compared = async {
+                let found =
+                    compare(&stores, &product, &runtime).await.map_err(|error| error_chain(&error))?;
+                let sent = send_lost_again(&*stores.admission, &found.differences).await;
+                Ok::<_, String>((found.differences, sent.map_err(|error| error_chain(&error))?))
+            };
+            match compared.await {
+                Ok((differences, sent)) => self.note(&product, differences, sent),
                 Err(error) => {
-                    tracing::debug!(error = error_chain(&error), product = %sale.product, "not compared");
+                    tracing::debug!(error, %product, "not compared");
+                    is_whole = false;
                 }
             }
         }
+        is_whole
+    }
+
+    /// `sent`: how many lost purchases are on their way again.
+    fn note(&self, product: &ProductId, mut differences: Vec<Difference>, sent: usize) {
+        if sent > 0 {
+            let cause = DifferenceKind::LostOnTheWay.cause();
+            tracing::warn!(%product, sent, "purchases that the ledger lacks are in the outbox again: {cause}");
+        }
+        differences.retain(|difference| difference.kind() != DifferenceKind::LostOnTheWay);
+        self.set(product, &differences);
     }
 
     fn set(&self, product: &ProductId, differences: &[Difference]) {

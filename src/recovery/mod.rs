@@ -7,11 +7,13 @@ mod drift;
 mod options;
 mod rebuild;
 mod reconcile;
+mod sources;
 mod stalled_queue;
 
 use std::{
     collections::BTreeMap,
     fmt,
+    future::pending,
     panic::AssertUnwindSafe,
     time::{Duration, Instant},
 };
@@ -35,6 +37,8 @@ use stalled_queue::{Obstacle, Stalled};
 
 /// How often the leader compares the sales of admission with those of the ledger.
 const ROUND_INTERVAL: Duration = Duration::from_millis(500);
+/// When to compare again after a store could not be read.
+const COMPARE_AGAIN_AFTER: Duration = Duration::from_secs(5);
 
 /// Why a round did not finish. The next one tries again.
 #[derive(Debug, thiserror::Error)]
@@ -64,7 +68,8 @@ pub enum RecoveryError {
     NotOpened(Opening),
 }
 
-type Comparing = BoxFuture<'static, ()>;
+/// Returns whether every product was compared.
+type Comparing = BoxFuture<'static, bool>;
 
 /// The leader's work.
 pub struct Recovery {
@@ -93,7 +98,6 @@ impl Recovery {
     pub fn new(stores: Stores, telemetry: Telemetry, options: RecoveryOptions, runtime: &Runtime) -> Self {
         let sweeper =
             Sweeper::new(stores.admission.clone(), stores.broker.clone(), options.sweep_after, runtime);
-        let compare_at = runtime.instant() + options.reconcile_interval;
         Self {
             stores,
             telemetry,
@@ -103,7 +107,7 @@ impl Recovery {
             stalled: Stalled::default(),
             failures: BTreeMap::new(),
             drift: Drift::default(),
-            compare_at,
+            compare_at: runtime.instant(),
             runtime: runtime.clone(),
         }
     }
@@ -117,7 +121,7 @@ impl Recovery {
     pub async fn run(mut self, stop: CancellationToken) {
         let (mut leader, mut comparison) = (None, None);
         loop {
-            let (runtime, mut is_complete) = (self.runtime.clone(), false);
+            let (runtime, mut is_complete, mut was_compared) = (self.runtime.clone(), false, true);
             {
                 let round = async {
                     (leader, is_complete) = self.round_as(leader.take()).await;
@@ -130,9 +134,12 @@ impl Recovery {
                         biased;
                         () = stop.cancelled() => return,
                         () = &mut round => break,
-                        () = poll(&mut comparison), if comparison.is_some() => comparison = None,
+                        ended = poll(&mut comparison) => (comparison, was_compared) = (None, ended),
                     }
                 }
+            }
+            if !was_compared {
+                self.compare_at = self.runtime.instant() + COMPARE_AGAIN_AFTER;
             }
             comparison = self.compare_when_due(comparison, leader.is_some(), is_complete);
         }
@@ -165,7 +172,8 @@ impl Recovery {
     }
 
     /// The comparison that is under way, or a new one if that is due. Only the leader compares,
-    /// after a complete round.
+    /// after a complete round: at first at once, because a database that was restored to an earlier
+    /// state has ended the sessions of the former leader.
     fn compare_when_due(
         &mut self,
         under_way: Option<Comparing>,
@@ -173,6 +181,7 @@ impl Recovery {
         is_complete: bool,
     ) -> Option<Comparing> {
         if !leads {
+            self.compare_at = self.runtime.instant();
             self.drift.clear();
             return None;
         }
@@ -186,9 +195,10 @@ impl Recovery {
         let comparison = self.drift.clone().compare(self.stores.clone(), self.runtime.clone());
         // A comparison that panics must not end the recovery.
         let contained = AssertUnwindSafe(comparison).catch_unwind().map(|ended| {
-            if ended.is_err() {
+            ended.unwrap_or_else(|_panic| {
                 tracing::error!("the comparison of admission and ledger panicked");
-            }
+                true
+            })
         });
         Some(contained.boxed())
     }
@@ -290,8 +300,9 @@ fn mismatch(state: &SaleState, sale: &LedgerSale) -> Option<&'static str> {
     }
 }
 
-async fn poll(future: &mut Option<Comparing>) {
-    if let Some(future) = future {
-        future.await;
+async fn poll(future: &mut Option<Comparing>) -> bool {
+    match future {
+        Some(future) => future.await,
+        None => pending().await,
     }
 }

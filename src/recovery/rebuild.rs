@@ -1,16 +1,22 @@
-//! Makes a product's admission state from the ledger. Nothing else writes that state as a whole:
-//! not at the first preparation, not after a loss, not after a rollback.
+//! Makes a product's admission state from the ledger, after the ledger has taken over what the
+//! other stores hold of it. Nothing else writes that state as a whole: not at the first
+//! preparation, not after a loss, not after a rollback.
 //!
 //! Every step can be cut off and done again: admission is stopped by a fence that only the same
 //! epoch opens, and a new attempt starts with a higher one.
 
-use super::{Recovery, RecoveryError};
-use crate::admission::{Admission, AdmissionError, Fence, Opening, RebuildStep};
-use crate::domain::ProductId;
+use std::iter::Peekable;
+
+use super::{
+    Recovery, RecoveryError,
+    sources::{Pending, Sources},
+};
+use crate::admission::{Admission, AdmissionError, Fence, Opening, RebuildStep, StagedPart};
+use crate::domain::{ProductId, Purchase};
 use crate::ledger::{Leadership, Ledger, LedgerError, LedgerSale};
 use crate::observability::EventKind;
 use crate::runtime::{crash_points::crash_point, error_chain};
-use crate::worker::RebuildEpochs;
+use crate::worker::{Mode, RebuildEpochs, Rebuilding, Recorder};
 
 /// Rows read and staged at a time.
 const PAGE: u32 = 2_000;
@@ -24,6 +30,8 @@ struct Stopped {
     product: ProductId,
     epoch: u64,
     opened_epoch: u64,
+    /// Some store may hold purchases of it.
+    was_open: bool,
 }
 
 impl Recovery {
@@ -75,9 +83,10 @@ impl Recovery {
                         let fenced: Vec<_> = fenced.iter().map(|epoch| (product.clone(), *epoch)).collect();
                         self.unbind(&fenced).await?;
                     }
-                    return Ok(Stopped { product: product.clone(), epoch, opened_epoch: *opened_epoch });
+                    let (opened_epoch, was_open) = (*opened_epoch, *opened_epoch > 0 || found > 0);
+                    return Ok(Stopped { product: product.clone(), epoch, opened_epoch, was_open });
                 }
-                // The ledger is younger than admission: it was restored, or made anew.
+                // The ledger is behind admission: it was restored.
                 Fence::Later(later) => {
                     found = later;
                     fenced.push(later);
@@ -96,19 +105,44 @@ impl Recovery {
         leader.pause_workers().await?;
         crash_point!("rebuild-after-pause");
         // A sale that was never open has nothing on its way.
-        if stopped.iter().any(|sale| sale.opened_epoch > 0) && self.stores.admission.outlives_process() {
-            self.note_step(stopped, RebuildStep::WaitingForAnswers).await?;
-            self.settle_queue().await?;
-            self.note_step(stopped, RebuildStep::Draining).await?;
-            let epochs = |sale: &Stopped| RebuildEpochs { opened: sale.opened_epoch, rebuild: sale.epoch };
-            let products = stopped.iter().map(|sale| (sale.product.clone(), epochs(sale))).collect();
-            self.drain(products).await?;
+        if !stopped.iter().any(|sale| sale.was_open) || !self.stores.admission.outlives_process() {
+            return self.open_all(leader, stopped, Pending::new()).await;
         }
-        crash_point!("rebuild-after-drain");
+        self.note_step(stopped, RebuildStep::WaitingForAnswers).await?;
+        self.settle_queue().await?;
+        self.note_step(stopped, RebuildStep::Draining).await?;
+        let epochs = |sale: &Stopped| RebuildEpochs { valid_from: sale.opened_epoch, rebuild: sale.epoch };
+        let rebuilding =
+            Rebuilding::new(stopped.iter().map(|sale| (sale.product.clone(), epochs(sale))).collect());
+        let (stores, telemetry) = (self.stores.clone(), self.telemetry.clone());
+        let recorder = Recorder { stores, telemetry, mode: Mode::Rebuilding(rebuilding.clone()) };
+        self.drain(&recorder).await?;
+        let letters = self.stores.broker.dead_letters().await?;
+        let sources = Sources::new(recorder, &rebuilding, letters.as_deref());
+        let taking = async {
+            let pending = sources.take_over(rebuilding.products()).await?;
+            crash_point!("rebuild-after-drain");
+            self.open_all(leader, stopped, pending).await
+        };
+        let opened = taking.await;
+        if let Some(letters) = letters {
+            letters.close().await;
+        }
+        opened
+    }
+
+    /// `pending`: the dead-lettered purchases that keep their units.
+    async fn open_all(
+        &mut self,
+        leader: &mut dyn Leadership,
+        stopped: &[Stopped],
+        mut pending: Pending,
+    ) -> Result<(), RecoveryError> {
         self.note_step(stopped, RebuildStep::Loading).await?;
         let mut ended = Ok(());
         for sale in stopped {
-            if let Err(error) = self.open(leader, sale).await {
+            let pending = pending.remove(&sale.product).unwrap_or_default();
+            if let Err(error) = self.open(leader, sale, pending).await {
                 // What is left of the snapshot would expire by itself, but late.
                 let _ = self.stores.admission.unstage(&sale.product, sale.epoch).await;
                 ended = Err(error);
@@ -127,11 +161,16 @@ impl Recovery {
 
     /// Loads the ledger's snapshot, which is whole only while the workers stand aside,
     /// and opens the sale.
-    async fn open(&mut self, leader: &mut dyn Leadership, stopped: &Stopped) -> Result<(), RecoveryError> {
+    async fn open(
+        &mut self,
+        leader: &mut dyn Leadership,
+        stopped: &Stopped,
+        pending: Vec<Purchase>,
+    ) -> Result<(), RecoveryError> {
         let Stopped { product, epoch, .. } = stopped;
         let started = self.runtime.instant();
-        let Loaded { buyers, free } =
-            load(&*self.stores.ledger, &*self.stores.admission, product, *epoch).await?;
+        let snapshot = Snapshot { admission: &*self.stores.admission, product, epoch: *epoch };
+        let Loaded { buyers, free } = snapshot.load(&*self.stores.ledger, pending).await?;
         crash_point!("rebuild-after-stage");
         self.stores.admission.note_step(product, *epoch, RebuildStep::Opening).await?;
         let revoked = !self.stores.ledger.revocations(product).await?.is_empty();
@@ -158,37 +197,64 @@ impl Recovery {
     }
 }
 
+/// The snapshot of one product.
+struct Snapshot<'rebuild> {
+    admission: &'rebuild dyn Admission,
+    product: &'rebuild ProductId,
+    epoch: u64,
+}
+
+#[derive(Default)]
 struct Loaded {
     buyers: u32,
     /// Units below the highest sold one that nobody has.
     free: u32,
 }
 
-async fn load(
-    ledger: &dyn Ledger,
-    admission: &dyn Admission,
-    product: &ProductId,
-    epoch: u64,
-) -> Result<Loaded, RecoveryError> {
-    let mut loaded = Loaded { buyers: 0, free: 0 };
-    let mut last = 0;
-    loop {
-        let page = ledger.purchases(product, last, PAGE).await?;
-        if page.is_empty() {
-            return Ok(loaded);
-        }
-        let mut free = Vec::new();
-        for purchase in &page {
-            free.extend(last + 1..purchase.unit);
-            last = purchase.unit;
-            loaded.buyers += 1;
-        }
-        loaded.free += u32::try_from(free.len()).unwrap_or(u32::MAX);
-        // A gap may be long; a script's arguments must not be.
-        let mut parts = free.chunks(PAGE as usize);
-        admission.stage(product, epoch, &page, parts.next().unwrap_or(&[])).await?;
-        for part in parts {
-            admission.stage(product, epoch, &[], part).await?;
+impl Snapshot<'_> {
+    /// Stages what the ledger has, and the dead-lettered purchases of `pending`, ordered by unit.
+    async fn load(&self, ledger: &dyn Ledger, pending: Vec<Purchase>) -> Result<Loaded, RecoveryError> {
+        let (mut loaded, mut pending) = (Loaded::default(), pending.into_iter().peekable());
+        let (mut last_row, mut last_unit) = (0, 0);
+        loop {
+            let recorded = ledger.purchases(self.product, last_row, PAGE).await?;
+            let is_last = recorded.is_empty();
+            last_row = recorded.last().map_or(u32::MAX, |row| row.unit);
+            let dead_lettered = up_to(last_row, &mut pending);
+            let mut units: Vec<_> = recorded.iter().chain(&dead_lettered).map(|one| one.unit).collect();
+            units.sort_unstable();
+            loaded.buyers += u32::try_from(units.len()).unwrap_or(u32::MAX);
+            let mut free = Vec::new();
+            for unit in units {
+                free.extend(last_unit + 1..unit);
+                last_unit = unit;
+            }
+            loaded.free += u32::try_from(free.len()).unwrap_or(u32::MAX);
+            self.stage(recorded, dead_lettered, &free).await?;
+            if is_last {
+                return Ok(loaded);
+            }
         }
     }
+
+    /// A gap may be long; a script's arguments must not be.
+    async fn stage(
+        &self,
+        recorded: Vec<Purchase>,
+        dead_lettered: Vec<Purchase>,
+        free: &[u32],
+    ) -> Result<(), RecoveryError> {
+        let mut parts = free.chunks(PAGE as usize);
+        let mut part = StagedPart { recorded, dead_lettered, free: parts.next().unwrap_or(&[]).to_vec() };
+        while part != StagedPart::default() {
+            self.admission.stage(self.product, self.epoch, &part).await?;
+            part = StagedPart { free: parts.next().unwrap_or(&[]).to_vec(), ..StagedPart::default() };
+        }
+        Ok(())
+    }
+}
+
+/// Takes the purchases of the units up to this one.
+fn up_to(unit: u32, ordered: &mut Peekable<impl Iterator<Item = Purchase>>) -> Vec<Purchase> {
+    std::iter::from_fn(|| ordered.next_if(|purchase| purchase.unit <= unit)).collect()
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde::{Serialize, Serializer};
 
 use super::RecoveryError;
+use crate::admission::{Admission, AdmissionError};
 use crate::audit::{Difference, DifferenceKind, GatherError, Sources, conservation, differences};
 use crate::domain::{Conservation, ProductId};
 use crate::runtime::Runtime;
@@ -56,6 +57,8 @@ pub enum Repair {
     Republish,
     /// The sweeper publishes the entry again until a worker takes it.
     Wait,
+    /// Only an operator can tell what the letter is.
+    HandleLetter,
     /// The ledger is the source of truth.
     Rebuild,
 }
@@ -66,6 +69,7 @@ impl Repair {
             DifferenceKind::StaleEntry => Self::SettleEntry,
             DifferenceKind::LostOnTheWay => Self::Republish,
             DifferenceKind::Undelivered => Self::Wait,
+            DifferenceKind::ForgottenLetter => Self::HandleLetter,
             DifferenceKind::UnknownToAdmission | DifferenceKind::OtherPurchase | DifferenceKind::Units => {
                 Self::Rebuild
             }
@@ -77,6 +81,7 @@ impl Repair {
             Self::SettleEntry => "delete the outbox entry",
             Self::Republish => "put the purchase into the outbox again",
             Self::Wait => "none is needed: the sweeper publishes the entry again",
+            Self::HandleLetter => "replay or discard the dead letter: flashsale dead-letters",
             Self::Rebuild => "rebuild admission from the ledger",
         }
     }
@@ -104,8 +109,23 @@ fn with_repairs<S: Serializer>(differences: &[Difference], serializer: S) -> Res
 pub struct Repairs {
     /// Entries that were deleted or published again, and at most one rebuild.
     pub made: usize,
-    /// Differences that end by themselves after an outage.
+    /// Differences that end by themselves after an outage, or need an operator.
     pub left: usize,
+}
+
+/// Puts purchases that the ledger lacks into the outbox again, and returns their number. Recording
+/// is idempotent.
+pub(super) async fn send_lost_again(
+    admission: &dyn Admission,
+    differences: &[Difference],
+) -> Result<usize, AdmissionError> {
+    let mut sent = 0;
+    for difference in differences {
+        if let Difference::LostOnTheWay(purchase) = difference {
+            sent += usize::from(admission.send_again(purchase).await?);
+        }
+    }
+    Ok(sent)
 }
 
 pub async fn repair(
@@ -113,18 +133,19 @@ pub async fn repair(
     product: &ProductId,
     differences: &[Difference],
 ) -> Result<Repairs, RecoveryError> {
-    let mut repairs = Repairs::default();
+    let made = send_lost_again(&*stores.admission, differences).await?;
+    let mut repairs = Repairs { made, left: 0 };
     for difference in differences {
         match difference {
             Difference::StaleEntry(entry) => {
                 stores.admission.settle(std::slice::from_ref(entry)).await?;
                 repairs.made += 1;
             }
-            Difference::LostOnTheWay(purchase) => {
-                repairs.made += usize::from(stores.admission.send_again(purchase).await?);
-            }
-            Difference::Undelivered(_) => repairs.left += 1,
-            Difference::UnknownToAdmission(_) | Difference::OtherPurchase { .. } | Difference::Units(_) => {}
+            Difference::Undelivered(_) | Difference::ForgottenLetter(_) => repairs.left += 1,
+            Difference::LostOnTheWay(_)
+            | Difference::UnknownToAdmission(_)
+            | Difference::OtherPurchase { .. }
+            | Difference::Units(_) => {}
         }
     }
     if differences.iter().any(|difference| Repair::of(difference) == Repair::Rebuild) {

@@ -1,7 +1,7 @@
 //! Settles what the ledger could not accept. Conflicts arise only after admission lost data, when
 //! the same unit, or a unit for the same user, was given out twice: the first commit stands.
 
-use super::{Recorder, StepError};
+use super::{Rebuilding, Recorder, StepError};
 use crate::admission::{Reassignment, WithdrawnUnit};
 use crate::broker::{DeadReason, DeadReasonClass};
 use crate::domain::{Entry, LedgerVerdict, Purchase};
@@ -13,6 +13,10 @@ use crate::stores::Stores;
 /// purchase that committed meanwhile.
 const MOVES_MAX: usize = 10;
 
+/// A reason for the buyer.
+pub const NO_UNIT_LEFT: &str =
+    "Stored data was lost, and when it was restored no unit was left for this purchase.";
+
 /// What became of a purchase whose conflict is settled.
 pub(super) enum Settled {
     /// The purchase is in the ledger, as this entry: if it was moved, under another unit
@@ -23,8 +27,8 @@ pub(super) enum Settled {
     Withdrawn,
     /// The purchase is in the queue again, until admission is open.
     Deferred,
-    /// The purchase can never be recorded.
-    Dead(DeadReason),
+    /// The purchase can never be recorded; the entry is the one that admission has of it.
+    Dead(Entry, DeadReason),
 }
 
 /// Does what a verdict asks for, until the purchase is in the ledger, taken
@@ -42,29 +46,29 @@ pub(super) async fn settle(
                 return withdraw(stores, &entry.purchase, stands.as_ref(), unit_taken).await;
             }
             LedgerVerdict::UserHasOther { stands, unit_taken } => {
-                revoke(stores, &entry.purchase, &has_other(&stands)).await?;
+                recorder.revoke(&entry.purchase, &has_other(&stands)).await?;
                 return withdraw(stores, &entry.purchase, Some(&stands), unit_taken).await;
             }
             LedgerVerdict::UnknownProduct => {
                 let detail = format!("there is no product {}", entry.purchase.product);
-                return Ok(dead(DeadReasonClass::UnknownProduct, detail));
+                return Ok(dead(entry, DeadReasonClass::UnknownProduct, detail));
             }
             LedgerVerdict::UnitOutOfRange { total_stock } => {
                 let detail =
                     format!("unit {} is above the total stock of {total_stock}", entry.purchase.unit);
-                return Ok(dead(DeadReasonClass::UnitOutOfRange, detail));
+                return Ok(dead(entry, DeadReasonClass::UnitOutOfRange, detail));
             }
             LedgerVerdict::IdTaken => {
                 let detail = "another purchase has the same id".to_owned();
-                return Ok(dead(DeadReasonClass::Refused, detail));
+                return Ok(dead(entry, DeadReasonClass::Refused, detail));
             }
             LedgerVerdict::UnitTaken => false,
             LedgerVerdict::OldEpoch => true,
         };
-        if mode.is_stopped(&entry.purchase.product) {
-            return defer(stores, &entry).await;
+        if let Some(rebuilding) = mode.rebuilding(&entry.purchase.product) {
+            return defer(stores, rebuilding, &entry).await;
         }
-        if let Some(owner) = owner_of_unit(stores, &entry.purchase).await? {
+        if let Some(owner) = stores.ledger.owner_of(&entry.purchase.product, entry.purchase.unit).await? {
             stores.admission.adopt(&owner).await?;
         }
         entry = match stores.admission.reassign(&entry.purchase, may_keep).await? {
@@ -74,31 +78,31 @@ pub(super) async fn settle(
             }
             // The user has a later admission that is not in the ledger yet: it stands.
             Reassignment::Other(other) => {
-                revoke(stores, &entry.purchase, &has_other(&other.purchase)).await?;
+                recorder.revoke(&entry.purchase, &has_other(&other.purchase)).await?;
                 return Ok(Settled::Withdrawn);
             }
             Reassignment::NoUnitLeft => {
-                let reason =
-                    "Stored data was lost, and when it was restored no unit was left for this purchase.";
-                if revoke(stores, &entry.purchase, reason).await? {
+                if recorder.revoke(&entry.purchase, NO_UNIT_LEFT).await? {
                     return withdraw(stores, &entry.purchase, None, true).await;
                 }
                 entry
             }
         };
         verdict = match record_one(recorder, &entry).await {
-            Err(LedgerError::Refused(why)) => return Ok(dead(DeadReasonClass::Refused, error_chain(&*why))),
+            Err(LedgerError::Refused(why)) => {
+                return Ok(dead(entry, DeadReasonClass::Refused, error_chain(&*why)));
+            }
             verdict => verdict?,
         };
     }
     Err(StepError::KeepsLosing(entry.purchase.id))
 }
 
-fn dead(class: DeadReasonClass, detail: String) -> Settled {
-    Settled::Dead(DeadReason { class, detail })
+pub(super) fn dead(entry: Entry, class: DeadReasonClass, detail: String) -> Settled {
+    Settled::Dead(entry, DeadReason { class, detail })
 }
 
-fn has_other(stands: &Purchase) -> String {
+pub fn has_other(stands: &Purchase) -> String {
     format!("You already have unit {} (purchase {}).", stands.unit, stands.id)
 }
 
@@ -110,15 +114,12 @@ async fn record_one(recorder: &Recorder, entry: &Entry) -> Result<LedgerVerdict,
 
 /// Publishes the purchase again. While admission is stopped it can hand out no other unit, and what
 /// is still on its way comes first; the workers settle the conflict once the sale is open again.
-async fn defer(stores: &Stores, entry: &Entry) -> Result<Settled, StepError> {
-    stores.broker.publish_unfenced(std::slice::from_ref(entry)).await?;
+async fn defer(stores: &Stores, rebuilding: &Rebuilding, entry: &Entry) -> Result<Settled, StepError> {
+    if !rebuilding.is_deferred(entry.purchase.id) {
+        stores.broker.publish_unfenced(std::slice::from_ref(entry)).await?;
+        rebuilding.note_deferred(entry.purchase.id);
+    }
     Ok(Settled::Deferred)
-}
-
-/// The owner of the purchase's unit in the ledger.
-async fn owner_of_unit(stores: &Stores, purchase: &Purchase) -> Result<Option<Purchase>, LedgerError> {
-    let row = stores.ledger.purchases(&purchase.product, purchase.unit.saturating_sub(1), 1).await?;
-    Ok(row.into_iter().find(|row| row.unit == purchase.unit))
 }
 
 /// Takes the admission back, as far as it is left.
@@ -131,13 +132,4 @@ async fn withdraw(
     let unit = if unit_taken { WithdrawnUnit::BelongsToOther } else { WithdrawnUnit::Returns };
     stores.admission.withdraw(purchase, stands, unit).await?;
     Ok(Settled::Withdrawn)
-}
-
-/// Records why a purchase is taken back. False: it is in the ledger by now, and stays.
-async fn revoke(stores: &Stores, purchase: &Purchase, reason: &str) -> Result<bool, LedgerError> {
-    let revoked = stores.ledger.revoke(purchase, reason).await?;
-    if revoked {
-        tracing::warn!(purchase = %purchase.id, user = %purchase.user, "revoked: {reason}");
-    }
-    Ok(revoked)
 }

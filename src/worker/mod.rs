@@ -9,6 +9,7 @@ mod conflict;
 mod error;
 mod mode;
 mod options;
+mod record;
 mod recorder;
 
 use std::time::{Duration, Instant};
@@ -21,10 +22,11 @@ use crate::observability::{Dependency, Telemetry};
 use crate::runtime::{Backoff, Runtime, error_chain};
 use crate::stores::Stores;
 pub use batch::Batch;
+pub use conflict::{NO_UNIT_LEFT, has_other};
 pub use error::StepError;
-pub use mode::{Mode, RebuildEpochs};
+pub use mode::{Mode, RebuildEpochs, Rebuilding};
 pub use options::WorkerOptions;
-pub use recorder::Recorder;
+pub use recorder::{Dead, Recorder};
 
 /// How long a worker keeps its messages while the ledger can't be reached. Then it leaves the
 /// queue, so that a rebuild, which waits for that, can take place without this worker.

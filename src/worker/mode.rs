@@ -1,8 +1,11 @@
 //! In whose name a batch is recorded.
 
-use std::collections::BTreeMap;
+use std::{
+    collections::{BTreeMap, HashSet},
+    sync::{Arc, Mutex, PoisonError},
+};
 
-use crate::domain::{Entry, ProductId};
+use crate::domain::{Entry, ProductId, PurchaseId};
 use crate::ledger::Writer;
 
 #[derive(Clone, Debug)]
@@ -11,22 +14,67 @@ pub enum Mode {
     Working,
     /// A rebuild's, which has made the workers stand aside, and stopped the
     /// admission of these products.
-    Rebuilding(BTreeMap<ProductId, RebuildEpochs>),
+    Rebuilding(Rebuilding),
+}
+
+/// The products that are being rebuilt.
+#[derive(Clone, Debug)]
+pub struct Rebuilding {
+    stopped: BTreeMap<ProductId, RebuildEpochs>,
+    /// Purchases that are in the queue again, until admission is open. Clones share them, so that
+    /// a purchase which several sources have is there once.
+    deferred: Arc<Mutex<HashSet<PurchaseId>>>,
 }
 
 /// The epochs of a product that is being rebuilt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RebuildEpochs {
-    /// The latest one that was open: what it admitted can be recorded as it is, because nothing was
-    /// handed out anew since.
-    pub opened: u64,
+    /// The earliest one that admitted what can be recorded as it is.
+    pub valid_from: u64,
     /// The rebuild's own. What is recorded in its name is refused once another rebuild has begun.
     pub rebuild: u64,
 }
 
+impl Rebuilding {
+    pub fn new(stopped: BTreeMap<ProductId, RebuildEpochs>) -> Self {
+        Self { stopped, deferred: Arc::default() }
+    }
+
+    /// The same rebuild once the queue is drained: what any epoch admitted can be recorded as it
+    /// is, where unit and buyer are free.
+    #[must_use]
+    pub fn of_any_epoch(&self) -> Self {
+        let mut stopped = self.stopped.clone();
+        for epochs in stopped.values_mut() {
+            epochs.valid_from = 0;
+        }
+        Self { stopped, deferred: self.deferred.clone() }
+    }
+
+    pub fn is_stopped(&self, product: &ProductId) -> bool {
+        self.stopped.contains_key(product)
+    }
+
+    pub fn products(&self) -> impl Iterator<Item = &ProductId> {
+        self.stopped.keys()
+    }
+
+    pub(super) fn is_deferred(&self, purchase: PurchaseId) -> bool {
+        self.deferred.lock().unwrap_or_else(PoisonError::into_inner).contains(&purchase)
+    }
+
+    pub(super) fn note_deferred(&self, purchase: PurchaseId) {
+        self.deferred.lock().unwrap_or_else(PoisonError::into_inner).insert(purchase);
+    }
+}
+
 impl Mode {
-    pub(super) fn is_stopped(&self, product: &ProductId) -> bool {
-        matches!(self, Self::Rebuilding(stopped) if stopped.contains_key(product))
+    /// The rebuild that has stopped this product.
+    pub(super) fn rebuilding(&self, product: &ProductId) -> Option<&Rebuilding> {
+        match self {
+            Self::Rebuilding(rebuilding) => Some(rebuilding).filter(|one| one.is_stopped(product)),
+            Self::Working => None,
+        }
     }
 
     /// The entry with the epoch to compare with the ledger's.
@@ -35,12 +83,10 @@ impl Mode {
     }
 
     fn epoch_of(&self, product: &ProductId, epoch: u64) -> u64 {
-        match self {
-            Self::Rebuilding(stopped) => match stopped.get(product) {
-                Some(RebuildEpochs { opened, rebuild }) if epoch >= *opened => *rebuild,
-                _ => epoch,
-            },
-            Self::Working => epoch,
+        let epochs = self.rebuilding(product).and_then(|rebuilding| rebuilding.stopped.get(product));
+        match epochs {
+            Some(RebuildEpochs { valid_from, rebuild }) if epoch >= *valid_from => *rebuild,
+            _ => epoch,
         }
     }
 
@@ -59,11 +105,14 @@ mod tests {
     #[test]
     fn a_rebuild_records_in_its_own_name_what_the_latest_open_epoch_admitted() {
         let product = |id: &str| ProductId::parse(id).unwrap();
-        let stopped = BTreeMap::from([(product("a"), RebuildEpochs { opened: 3, rebuild: 5 })]);
-        let mode = Mode::Rebuilding(stopped);
+        let stopped = BTreeMap::from([(product("a"), RebuildEpochs { valid_from: 3, rebuild: 5 })]);
+        let rebuilding = Rebuilding::new(stopped);
+        let mode = Mode::Rebuilding(rebuilding.clone());
         assert_eq!(mode.epoch_of(&product("a"), 3), 5);
         assert_eq!(mode.epoch_of(&product("a"), 2), 2, "its units may have been handed out anew");
         assert_eq!(mode.epoch_of(&product("b"), 3), 3, "another product, which sells");
+        let mode = Mode::Rebuilding(rebuilding.of_any_epoch());
+        assert_eq!(mode.epoch_of(&product("a"), 2), 5, "after the queue");
         assert_eq!(Mode::Working.epoch_of(&product("a"), 3), 3);
     }
 }

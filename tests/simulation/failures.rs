@@ -60,6 +60,15 @@ pub(super) async fn restored_database(world: &World, lasts: Duration) {
     database.restore(sim, earlier);
 }
 
+/// Redis was not rebuilt since the backup.
+pub(super) async fn restored_in_place(world: &World, lasts: Duration) {
+    let earlier = world.database.snapshot();
+    sleep(lasts).await;
+    // As after a loss of Redis, the law holds again once everything is recorded anew.
+    world.note_redis_loss();
+    world.database.restore(&world.sim, earlier);
+}
+
 /// Purchases that only the outbox has are given times of the future.
 pub(super) async fn clock_ahead(world: &World, lasts: Duration) {
     let World { sim, redis, rabbit, .. } = world;

@@ -53,6 +53,7 @@ pub(crate) enum Fault {
     Failback(usize),
     DeadLetterAndLoss,
     RestoredDatabase,
+    RestoredInPlace,
     ClockAhead,
     OrderlyFailover,
     OutboxEvicted,
@@ -127,6 +128,7 @@ impl Strike {
             end: world.sim.now().timestamp_millis(),
             took_hold,
             loses_redis: took_hold && self.fault.loses_redis(),
+            loses_rows: took_hold && matches!(self.fault, Fault::RestoredDatabase | Fault::RestoredInPlace),
         });
     }
 
@@ -244,6 +246,7 @@ impl Strike {
             Fault::Failback(lag) => failures::failback(world, lag).await,
             Fault::DeadLetterAndLoss => failures::dead_letter_and_loss(world, self.lasts).await,
             Fault::RestoredDatabase => failures::restored_database(world, self.lasts).await,
+            Fault::RestoredInPlace => failures::restored_in_place(world, self.lasts).await,
             Fault::ClockAhead => failures::clock_ahead(world, self.lasts).await,
             Fault::OrderlyFailover => failures::orderly_failover(world),
             Fault::OutboxEvicted => failures::outbox_evicted(world, self.lasts).await,

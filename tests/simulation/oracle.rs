@@ -143,15 +143,15 @@ fn forget_what_nobody_knows(world: &World, evidence: &Evidence, history: &mut Hi
 }
 
 async fn settled(world: &World, (sources, runtime): (&Sources, &Runtime), when: &str) -> Option<()> {
-    // Neither the outbox nor the queue shows what a publisher keeps in memory until it reaches the broker, and what a
-    // process that is gone holds until its heartbeats have been missed.
+    // Of attempts without an answer, neither the outbox nor the queue shows what a publisher keeps in memory until it
+    // reaches the broker, and what a process that is gone holds until its heartbeats have been missed.
     let mut left = RECORDED_WITHIN.saturating_sub(PUBLISHED_WITHIN);
     sleep(PUBLISHED_WITHIN).await;
     while world.rabbit.unacked() > 0 && !left.is_zero() {
         sleep(POLL_INTERVAL).await;
         left = left.saturating_sub(POLL_INTERVAL);
     }
-    match sources.settle(&world.product.id, left, runtime).await {
+    match sources.settle(&world.product.id, Some(&world.history()), left, runtime).await {
         Ok(()) => Some(()),
         Err(error) => {
             let error: GatherError = error;

@@ -172,6 +172,7 @@ fn each_wrong_is_found_by_its_check() {
         ("a unit that is nowhere", &[3], |run| run.admission().sale.remaining += 1),
         ("a winner that was lost", &[3, 4], |run| drop(run.evidence.rows.remove(0))),
         ("a row that admission does not know", &[3], |run| drop(run.admission().winners.remove(0))),
+        ("a dead letter that admission has forgotten", &[3], |run| run.evidence.dead.push(purchase("d", 3))),
         ("a returned unit that is sold", &[3], |run| run.admission().free.push(1)),
         ("a SUCCESS of another unit", &[4], |run| run.success().unit = Some(9)),
         ("a SUCCESS of a purchase that is in no store", &[4, 10], |run| {
@@ -224,10 +225,50 @@ fn each_wrong_is_found_by_its_check() {
     }
 }
 
+/// A letter is one more copy of a purchase that is recorded, on its way, or revoked.
+#[test]
+fn a_dead_letter_counts_where_it_is_the_only_record() {
+    let mut run = Run::good();
+    run.evidence.dead = run.evidence.rows.clone();
+    assert_eq!(run.violated(), [0_u8; 0], "recorded");
+    let pending = run.evidence.rows.remove(0);
+    run.history.attempts.retain(|attempt| attempt.user != "a");
+    assert_eq!(run.violated(), [7], "admission keeps its unit");
+    let report = audit(&run.evidence, None);
+    assert_eq!(report.show_law(), "3 = 0 remaining + 0 in flight + 2 in the ledger + 1 dead-lettered");
+    let id = flashsale::domain::EntryId { millis: 1_003, sequence: 4 };
+    run.admission().outbox.push(flashsale::domain::Entry { id, epoch: 1, purchase: pending });
+    let report = audit(&run.evidence, None);
+    assert_eq!(report.show_law(), "3 = 0 remaining + 1 in flight + 2 in the ledger + 0 dead-lettered");
+    let mut run = Run::good();
+    let revoked = purchase("d", 3);
+    run.evidence.revocations.insert(revoked.id.to_string(), "d".to_owned());
+    run.evidence.dead.push(revoked);
+    assert_eq!(run.violated(), [0_u8; 0], "revoked");
+}
+
+#[test]
+fn a_restored_database_excuses_that_a_purchase_is_pending_again() {
+    let mut run = Run::good();
+    let pending = answer("PURCHASED", &run.evidence.rows[0], "PENDING");
+    run.history.attempts.push(attempt(Operation::Buy, "a", 4_000, pending));
+    assert_eq!(run.violated(), [9]);
+    let (name, loses_rows) = ("database-restored".to_owned(), true);
+    let fault = Fault { name, start: 3_500, end: 3_600, took_hold: true, loses_redis: false, loses_rows };
+    run.history.faults.push(fault);
+    assert_eq!(run.violated(), [0_u8; 0]);
+}
+
 #[test]
 fn after_a_loss_of_redis_a_redis_success_must_be_kept_or_revoked() {
-    let lost =
-        Fault { name: "redis-wipe".to_owned(), start: 1, end: 2_000, took_hold: true, loses_redis: true };
+    let lost = Fault {
+        name: "redis-wipe".to_owned(),
+        start: 1,
+        end: 2_000,
+        took_hold: true,
+        loses_redis: true,
+        loses_rows: false,
+    };
     let mut run = Run::good();
     run.history.faults.push(lost);
     run.success().durability = Some("redis".to_owned());
@@ -289,7 +330,14 @@ fn a_run_that_exercised_nothing_proves_nothing() {
         }),
         ("the fault redis-kill never took hold", |run| {
             let name = "redis-kill".to_owned();
-            run.history.faults.push(Fault { name, start: 0, end: 1, took_hold: false, loses_redis: false });
+            run.history.faults.push(Fault {
+                name,
+                start: 0,
+                end: 1,
+                took_hold: false,
+                loses_redis: false,
+                loses_rows: false,
+            });
         }),
     ];
     for (doubt, less) in cases {
@@ -319,7 +367,7 @@ async fn audited(process: &mut Flashsale) -> Option<i32> {
 async fn the_command_holds_on_a_good_sale_and_finds_what_was_done_to_it() {
     let (services, products) = (Services::new().await, catalogue(20));
     let variables = [("FLASHSALE_PRODUCTS", products.path().to_str().expect("path"))];
-    let _work = services.spawn(&["work"], &variables);
+    let work = services.spawn(&["work"], &variables);
     let serve = services.spawn(&["serve"], &variables);
     let api = serve.api().await;
     ready(&api).await;
@@ -341,7 +389,8 @@ async fn the_command_holds_on_a_good_sale_and_finds_what_was_done_to_it() {
     let report: Value = serde_json::from_str(&process.printed()).expect("JSON");
     assert_eq!((&report["verdict"], &report["law"]["inLedger"]), (&json!("holds"), &json!(20)));
 
-    // A row goes missing: the law, and the buyer's SUCCESS.
+    // A row goes missing, and no worker runs that would record it again: the law, and the buyer's SUCCESS.
+    work.kill();
     services.sql().await.batch_execute("DELETE FROM purchases WHERE unit = 7").await.expect("delete");
     let mut process = services.spawn(&arguments, &variables);
     assert_eq!(audited(&mut process).await, Some(1), "{}", process.printed());

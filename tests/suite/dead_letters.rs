@@ -1,5 +1,6 @@
 //! Dead letters as a workflow: list, show, replay, discard.
 
+use lapin::options::{BasicGetOptions, BasicNackOptions};
 use serde_json::{Value, json};
 
 use crate::{
@@ -8,7 +9,9 @@ use crate::{
         SOON, eventually,
         http::{buy, client, get, ready},
         process::Flashsale,
+        servers,
         services::Services,
+        stage::{own, with_redis},
     },
     worker::{item, message},
 };
@@ -174,4 +177,116 @@ async fn a_discarded_purchase_returns_its_unit_once_and_its_buyer_sees_the_reaso
     assert_eq!(buy(&client, &api, "fourth").await.body["status"], json!("SOLD_OUT"), "and only once");
     operate(&services, &["dead-letters", "discard", &id, "--reason", "again"]).await;
     drained(&services, 2).await;
+}
+
+async fn flush(services: &Services) {
+    redis::cmd("FLUSHALL").exec_async(&mut services.redis().await).await.expect("FLUSHALL");
+}
+
+/// Puts a message into the dead-letter queue without a reason, as RabbitMQ does with one that was delivered too often.
+async fn given_up(services: &Services, body: &[u8]) {
+    let (options, properties) = Default::default();
+    let dead = format!("{}.purchases.dead", services.prefix);
+    let sent =
+        services.channel().await.basic_publish("".into(), dead.into(), options, body, properties).await;
+    sent.expect("publish").await.expect("sent");
+}
+
+/// A dead letter holds a promise: when Redis is lost, what can be recorded is recorded, what can't keeps its unit and can
+/// still be replayed, and a buyer whose unit is someone else's is told.
+#[tokio::test(flavor = "multi_thread")]
+async fn dead_letters_are_taken_over_when_redis_is_lost() {
+    let redis = own(servers::redis).await;
+    let (services, products) = (with_redis(redis.port).await, catalogue(4));
+    let path = products.path().to_str().expect("path");
+    let variables = [("FLASHSALE_PRODUCTS", path)];
+    let work = services.spawn(&["work"], &variables);
+    let serve = services.spawn(&["serve"], &variables);
+    let api = serve.api().await;
+    ready(&api).await;
+    ready(&work.health().await).await;
+    let sql = services.sql().await;
+    sql.batch_execute("ALTER TABLE purchases ADD CONSTRAINT no_cursed CHECK (user_id NOT LIKE 'cursed%')")
+        .await
+        .expect("constraint");
+    let client = client();
+    let status = async |user: &str| {
+        let answer = get(&format!("{api}/sale/purchase/status?userId={user}")).await;
+        (answer.status == 200).then_some(answer.body)
+    };
+    let is = async |user: &str, state: &str| {
+        eventually(state, SOON, async || (status(user).await?["state"] == json!(state)).then_some(())).await;
+    };
+    let cursed = buy(&client, &api, "cursed").await.body;
+    assert_eq!((&cursed["status"], &cursed["unit"]), (&json!("SUCCESS"), &json!(1)));
+    letters_are(&services, 1).await;
+    // The message of this one is given up by RabbitMQ.
+    work.kill();
+    let given = buy(&client, &api, "given-up").await.body;
+    assert_eq!((&given["durability"], &given["unit"]), (&json!("broker"), &json!(2)));
+    let (message_of_given, _) = services.take("purchases").await.expect("the message");
+    given_up(&services, &message_of_given).await;
+    // And one that is of an earlier state: its unit is another buyer's, and the table refuses it too.
+    given_up(&services, &message(&services, 1, "limited-001", &[item("cursed-too", 1)]).await).await;
+
+    flush(&services).await;
+    let work = services.spawn(&["work"], &variables);
+    ready(&work.health().await).await;
+    ready(&api).await;
+    is("given-up", "CONFIRMED").await;
+    is("cursed", "PENDING").await;
+    is("cursed-too", "REVOKED").await;
+    assert!(status("cursed-too").await.expect("status")["reason"].is_string());
+    let row = "SELECT count(*) FROM purchases WHERE user_id = 'given-up' AND unit = 2";
+    assert_eq!(services.count(row).await, 1);
+    assert_eq!(buy(&client, &api, "cursed").await.body["purchaseId"], cursed["purchaseId"]);
+    assert_eq!(buy(&client, &api, "third").await.body["unit"], json!(3));
+    // The letter of a purchase that is recorded stays for the operator, and is counted no more.
+    letters_are(&services, 3).await;
+    let audit = ["--products", path, "audit", "--wait", "20"];
+    let (code, report) = operate(&services, &audit).await;
+    assert_eq!(code, Some(0), "{report}");
+    assert!(report.contains("4 = 1 remaining + 0 in flight + 2 in the ledger + 1 dead-lettered"), "{report}");
+
+    // The same again: what was taken over once is taken over once more.
+    flush(&services).await;
+    is("cursed", "PENDING").await;
+    assert_eq!(buy(&client, &api, "fourth").await.body["unit"], json!(4));
+    assert_eq!(buy(&client, &api, "fifth").await.body["status"], json!("SOLD_OUT"));
+    letters_are(&services, 3).await;
+    sql.batch_execute("ALTER TABLE purchases DROP CONSTRAINT no_cursed").await.expect("repaired");
+    assert_eq!(operate(&services, &["dead-letters", "replay", "--all"]).await.0, Some(0));
+    is("cursed", "CONFIRMED").await;
+    let row = "SELECT count(*) FROM purchases WHERE user_id = 'cursed' AND unit = 1";
+    assert_eq!(services.count(row).await, 1);
+    is("cursed-too", "REVOKED").await;
+    let (code, report) = operate(&services, &audit).await;
+    assert_eq!(code, Some(0), "{report}");
+    drained(&services, 4).await;
+}
+
+/// A message goes back to the queue with each round of a rebuild that fails, and with each crash of a worker that holds
+/// it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_that_came_back_a_hundred_times_is_no_dead_letter() {
+    let services = Services::new().await;
+    let work = services.spawn(&["work"], &[]);
+    let serve = services.spawn(&["serve"], &[]);
+    let api = serve.api().await;
+    ready(&api).await;
+    ready(&work.health().await).await;
+    work.kill();
+    let bought = buy(&client(), &api, "patient").await.body;
+    assert_eq!(bought["durability"], json!("broker"));
+    let (channel, queue) = (services.channel().await, format!("{}.purchases", services.prefix));
+    for _ in 0..150 {
+        let got = eventually("the message", SOON, async || {
+            channel.basic_get(queue.as_str().into(), BasicGetOptions::default()).await.expect("get")
+        })
+        .await;
+        let again = BasicNackOptions { requeue: true, ..BasicNackOptions::default() };
+        got.delivery.acker.nack(again).await.expect("given back");
+    }
+    let _work = services.spawn(&["work"], &[]);
+    drained(&services, 1).await;
 }

@@ -391,7 +391,7 @@ async fn a_probe_of_sqlite_writes() {
     let file = dir.path().join("ledger.sqlite3");
     let ledger = SqliteLedger::open(&file).await.expect("ledger");
     ledger.migrate().await.expect("migrated");
-    ledger.upsert_products(&[product(1)]).await.expect("a product");
+    ledger.add_products(&[product(1)]).await.expect("a product");
     ledger.probe_write().await.expect("a write");
     let mut database = SqliteConnection::establish(file.to_str().expect("path")).expect("database");
     database.batch_execute("BEGIN IMMEDIATE").expect("the only writer");

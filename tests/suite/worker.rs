@@ -17,7 +17,7 @@ use flashsale::{
     outbox::Sweeper,
     runtime::{Clock, Runtime, SystemClock},
     stores::Stores,
-    worker::{Batch, Mode, Recorder},
+    worker::{Mode, Recorder},
 };
 use serde_json::{Value, json};
 
@@ -289,7 +289,7 @@ async fn a_purchase_is_timed_when_it_is_recorded_and_not_again() {
         Entry { id, epoch: 1, purchase }
     });
     for timed in [2, 0] {
-        Batch::of_entries(entries.to_vec()).step(&recorder).await.expect("recorded");
+        recorder.record(entries.iter().collect()).await.expect("recorded");
         let counts = recorder.telemetry.meter.take();
         assert_eq!(counts.get(&product).map_or(0, |tally| tally.recording.number()), timed);
     }

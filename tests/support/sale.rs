@@ -79,7 +79,15 @@ impl Sale {
 
     /// Notes that something was done to the system.
     pub(crate) fn fault(&self, name: &str, start: i64, took_hold: bool, loses_redis: bool) {
-        let fault = Fault { name: name.to_owned(), start, end: now(), took_hold, loses_redis };
+        let (name, end) = (name.to_owned(), now());
+        let fault = Fault { name, start, end, took_hold, loses_redis, loses_rows: false };
+        self.lines.lock().expect("lines").push(HistoryLine::Fault(fault));
+    }
+
+    /// Notes that the database was restored to an earlier state.
+    pub(crate) fn restored(&self, name: &str, start: i64) {
+        let (name, end) = (name.to_owned(), now());
+        let fault = Fault { name, start, end, took_hold: true, loses_redis: false, loses_rows: true };
         self.lines.lock().expect("lines").push(HistoryLine::Fault(fault));
     }
 

@@ -97,6 +97,48 @@ impl Services {
         client
     }
 
+    /// Keeps a copy of the database as it is now, which [`Services::restore`] puts back.
+    pub(crate) async fn back_up(&self) {
+        self.copy_database(&self.prefix, &format!("{}_backup", self.prefix)).await;
+    }
+
+    /// Puts the copy of [`Services::back_up`] in place of the database.
+    pub(crate) async fn restore(&self) {
+        self.copy_database(&format!("{}_backup", self.prefix), &self.prefix).await;
+    }
+
+    /// Rows of purchases in the copy of [`Services::back_up`].
+    pub(crate) async fn rows_in_backup(&self) -> i64 {
+        let backup = Self { database_url: format!("{}_backup", self.database_url), ..self.same() };
+        backup.count("SELECT count(*) FROM purchases").await
+    }
+
+    fn same(&self) -> Self {
+        let [database_url, redis_url, amqp_url] =
+            [&self.database_url, &self.redis_url, &self.amqp_url].map(Clone::clone);
+        Self { database_url, redis_url, amqp_url, prefix: self.prefix.clone() }
+    }
+
+    /// Makes a database, anew, as a copy of another one. The sessions of both end.
+    async fn copy_database(&self, from: &str, to: &str) {
+        let (server, _) = self.database_url.rsplit_once('/').expect("a database URL");
+        let (client, driver) =
+            tokio_postgres::connect(&format!("{server}/postgres"), NoTls).await.expect("PostgreSQL");
+        tokio::spawn(driver);
+        let both = format!("datname IN ('{from}', '{to}')");
+        let copy = [
+            // Each in a transaction of its own: nobody may connect again once the sessions end.
+            format!("UPDATE pg_database SET datallowconn = false WHERE {both}"),
+            format!("SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE {both}"),
+            format!("DROP DATABASE IF EXISTS {to}"),
+            format!("CREATE DATABASE {to} TEMPLATE {from}"),
+            format!("UPDATE pg_database SET datallowconn = true WHERE {both}"),
+        ];
+        for statement in copy {
+            client.batch_execute(&statement).await.unwrap_or_else(|error| panic!("{statement}: {error:?}"));
+        }
+    }
+
     /// One number from the database; 0 where the table does not exist yet.
     pub(crate) async fn count(&self, query: &str) -> i64 {
         self.sql().await.query_one(query, &[]).await.map_or(0, |row| row.get(0))

@@ -25,9 +25,9 @@ impl Keys {
         }
     }
 
-    /// The names under which a rebuild stages `free` and `buyers` for this epoch.
-    pub fn staged(&self, epoch: u64) -> [String; 2] {
-        [&self.free, &self.buyers].map(|key| format!("{key}:epoch-{epoch}"))
+    /// The names under which a rebuild stages `free`, `buyers` and `dead` for this epoch.
+    pub fn staged(&self, epoch: u64) -> [String; 3] {
+        [&self.free, &self.buyers, &self.dead].map(|key| format!("{key}:epoch-{epoch}"))
     }
 
     pub(super) fn in_order(&self) -> [&String; 5] {

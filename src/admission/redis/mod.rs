@@ -25,7 +25,7 @@ use server_connections::ServerConnector;
 
 use super::{
     Admission, AdmissionError, Contents, Decision, Fence, Found, Opening, Reassignment, RebuildStep,
-    Watermark, WithdrawnUnit, watermarks::Watermarks,
+    StagedPart, Watermark, WithdrawnUnit, watermarks::Watermarks,
 };
 use crate::domain::{Entry, EntryId, ProductId, Purchase, PurchaseId, SaleState, Terms, UserId};
 use crate::observability::Dependency;
@@ -210,22 +210,17 @@ impl<C: Connections> Admission for RedisAdmission<C> {
 
     async fn contents(&self, product: &ProductId) -> Result<Contents, AdmissionError> {
         let keys = self.keys(product);
-        let free = self.query(redis::cmd("LRANGE").arg(keys.free).arg(0).arg(-1)).await?;
-        let mut contents = Contents { free, winners: Vec::new() };
+        let free: Vec<String> = self.query(redis::cmd("LRANGE").arg(keys.free).arg(0).arg(-1)).await?;
+        let mut read = replies::Winners::of(product, &free);
         let mut cursor = 0_u64;
         loop {
             let mut scan = redis::cmd("HSCAN");
             scan.arg(&keys.buyers).arg(cursor).arg("COUNT").arg(1000);
             let (next, page): (u64, Vec<(String, String)>) = self.query(&scan).await?;
-            for (user, value) in page {
-                contents.winners.push(replies::winner(product, &user, &value)?);
-            }
+            read.add(page);
             cursor = next;
             if cursor == 0 {
-                // A scan may return a field twice.
-                contents.winners.sort_by_key(|winner| (winner.unit, winner.id));
-                contents.winners.dedup();
-                return Ok(contents);
+                return Ok(read.contents());
             }
         }
     }
@@ -302,24 +297,22 @@ impl<C: Connections> Admission for RedisAdmission<C> {
         self.run(&call).await
     }
 
-    async fn stage(
-        &self,
-        product: &ProductId,
-        epoch: u64,
-        purchases: &[Purchase],
-        free: &[u32],
-    ) -> Result<(), AdmissionError> {
+    async fn stage(&self, product: &ProductId, epoch: u64, part: &StagedPart) -> Result<(), AdmissionError> {
+        let StagedPart { recorded, dead_lettered, free } = part;
         let mut call = self.staging_call(&self.scripts().stage, product, epoch);
-        call.arg(free.len()).arg(free);
-        for purchase in purchases {
+        call.arg(free.len()).arg(free).arg(dead_lettered.len());
+        for purchase in dead_lettered {
+            call.arg(purchase.id.to_string());
+        }
+        for purchase in recorded.iter().chain(dead_lettered) {
             call.arg(purchase.user.as_str()).arg(record(purchase));
         }
         self.run(&call).await
     }
 
     async fn unstage(&self, product: &ProductId, epoch: u64) -> Result<(), AdmissionError> {
-        let [free, buyers] = self.keys(product).staged(epoch);
-        self.query(redis::cmd("UNLINK").arg(free).arg(buyers)).await
+        let staged = self.keys(product).staged(epoch);
+        self.query(redis::cmd("UNLINK").arg(&staged[..])).await
     }
 
     async fn open(
@@ -361,8 +354,8 @@ impl<C> std::fmt::Debug for RedisAdmission<C> {
     }
 }
 
-/// The record in `buyers` of a purchase that is in the ledger. The purchase has no outbox entry:
-/// its entry id is the admission time with a sequence that no stream gives out.
+/// The record in `buyers` of a purchase that has no outbox entry: its entry id is the admission
+/// time with a sequence that no stream gives out.
 fn record(purchase: &Purchase) -> String {
     format!("{} {} {}", purchase.unit, purchase.id, EntryId::end_of(purchase.admitted_at))
 }

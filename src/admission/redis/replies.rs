@@ -2,7 +2,7 @@
 
 use chrono::DateTime;
 
-use crate::admission::{AdmissionError, Decision, Found, Reassignment, RebuildStep};
+use crate::admission::{AdmissionError, Contents, Decision, Found, Reassignment, RebuildStep};
 use crate::domain::{Entry, EntryId, Outcome, ProductId, Purchase, PurchaseId, PurchaseState};
 use crate::domain::{SaleState, Terms, UserId, sale::remaining};
 use crate::runtime::error_chain;
@@ -143,22 +143,65 @@ fn instant(millis: &str) -> Result<Option<DateTime<chrono::Utc>>, AdmissionError
     read.map(Some).ok_or_else(|| malformed(&format!("{millis:?} is not a time")))
 }
 
+/// Reads `free` and, page by page, `buyers`. What this program did not write is left out, so that
+/// it can't stop a rebuild, and told once.
+pub(super) struct Winners<'product> {
+    product: &'product ProductId,
+    contents: Contents,
+    unreadable: usize,
+    /// The first of the unreadable.
+    example: String,
+}
+
+impl<'product> Winners<'product> {
+    pub(super) fn of(product: &'product ProductId, free: &[String]) -> Self {
+        let mut read = Self { product, contents: Contents::default(), unreadable: 0, example: String::new() };
+        for unit in free {
+            match unit.parse() {
+                Ok(unit) => read.contents.free.push(unit),
+                Err(_not_a_unit) => read.skip(|| format!("the free unit {unit:.100?}")),
+            }
+        }
+        read
+    }
+
+    pub(super) fn add(&mut self, page: Vec<(String, String)>) {
+        for (user, value) in page {
+            match winner(self.product, &user, &value) {
+                Some(winner) => self.contents.winners.push(winner),
+                None => self.skip(|| format!("the winner {user:.100?} with {value:.100?}")),
+            }
+        }
+    }
+
+    fn skip(&mut self, example: impl FnOnce() -> String) {
+        if self.unreadable == 0 {
+            self.example = example();
+        }
+        self.unreadable += 1;
+    }
+
+    pub(super) fn contents(self) -> Contents {
+        let Self { product, mut contents, unreadable, example } = self;
+        if unreadable > 0 {
+            tracing::warn!(%product, unreadable, "skipped what flashsale did not write: {example}");
+        }
+        // A scan may return a field twice.
+        contents.winners.sort_by_key(|winner| (winner.unit, winner.id));
+        contents.winners.dedup();
+        contents
+    }
+}
+
 /// A field of `buyers`: user, and `unit purchase-id entry-id`.
-pub(super) fn winner(product: &ProductId, user: &str, value: &str) -> Result<Purchase, AdmissionError> {
-    let read = || {
-        let mut parts = value.split(' ');
-        let (unit, id, entry) = (parts.next()?.parse().ok()?, parts.next()?.parse().ok()?, parts.next()?);
-        let entry: EntryId = entry.parse().ok()?;
-        let user = UserId::parse(user).ok()?;
-        Some(Purchase {
-            id: PurchaseId(id),
-            product: product.clone(),
-            user,
-            unit,
-            admitted_at: entry.admitted_at(),
-        })
-    };
-    read().ok_or_else(|| malformed(&format!("the winner {user:?} is {value:?}")))
+fn winner(product: &ProductId, user: &str, value: &str) -> Option<Purchase> {
+    let mut parts = value.split(' ');
+    let (unit, id) = (parts.next()?.parse().ok()?, PurchaseId(parts.next()?.parse().ok()?));
+    let entry_id: EntryId = parts.next()?.parse().ok()?;
+    let (user, admitted_at) = (UserId::parse(user).ok()?, entry_id.admitted_at());
+    let purchase = Purchase { id, product: product.clone(), user, unit, admitted_at };
+    let entry = Entry { id: entry_id, epoch: 0, purchase };
+    entry.check().ok().map(|()| entry.purchase)
 }
 
 /// The entries of an `XRANGE`. Entries that this program did not write are left out, so that they

@@ -14,7 +14,7 @@ use crate::domain::{ProductId, SystemId};
 /// Redeliveries after which RabbitMQ itself dead-letters a message. High, because every crash
 /// of a worker counts as one; a message that can never succeed is recognised by its content,
 /// not by its age.
-const DELIVERY_LIMIT: i64 = 100;
+const DELIVERY_LIMIT: i64 = 1_000_000;
 
 /// Names of exchange and queues.
 #[derive(Clone, Debug)]

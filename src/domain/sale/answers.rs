@@ -53,7 +53,7 @@ pub struct Contents {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fence {
     Stopped,
-    /// A later epoch, this one, has stopped or opened admission already.
+    /// This epoch, which is not earlier, has stopped or opened admission already.
     Later(u64),
 }
 

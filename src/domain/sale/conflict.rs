@@ -24,7 +24,7 @@ impl SaleMachine {
         self.delete_entry(winner.entry);
         self.remove_dead(winner.id);
         match stands {
-            Some(stands) => drop(self.buyers.insert(withdrawn.user.clone(), Winner::from_ledger(stands))),
+            Some(stands) => drop(self.buyers.insert(withdrawn.user.clone(), Winner::without_entry(stands))),
             None => drop(self.buyers.remove(&withdrawn.user)),
         }
         if unit == WithdrawnUnit::Returns {
@@ -72,7 +72,7 @@ impl SaleMachine {
             return;
         }
         let was_free = self.take_free(owner.unit).is_some();
-        self.buyers.insert(owner.user.clone(), Winner::from_ledger(owner));
+        self.buyers.insert(owner.user.clone(), Winner::without_entry(owner));
         self.count(|sale| sale.balance += i64::from(!was_free));
     }
 

@@ -28,6 +28,7 @@ use super::{Entry, EntryId, ProductId, PurchaseId, SaleState, Terms, UserId};
 pub use answers::{Contents, Decision, Fence, Found, NotAdmitting, Opening, Reassignment, WithdrawnUnit};
 pub use known::{Known, Watermark};
 pub use read::remaining;
+pub use rebuild::StagedPart;
 pub use rebuild_step::RebuildStep;
 pub use winners::Winner;
 
@@ -100,6 +101,7 @@ impl Default for Outbox {
 struct Staged {
     free: VecDeque<u32>,
     buyers: HashMap<UserId, Winner>,
+    dead: HashSet<PurchaseId>,
 }
 
 impl SaleMachine {

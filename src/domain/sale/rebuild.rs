@@ -3,6 +3,17 @@
 use super::{Fence, Header, OpenSale, Opening, Outbox, RebuildStep, SaleMachine, Staged, Winner};
 use crate::domain::{Purchase, Terms};
 
+/// A part of the snapshot that a rebuild puts in place.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct StagedPart {
+    /// Purchases in the ledger.
+    pub recorded: Vec<Purchase>,
+    /// Purchases that only the dead-letter queue has: they keep their units, and stay pending.
+    pub dead_lettered: Vec<Purchase>,
+    /// Units that nobody has.
+    pub free: Vec<u32>,
+}
+
 impl SaleMachine {
     /// Changes the terms of a running sale. False: the sale is of another epoch, or more units are
     /// handed out than the new total.
@@ -13,14 +24,15 @@ impl SaleMachine {
     }
 
     /// Stops admission until [`SaleMachine::open`] with the same epoch. Everything but
-    /// the header is kept.
+    /// the header is kept. An epoch stops a sale once: a ledger that was restored gives out numbers
+    /// again that it has given out before, and two rebuilds must not share one.
     pub fn fence(&mut self, epoch: u64) -> Fence {
         let found = match &self.header {
             Header::Absent => 0,
             Header::Fenced { epoch, .. } => *epoch,
             Header::Open(sale) => sale.epoch,
         };
-        if found > epoch {
+        if found >= epoch {
             return Fence::Later(found);
         }
         self.header = Header::Fenced { epoch, step: RebuildStep::PausingWorkers };
@@ -38,10 +50,13 @@ impl SaleMachine {
 
     /// Adds a part of the ledger's snapshot to what [`SaleMachine::open`] will put in
     /// place; each part once.
-    pub fn stage(&mut self, epoch: u64, purchases: &[Purchase], free: &[u32]) {
+    pub fn stage(&mut self, epoch: u64, part: &StagedPart) {
+        let StagedPart { recorded, dead_lettered, free } = part;
         let staged = self.staged.entry(epoch).or_default();
         staged.free.extend(free);
-        let winners = purchases.iter().map(|bought| (bought.user.clone(), Winner::from_ledger(bought)));
+        staged.dead.extend(dead_lettered.iter().map(|purchase| purchase.id));
+        let winners = recorded.iter().chain(dead_lettered);
+        let winners = winners.map(|bought| (bought.user.clone(), Winner::without_entry(bought)));
         staged.buyers.extend(winners);
     }
 
@@ -51,7 +66,7 @@ impl SaleMachine {
     }
 
     /// Puts the staged snapshot in place under `epoch`, whose fence must stand. `next`: the highest
-    /// unit in the ledger; the staged purchases and free units must be all of `1..=next`.
+    /// unit of a staged purchase; staged purchases and free units must be all of `1..=next`.
     pub fn open(&mut self, epoch: u64, terms: &Terms, next: u32, revoked: bool, server: &str) -> Opening {
         match &self.header {
             Header::Open(sale) if sale.epoch == epoch => return Opening::Open,
@@ -62,11 +77,11 @@ impl SaleMachine {
         if staged != next as usize {
             return Opening::Incomplete;
         }
-        let Staged { free, buyers } = self.staged.remove(&epoch).unwrap_or_default();
+        let Staged { free, buyers, dead } = self.staged.remove(&epoch).unwrap_or_default();
         self.free = free;
         self.buyers = buyers;
         self.outbox = Outbox::default();
-        self.dead.clear();
+        self.dead = dead;
         self.header = Header::Open(OpenSale {
             epoch,
             terms: terms.clone(),
@@ -74,7 +89,7 @@ impl SaleMachine {
             server: server.to_owned(),
             balance: 0,
             in_flight: 0,
-            dead: 0,
+            dead: i64::try_from(self.dead.len()).unwrap_or(i64::MAX),
             revoked,
         });
         Opening::Open

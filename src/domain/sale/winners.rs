@@ -14,9 +14,9 @@ pub struct Winner {
 }
 
 impl Winner {
-    /// The record of a purchase that is in the ledger, and so not in the outbox: its entry id has a
-    /// sequence that no outbox gives out.
-    pub fn from_ledger(purchase: &Purchase) -> Self {
+    /// The record of a purchase that is not in the outbox, because the ledger or the dead-letter
+    /// queue has it: its entry id has a sequence that no outbox gives out.
+    pub fn without_entry(purchase: &Purchase) -> Self {
         let entry = EntryId::end_of(purchase.admitted_at);
         Self { unit: purchase.unit, id: purchase.id, entry }
     }

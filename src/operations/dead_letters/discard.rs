@@ -65,10 +65,8 @@ async fn revoke(stores: &Stores, purchase: &Purchase, reason: &str) -> Result<()
         return Ok(());
     }
     stores.ledger.revoke(purchase, reason).await?;
-    let before = purchase.unit.saturating_sub(1);
-    let at_its_unit = stores.ledger.purchases(&purchase.product, before, 1).await?;
-    let taken = at_its_unit.first().is_some_and(|row| row.unit == purchase.unit);
-    let unit = if taken { WithdrawnUnit::BelongsToOther } else { WithdrawnUnit::Returns };
+    let owner = stores.ledger.owner_of(&purchase.product, purchase.unit).await?;
+    let unit = if owner.is_some() { WithdrawnUnit::BelongsToOther } else { WithdrawnUnit::Returns };
     stores.admission.withdraw(purchase, recorded.as_ref(), unit).await?;
     Ok(())
 }

@@ -6,10 +6,10 @@ use crate::support::{
     SOON, eventually,
     http::{get, ready},
     proxy::{Link, Proxy},
-    sale::now,
+    sale::{PRODUCT, now},
     servers::{self, Server},
     services::Services,
-    stage::{Stage, blocking, lasts, own, port_of, restarted, with_postgres},
+    stage::{Stage, UNITS, blocking, lasts, own, port_of, restarted, with_postgres, with_redis},
 };
 
 impl Stage {
@@ -211,4 +211,58 @@ async fn has_a_full_disk() {
 #[tokio::test(flavor = "multi_thread")]
 async fn has_a_damaged_page() {
     refuses_purchases("XX001", "invalid page in block 7 of relation base", "its data is damaged").await;
+}
+
+impl Stage {
+    /// Restores the database as it was at the backup, once it has more rows than that.
+    async fn restore_database(&self) {
+        let start = now();
+        self.sold(UNITS / 2).await;
+        let lost = self.services.count("SELECT count(*) FROM purchases").await
+            - self.services.rows_in_backup().await;
+        assert!(lost > 20, "{lost} rows are lost");
+        self.services.restore().await;
+        self.sale.restored("database-restored", start);
+    }
+
+    async fn epochs(&self) -> (i64, i64) {
+        let mut redis = self.services.redis().await;
+        let sale = self.services.key(PRODUCT, "sale");
+        let epoch = redis::cmd("HGET").arg(sale).arg("epoch").query_async::<Option<i64>>(&mut redis).await;
+        (self.services.count("SELECT epoch FROM products").await, epoch.expect("HGET").unwrap_or(0))
+    }
+}
+
+/// Redis still has the winners whose rows are gone, and its epoch is the ledger's.
+#[tokio::test(flavor = "multi_thread")]
+async fn is_restored_to_an_earlier_state() {
+    let stage = Stage::open(Services::new().await).await;
+    stage.services.back_up().await;
+    stage.restore_database().await;
+    let (of_ledger, of_redis) = stage.epochs().await;
+    assert_eq!(of_ledger, of_redis, "this is the case in which the epochs are equal");
+    stage.work.logs("purchases that the ledger lacks are in the outbox again").await;
+    stage.holds_without_dead_letters().await;
+}
+
+/// Redis was rebuilt since the backup: it is ahead of the ledger, and must be rebuilt again.
+#[tokio::test(flavor = "multi_thread")]
+async fn is_restored_to_a_state_from_before_a_rebuild() {
+    let redis = own(servers::redis).await;
+    let stage = Stage::open(with_redis(redis.port).await).await;
+    stage.services.back_up().await;
+    let start = now();
+    redis::cmd("FLUSHALL").exec_async(&mut stage.services.redis().await).await.expect("FLUSHALL");
+    stage.not_ready().await;
+    stage.readiness("rebuilt", |status, _| status == 200).await;
+    stage.sale.fault("redis-flush", start, true, true);
+    let epoch_before = stage.epochs().await.1;
+    stage.restore_database().await;
+    eventually("a rebuild under an epoch that was never used", SOON, async || {
+        let (of_ledger, of_redis) = stage.epochs().await;
+        (of_ledger == of_redis && of_redis > epoch_before).then_some(())
+    })
+    .await;
+    stage.work.logs("the ledger lacked purchases that admission has").await;
+    stage.holds_without_dead_letters().await;
 }

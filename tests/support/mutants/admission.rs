@@ -4,7 +4,7 @@ use std::{fmt, sync::Arc};
 
 use async_trait::async_trait;
 use flashsale::{
-    admission::{Admission, AdmissionError, Decision, Keys, Opening, Scripts},
+    admission::{Admission, AdmissionError, Contents, Decision, Keys, Opening, Scripts, StagedPart},
     domain::{Entry, EntryId, Outcome, ProductId, Purchase, PurchaseId, SaleState, Terms, UserId},
 };
 use redis::aio::ConnectionLike;
@@ -75,8 +75,7 @@ impl AdmissionDecorator for ResetStock {
         &self,
         _product: &ProductId,
         _epoch: u64,
-        _purchases: &[Purchase],
-        _free: &[u32],
+        _part: &StagedPart,
     ) -> Result<(), AdmissionError> {
         Ok(())
     }
@@ -93,12 +92,12 @@ impl AdmissionDecorator for ResetStock {
     }
 }
 
-/// Shows an empty outbox to a rebuild, which alone reads it to its end.
+/// Shows neither outbox nor winners to a rebuild, which alone reads the outbox to its end.
 #[derive(Debug)]
-pub(crate) struct HidesOutbox(pub(crate) Arc<dyn Admission>);
+pub(crate) struct HidesState(pub(crate) Arc<dyn Admission>);
 
 #[async_trait]
-impl AdmissionDecorator for HidesOutbox {
+impl AdmissionDecorator for HidesState {
     fn inner(&self) -> &Arc<dyn Admission> {
         &self.0
     }
@@ -118,6 +117,10 @@ impl AdmissionDecorator for HidesOutbox {
             EntryId::LAST => Ok(Vec::new()),
             up_to => self.0.outbox(product, after, up_to, limit).await,
         }
+    }
+
+    async fn contents(&self, _product: &ProductId) -> Result<Contents, AdmissionError> {
+        Ok(Contents::default())
     }
 }
 

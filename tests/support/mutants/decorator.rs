@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use flashsale::{
     admission::{
         Admission, AdmissionError, Contents, Decision, Fence, Found, Opening, Reassignment, RebuildStep,
-        WithdrawnUnit,
+        StagedPart, WithdrawnUnit,
     },
     broker::{
         Bindings, Broker, BrokerError, Consumer, DeadLetters, DeadReason, DeliveryHistory, Depths,
@@ -51,14 +51,12 @@ pub(crate) trait AdmissionDecorator: Debug + Send + Sync + Sized + 'static {
         self.inner().outbox(product, after, up_to, limit).await
     }
 
-    async fn stage(
-        &self,
-        product: &ProductId,
-        epoch: u64,
-        purchases: &[Purchase],
-        free: &[u32],
-    ) -> Result<(), AdmissionError> {
-        self.inner().stage(product, epoch, purchases, free).await
+    async fn contents(&self, product: &ProductId) -> Result<Contents, AdmissionError> {
+        self.inner().contents(product).await
+    }
+
+    async fn stage(&self, product: &ProductId, epoch: u64, part: &StagedPart) -> Result<(), AdmissionError> {
+        self.inner().stage(product, epoch, part).await
     }
 
     async fn open(
@@ -107,7 +105,7 @@ impl<D: AdmissionDecorator> Admission for Decorated<D> {
     }
 
     async fn contents(&self, product: &ProductId) -> Result<Contents, AdmissionError> {
-        self.0.inner().contents(product).await
+        self.0.contents(product).await
     }
 
     async fn settle(&self, entries: &[Entry]) -> Result<(), AdmissionError> {
@@ -161,14 +159,8 @@ impl<D: AdmissionDecorator> Admission for Decorated<D> {
         self.0.inner().note_step(product, epoch, step).await
     }
 
-    async fn stage(
-        &self,
-        product: &ProductId,
-        epoch: u64,
-        purchases: &[Purchase],
-        free: &[u32],
-    ) -> Result<(), AdmissionError> {
-        self.0.stage(product, epoch, purchases, free).await
+    async fn stage(&self, product: &ProductId, epoch: u64, part: &StagedPart) -> Result<(), AdmissionError> {
+        self.0.stage(product, epoch, part).await
     }
 
     async fn unstage(&self, product: &ProductId, epoch: u64) -> Result<(), AdmissionError> {

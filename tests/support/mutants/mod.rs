@@ -11,7 +11,7 @@ use flashsale::{admission::Scripts, stores::Stores};
 use redis::aio::ConnectionLike;
 
 use self::{
-    admission::{CheckThenDecrement, HidesOutbox, ResetStock, TimeOutIsSoldOut},
+    admission::{CheckThenDecrement, HidesState, ResetStock, TimeOutIsSoldOut},
     broker::{WrongBroker, WrongConsumer},
     ledger::NothingDoneIsSuccess,
 };
@@ -86,7 +86,7 @@ impl Mutant {
             Self::NoDuplicateCheck => stores,
             Self::RebuildIgnoresQueue => Stores {
                 broker: wrong_broker(WrongConsumer::HidesQueue),
-                admission: Arc::new(Decorated(HidesOutbox(admission))),
+                admission: Arc::new(Decorated(HidesState(admission))),
                 ..stores
             },
             Self::TimeOutIsSoldOut => {

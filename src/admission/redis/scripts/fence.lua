@@ -3,12 +3,15 @@
 -- rebuild's step, are left.
 --
 -- ARGV  1 epoch of the rebuild
--- Reply 0 when stopped, or the later epoch that has stopped or opened the sale already
+-- Reply 0 when stopped, or the epoch, not an earlier one, that has stopped or opened the sale
+--       already
 --
--- Purchases that are not yet in the ledger stay in the outbox. What this program did not write, and
--- would stop every rebuild, is deleted: a key of another type, an epoch that is no number. Allowed
--- when Redis is full, so that a rebuild can empty it.
--- Idempotent until open.lua has run under this epoch; after that, it stops the sale again.
+-- An epoch stops a sale once: a ledger that was restored gives out numbers again that it has given
+-- out before, and two rebuilds must not share one. Winners, and purchases that are not yet in the
+-- ledger, stay: the rebuild records them. What this program did not write, and would stop every
+-- rebuild, is deleted: a key of another type, an epoch that is no number. Allowed when Redis is
+-- full, so that a rebuild can empty it.
+-- A second run finds its own epoch in place, and replies it.
 
 local EPOCH_DIGITS = 15 -- a Lua number holds these exactly
 
@@ -22,16 +25,15 @@ end
 if has_type(SALE, 'hash') then
   local sale = call('HMGET', SALE, 'epoch', 'fence')
   local found = math.max(epoch_of(sale[1]), epoch_of(sale[2]))
-  if found > tonumber(ARGV[1]) then
+  if found >= tonumber(ARGV[1]) then
     return found
   end
 end
 call('DEL', SALE)
 call('HSET', SALE, 'fence', ARGV[1], 'step', 1)
-if not has_type(OUTBOX, 'stream') then
-  call('DEL', OUTBOX)
-end
-if not has_type(DEAD, 'set') then
-  call('DEL', DEAD)
+for key, kind in pairs({[FREE] = 'list', [BUYERS] = 'hash', [OUTBOX] = 'stream', [DEAD] = 'set'}) do
+  if not has_type(key, kind) then
+    call('DEL', key)
+  end
 end
 return 0

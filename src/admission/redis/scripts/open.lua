@@ -27,7 +27,7 @@ if not string.find(info, 'role:master', 1, true) then
 end
 local server = string.match(info, 'run_id:(%x+)') .. ' ' .. string.match(info, 'master_replid:(%x+)')
 call('UNLINK', SALE, FREE, BUYERS, OUTBOX, DEAD)
-for staged, final in pairs({[STAGED_FREE] = FREE, [STAGED_BUYERS] = BUYERS}) do
+for staged, final in pairs({[STAGED_FREE] = FREE, [STAGED_BUYERS] = BUYERS, [STAGED_DEAD] = DEAD}) do
   if call('EXISTS', staged) == 1 then
     call('RENAME', staged, final)
     call('PERSIST', final)
@@ -36,5 +36,6 @@ end
 -- A small hash is searched from its beginning: what admit.lua reads at each run comes first, and is
 -- always there.
 call('HSET', SALE, 'epoch', ARGV[1], 'total', ARGV[2], 'next', ARGV[3], 'server', server, 'paused', ARGV[6],
-  'opens_ms', ARGV[4], 'closes_ms', ARGV[5], 'in_flight', 0, 'dead', 0, 'revoked', ARGV[7])
+  'opens_ms', ARGV[4], 'closes_ms', ARGV[5], 'in_flight', 0, 'dead', call('SCARD', DEAD),
+  'revoked', ARGV[7])
 return 'OPEN'

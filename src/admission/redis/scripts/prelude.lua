@@ -3,11 +3,12 @@
 --
 -- KEYS  1 sale (hash)   2 free (list)   3 buyers (hash)   4 outbox (stream)   5 dead (set);
 --       in scripts that make a state also   6 staged free (list)   7 staged buyers (hash)
+--       8 staged dead (set)
 --
 -- sale    while it is open: epoch, total, next, opens_ms, closes_ms, paused, server, balance,
 --         in_flight, dead, revoked; while a rebuild has stopped it: fence, step
--- buyers  user to winner, "unit purchase-id entry-id". Where the purchase came from the ledger, the
---         entry id is one that no stream gives out.
+-- buyers  user to winner, "unit purchase-id entry-id". Where a rebuild has put the winner there,
+--         the entry id is one that no stream gives out.
 --
 -- A state may be used only on the server that it was made on: `server` is run_id and master_replid,
 -- of 40 hexadecimal digits each, and a space between. A restart changes the first; a promotion
@@ -18,7 +19,7 @@
 --   the outbox has `in_flight` entries and `dead` has as many members as the field of that name:
 --     each script that adds or removes one counts it
 
-local SALE, FREE, BUYERS, OUTBOX, DEAD, STAGED_FREE, STAGED_BUYERS = unpack(KEYS)
+local SALE, FREE, BUYERS, OUTBOX, DEAD, STAGED_FREE, STAGED_BUYERS, STAGED_DEAD = unpack(KEYS)
 local call = redis.call
 local WINNER = '^(%d+) (%S+) (%S+)$'
 

@@ -1,7 +1,9 @@
 #!lua
--- Adds a part of the ledger's snapshot to the keys that open.lua will put in place.
+-- Adds a part of a rebuild's snapshot to the keys that open.lua will put in place.
 --
--- ARGV  1 number of free units n, then n units, then pairs: user, "unit purchase-id entry-id"
+-- ARGV  1 number of free units n, then n units, then
+--       number of dead-lettered purchases m, then m purchase ids, then
+--       pairs: user, "unit purchase-id entry-id", of the dead-lettered purchases too
 -- Reply nothing
 --
 -- The names of the staged keys contain the epoch of the rebuild. The keys expire an hour after the
@@ -9,12 +11,17 @@
 -- Not idempotent: each part must be staged once; open.lua counts them.
 
 local EXPIRY_S = 3600
-local free = tonumber(ARGV[1])
-for i = 2, free + 1 do
+local free_end = 1 + tonumber(ARGV[1])
+local dead_end = free_end + 1 + tonumber(ARGV[free_end + 1])
+for i = 2, free_end do
   call('RPUSH', STAGED_FREE, ARGV[i])
 end
-for i = free + 2, #ARGV, 2 do
+for i = free_end + 2, dead_end do
+  call('SADD', STAGED_DEAD, ARGV[i])
+end
+for i = dead_end + 1, #ARGV, 2 do
   call('HSET', STAGED_BUYERS, ARGV[i], ARGV[i + 1])
 end
-call('EXPIRE', STAGED_FREE, EXPIRY_S)
-call('EXPIRE', STAGED_BUYERS, EXPIRY_S)
+for _, key in ipairs({STAGED_FREE, STAGED_BUYERS, STAGED_DEAD}) do
+  call('EXPIRE', key, EXPIRY_S)
+end

@@ -4,7 +4,7 @@ use std::fmt::Debug;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use flashsale::{
-    admission::{Admission, AdmissionError, Decision, RebuildStep, WithdrawnUnit},
+    admission::{Admission, AdmissionError, Decision, RebuildStep, StagedPart, WithdrawnUnit},
     domain::{
         Entry, EntryId, ProductId, Purchase, PurchaseId, SaleState, Terms,
         sale::{Header, SaleMachine},
@@ -113,13 +113,18 @@ async fn rebuild(side: &dyn Admission, before: &Before<'_>, step: &Step) -> Stri
             let step = RebuildStep::of_number(*step);
             text("note_step", side.note_step(product, before.epoch(*epoch), step).await)
         }
-        Step::Stage { epoch, bought, free } => {
-            let bought = bought
-                .iter()
-                .map(|(user, unit)| Purchase { unit: (*unit).into(), ..before.purchase(*user, Some(9)) });
-            let (bought, free): (Vec<_>, Vec<_>) =
-                (bought.collect(), free.iter().map(|unit| (*unit).into()).collect());
-            text("stage", side.stage(product, before.epoch(*epoch), &bought, &free).await)
+        Step::Stage { epoch, bought, dead, free } => {
+            let purchases = |of: &[(u8, u8)]| -> Vec<_> {
+                let purchase = |(user, unit): &(u8, u8)| Purchase {
+                    unit: (*unit).into(),
+                    ..before.purchase(*user, Some(9))
+                };
+                of.iter().map(purchase).collect()
+            };
+            let (bought, dead_lettered) = (purchases(bought), purchases(dead));
+            let free = free.iter().map(|unit| (*unit).into()).collect();
+            let part = StagedPart { recorded: bought, dead_lettered, free };
+            text("stage", side.stage(product, before.epoch(*epoch), &part).await)
         }
         Step::Unstage { epoch } => text("unstage", side.unstage(product, before.epoch(*epoch)).await),
         Step::Open { epoch, terms, next, revoked } => {

@@ -51,6 +51,7 @@ pub(super) enum Step {
     Stage {
         epoch: i8,
         bought: Vec<(u8, u8)>,
+        dead: Vec<(u8, u8)>,
         free: Vec<u8>,
     },
     Unstage {
@@ -104,22 +105,32 @@ fn epoch() -> impl Strategy<Value = i8> {
     prop_oneof![5 => Just(0_i8), 1 => Just(-1), 1 => Just(1)]
 }
 
-/// A whole rebuild: each user owns a unit of the ledger, or the unit of that number is free.
+/// Who has a unit of a snapshot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Owner {
+    Nobody,
+    InLedger,
+    DeadLettered,
+}
+
+/// A whole rebuild: each user owns the unit of that number, or it is free.
 fn rebuild() -> impl Strategy<Value = Vec<Step>> {
-    (terms(), vec(any::<bool>(), 0..=usize::from(USERS)), any::<bool>()).prop_map(
-        |(terms, owned, revoked)| {
-            let units = (0..).zip(&owned).map(|(user, owned)| (user, user + 1, *owned));
-            let bought = units.clone().filter(|unit| unit.2).map(|(user, unit, _)| (user, unit)).collect();
-            let free = units.filter(|unit| !unit.2).map(|(_, unit, _)| unit).collect();
-            let next = u8::try_from(owned.len()).expect("few");
-            vec![
-                Step::Fence { epoch: 1 },
-                Step::Stage { epoch: 0, bought, free },
-                Step::Progress { epoch: 0, step: 4 },
-                Step::Open { epoch: 0, terms, next, revoked },
-            ]
-        },
-    )
+    let owner = prop_oneof![Just(Owner::Nobody), Just(Owner::InLedger), Just(Owner::DeadLettered)];
+    (terms(), vec(owner, 0..=usize::from(USERS)), any::<bool>()).prop_map(|(terms, owned, revoked)| {
+        let of = |wanted: Owner| -> Vec<(u8, u8)> {
+            let units = (0..).zip(&owned).filter(|(_, owner)| **owner == wanted);
+            units.map(|(user, _)| (user, user + 1)).collect()
+        };
+        let (bought, dead) = (of(Owner::InLedger), of(Owner::DeadLettered));
+        let free = of(Owner::Nobody).into_iter().map(|(_, unit)| unit).collect();
+        let next = u8::try_from(owned.len()).expect("few");
+        vec![
+            Step::Fence { epoch: 1 },
+            Step::Stage { epoch: 0, bought, dead, free },
+            Step::Progress { epoch: 0, step: 4 },
+            Step::Open { epoch: 0, terms, next, revoked },
+        ]
+    })
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -129,7 +140,8 @@ fn step() -> impl Strategy<Value = Step> {
         prop_oneof![3 => Just(None), 3 => (1..9_u16).prop_map(Some), 1 => (990..2100_u16).prop_map(Some)];
     let settle = (user(), epoch(), prop::bool::weighted(0.4));
     let withdraw = (user(), own(), prop::option::of(1..9_u8), any::<bool>());
-    let stage = (epoch(), vec((user(), 1..9_u8), 0..3), vec(1..9_u8, 0..3));
+    let bought = || vec((user(), 1..9_u8), 0..3);
+    let stage = (epoch(), bought(), bought(), vec(1..9_u8, 0..3));
     let damage = prop_oneof![
         Just(Damage::Sale),
         Just(Damage::Free),
@@ -153,7 +165,7 @@ fn step() -> impl Strategy<Value = Step> {
         5 => (epoch(), terms()).prop_map(|(epoch, terms)| Step::Configure { epoch, terms }),
         2 => epoch().prop_map(|epoch| Step::Fence { epoch }),
         1 => (epoch(), 1..6_u8).prop_map(|(epoch, step)| Step::Progress { epoch, step }),
-        1 => stage.prop_map(|(epoch, bought, free)| Step::Stage { epoch, bought, free }),
+        1 => stage.prop_map(|(epoch, bought, dead, free)| Step::Stage { epoch, bought, dead, free }),
         1 => epoch().prop_map(|epoch| Step::Unstage { epoch }),
         2 => (epoch(), terms(), 0..4_u8, any::<bool>()).prop_map(|(epoch, terms, next, revoked)| {
             Step::Open { epoch, terms, next, revoked }
