@@ -4,6 +4,7 @@ pub(crate) mod browser;
 pub(crate) mod http;
 pub(crate) mod process;
 pub(crate) mod proxy;
+pub(crate) mod replicated;
 pub(crate) mod sale;
 pub(crate) mod servers;
 pub(crate) mod services;

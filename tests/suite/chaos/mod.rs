@@ -2,6 +2,7 @@
 //!
 //! `scripts/test` runs [`SEEDS`]. `scripts/chaos --runs N [--seed S]` runs any number and prints the table.
 
+mod failover;
 mod plan;
 mod strike;
 mod system;

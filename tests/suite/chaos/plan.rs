@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use crate::support::proxy::Link;
 use Kind::{
-    PostgresKill, PostgresLink, QueueDelete, RabbitKill, RabbitLink, RabbitWipe, RedisFreeze, RedisKill,
-    RedisLink, RedisRollback, RedisWipe, ScriptFlush, ServeFreeze, ServeKill, TableLock, WorkFreeze,
-    WorkKill, WorkTerminate,
+    OutboxLoss, PostgresKill, PostgresLink, QueueDelete, RabbitKill, RabbitLink, RabbitWipe, RedisClock,
+    RedisFailback, RedisFailover, RedisFreeze, RedisKill, RedisLink, RedisRollback, RedisSplitBrain,
+    RedisWipe, ScriptFlush, ServeFreeze, ServeKill, TableLock, WorkFreeze, WorkKill, WorkTerminate,
 };
 
 /// One fault.
@@ -17,6 +17,16 @@ pub(super) enum Kind {
     RedisRollback,
     RedisFreeze,
     RedisLink(Link),
+    /// The replica takes over in order. The former primary lives on as a replica, with its connections.
+    RedisFailover,
+    /// A replica that lags is promoted. The former primary lives on beside it, and with it the API processes'
+    /// connections.
+    RedisSplitBrain,
+    /// The primary takes over the data of a replica that lags, and is promoted again. It is not restarted.
+    RedisFailback,
+    /// What is admitted from now on has a time of the future.
+    RedisClock,
+    OutboxLoss,
     ScriptFlush,
     RabbitKill,
     RabbitWipe,
@@ -45,7 +55,7 @@ pub(super) enum Target {
 /// What a slow link adds to every chunk of bytes.
 const SLOW: Duration = Duration::from_millis(150);
 
-const KINDS: [Kind; 34] = [
+const KINDS: [Kind; 42] = [
     RedisKill,
     RedisWipe,
     RedisRollback,
@@ -57,6 +67,15 @@ const KINDS: [Kind; 34] = [
     RedisLink(Link::Reset),
     RedisLink(Link::Delay(SLOW)),
     RedisLink(Link::CutAnswersAfter(2_000)),
+    // More often than by chance: these are the hardest.
+    RedisFailover,
+    RedisFailover,
+    RedisSplitBrain,
+    RedisSplitBrain,
+    RedisFailback,
+    RedisFailback,
+    RedisClock,
+    OutboxLoss,
     ScriptFlush,
     RabbitKill,
     RabbitWipe,
@@ -85,7 +104,8 @@ const KINDS: [Kind; 34] = [
 impl Kind {
     pub(super) fn target(self) -> Target {
         match self {
-            RedisKill | RedisWipe | RedisRollback | RedisFreeze | RedisLink(_) | ScriptFlush => Target::Redis,
+            RedisKill | RedisWipe | RedisRollback | RedisFreeze | RedisLink(_) | RedisFailover
+            | RedisSplitBrain | RedisFailback | RedisClock | OutboxLoss | ScriptFlush => Target::Redis,
             RabbitKill | RabbitWipe | QueueDelete | RabbitLink(_) => Target::Rabbit,
             PostgresKill | PostgresLink(_) | TableLock => Target::Postgres,
             ServeKill | ServeFreeze => Target::Serve,
@@ -95,17 +115,25 @@ impl Kind {
 
     /// Whether what its target had answered with may be gone.
     pub(super) fn loses_data(self) -> bool {
-        matches!(self, RedisWipe | RedisRollback | RabbitWipe | QueueDelete)
+        matches!(
+            self,
+            RedisWipe
+                | RedisRollback
+                | RedisSplitBrain
+                | RedisFailback
+                | OutboxLoss
+                | RabbitWipe
+                | QueueDelete
+        )
     }
 }
 
-/// Whether these faults together may lose all that knows of a purchase: Redis and RabbitMQ both lose data, or Redis does
-/// while RabbitMQ was away, and the API process that answered meanwhile is gone too.
+/// Whether these faults together may lose all that knows of a purchase: Redis and RabbitMQ both lose data; or Redis does
+/// while RabbitMQ was away or refused a fenced epoch, and the API process that answered meanwhile is gone too.
 pub(super) fn not_survived(kinds: &[Kind]) -> bool {
     let loses = |target| kinds.iter().any(|kind| kind.loses_data() && kind.target() == target);
-    let troubled = |target| kinds.iter().any(|kind| kind.target() == target);
-    loses(Target::Redis)
-        && (loses(Target::Rabbit) || (troubled(Target::Rabbit) && kinds.contains(&ServeKill)))
+    let unconfirmed = kinds.iter().any(|kind| kind.target() == Target::Rabbit || *kind == RedisSplitBrain);
+    loses(Target::Redis) && (loses(Target::Rabbit) || (unconfirmed && kinds.contains(&ServeKill)))
 }
 
 /// A fault, and how long it lasts.

@@ -38,20 +38,26 @@ impl System<'_> {
         let ground = self.ground;
         let held = match kind {
             Kind::RedisLink(link) => {
-                return Some(Kind::RedisLink(damage(&ground.redis_link, link, time).await));
+                let links = [&ground.redis.to_serves, &ground.redis.to_works];
+                return Some(Kind::RedisLink(damage(&links, link, time).await));
             }
             Kind::RabbitLink(link) => {
-                return Some(Kind::RabbitLink(damage(&ground.rabbit_link, link, time).await));
+                return Some(Kind::RabbitLink(damage(&[&ground.rabbit_link], link, time).await));
             }
             Kind::PostgresLink(link) => {
-                return Some(Kind::PostgresLink(damage(&ground.postgres_link, link, time).await));
+                return Some(Kind::PostgresLink(damage(&[&ground.postgres_link], link, time).await));
             }
-            Kind::RedisKill => kill(&ground.redis, time, |_| {}).await,
+            Kind::RedisFailover => ground.redis.fail_over(time).await,
+            Kind::RedisSplitBrain => ground.redis.split_brain(time).await,
+            Kind::RedisFailback => ground.redis.fail_back(time).await,
+            Kind::RedisClock => self.plant_future_entry().await,
+            Kind::OutboxLoss => self.lose_outbox().await,
+            Kind::RedisKill => kill(&ground.redis.primary, time, |_| {}).await,
             Kind::PostgresKill => kill(&ground.postgres, time, |_| {}).await,
             Kind::RedisWipe => self.wipe_redis(time).await,
             Kind::RedisRollback => self.roll_redis_back(time).await,
             Kind::RedisFreeze => {
-                let redis = ground.redis.lock().await;
+                let redis = ground.redis.primary.lock().await;
                 redis.signal(Signal::STOP);
                 lasts(time).await;
                 let frozen = is_stopped(redis.id());
@@ -91,19 +97,37 @@ impl System<'_> {
             (!self.direct.keys().await.is_empty()).then_some(())
         })
         .await;
-        kill(&self.ground.redis, time, |redis| redis.wipe()).await
+        kill(&self.ground.redis.primary, time, |redis| redis.wipe()).await
     }
 
     async fn roll_redis_back(&self, time: Duration) -> bool {
         let folder = tempfile::tempdir().expect("dir");
         let (saved, restored) = (folder.path().to_owned(), folder.path().to_owned());
-        act(&self.ground.redis, move |redis| redis.save_to(&saved)).await;
+        act(&self.ground.redis.primary, move |redis| redis.save_to(&saved)).await;
         lasts(time).await;
-        kill(&self.ground.redis, time, move |redis| {
+        kill(&self.ground.redis.primary, time, move |redis| {
             redis.wipe();
             redis.restore_from(&restored);
         })
         .await
+    }
+
+    /// The ids of a stream only rise, and begin with the time at which they are given.
+    async fn plant_future_entry(&self) -> bool {
+        let (key, future) = (self.direct.key("limited-001", "outbox"), format!("{}-0", now() + 600_000));
+        let mut plant = redis::pipe();
+        plant.atomic();
+        plant.cmd("XADD").arg(&key).arg(&future).arg("planted").arg(1).ignore();
+        plant.cmd("XDEL").arg(&key).arg(&future);
+        let planted: redis::RedisResult<(u32,)> = plant.query_async(&mut self.direct.redis().await).await;
+        // An entry of a later time is there, if this was done before.
+        planted.is_ok_and(|(deleted,)| deleted == 1)
+    }
+
+    async fn lose_outbox(&self) -> bool {
+        let mut connection = self.direct.redis().await;
+        let key = self.direct.key("limited-001", "outbox");
+        redis::cmd("UNLINK").arg(key).query_async::<u32>(&mut connection).await.is_ok_and(|lost| lost == 1)
     }
 
     /// A node that is killed just after it has made a queue forgets half of it; that is another story (see
@@ -169,23 +193,25 @@ async fn kill(
     ended
 }
 
-/// Damages a link for a while, and at least until it has cost something. A damage that waits for certain bytes may wait
+/// Damages links for a while, and at least until that has cost something. A damage that waits for certain bytes may wait
 /// in vain, once everything is sold; then any answer is cut. The damage that took hold.
-async fn damage(link: &Proxy, wanted: Link, time: Duration) -> Link {
+async fn damage(links: &[&Proxy], wanted: Link, time: Duration) -> Link {
     const PATIENCE: Duration = Duration::from_secs(15);
-    let before = link.damage();
-    let costs = async || (link.damage() > before).then_some(());
-    link.set(wanted);
+    let damaged = || links.iter().map(|link| link.damage()).sum::<u64>();
+    let set = |wanted| links.iter().for_each(|link| link.set(wanted));
+    let before = damaged();
+    let costs = async || (damaged() > before).then_some(());
+    set(wanted);
     lasts(time).await;
     let waiting = eventually("the damage takes hold", SOON, costs);
     let done = if tokio::time::timeout(PATIENCE, waiting).await.is_ok() {
         wanted
     } else {
-        link.set(Link::CutAnswers);
+        set(Link::CutAnswers);
         eventually("the damage takes hold", SOON, costs).await;
         Link::CutAnswers
     };
-    link.set(Link::Pass);
+    set(Link::Pass);
     done
 }
 

@@ -5,7 +5,10 @@ use std::{sync::Arc, time::Duration};
 use rustix::process::Signal;
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
-use super::plan::{Kind, Target, not_survived};
+use super::{
+    failover::Redis,
+    plan::{Kind, Target, not_survived},
+};
 use crate::{
     distributed::{catalogue, outbox_len},
     support::{
@@ -24,10 +27,9 @@ const PACE: Duration = Duration::from_millis(100);
 
 /// Servers of a lane's own; every run gets a place of its own on them.
 pub(super) struct Ground {
-    pub(super) redis: Arc<Mutex<Server>>,
+    pub(super) redis: Redis,
     pub(super) rabbit: Arc<Mutex<Rabbit>>,
     pub(super) postgres: Arc<Mutex<Server>>,
-    pub(super) redis_link: Proxy,
     pub(super) rabbit_link: Proxy,
     pub(super) postgres_link: Proxy,
     direct: [String; 3],
@@ -35,14 +37,14 @@ pub(super) struct Ground {
 
 impl Ground {
     pub(super) async fn start() -> Self {
-        let starting = || (servers::redis(), servers::rabbitmq(), servers::postgres());
-        let (redis, rabbit, postgres) = tokio::task::spawn_blocking(starting).await.expect("servers");
-        let direct = urls(redis.port, rabbit.node.port, postgres.port);
+        let starting = || (servers::rabbitmq(), servers::postgres());
+        let (rabbit, postgres) = tokio::task::spawn_blocking(starting).await.expect("servers");
+        let redis = Redis::start().await;
+        let direct = urls(redis.to_test.port, rabbit.node.port, postgres.port);
         Self {
-            redis_link: Proxy::to(redis.port).await,
             rabbit_link: Proxy::to(rabbit.node.port).await,
             postgres_link: Proxy::to(postgres.port).await,
-            redis: Arc::new(Mutex::new(redis)),
+            redis,
             rabbit: Arc::new(Mutex::new(rabbit)),
             postgres: Arc::new(Mutex::new(postgres)),
             direct,
@@ -53,7 +55,7 @@ impl Ground {
 impl Ground {
     /// Puts everything right that a run has left broken.
     pub(super) async fn heal(&self) {
-        for link in [&self.redis_link, &self.rabbit_link, &self.postgres_link] {
+        for link in [&self.redis.to_serves, &self.redis.to_works, &self.rabbit_link, &self.postgres_link] {
             link.set(Link::Pass);
         }
         let restart = |server: &mut Server| {
@@ -63,7 +65,8 @@ impl Ground {
                 server.start();
             }
         };
-        act(&self.redis, restart).await;
+        act(&self.redis.primary, restart).await;
+        act(&self.redis.replica, restart).await;
         act(&self.postgres, restart).await;
         act(&self.rabbit, move |rabbit| restart(&mut rabbit.node)).await;
     }
@@ -92,8 +95,8 @@ pub(super) struct System<'ground> {
     pub(super) sale: Sale,
     /// As the test reaches it, past the links.
     pub(super) direct: Services,
-    /// As our processes reach it.
-    linked: Services,
+    /// As our processes reach it: `serve`, `work`.
+    linked: [Services; 2],
     serves: Mutex<Vec<Flashsale>>,
     works: Mutex<Vec<Flashsale>>,
     products: tempfile::NamedTempFile,
@@ -105,8 +108,9 @@ impl<'ground> System<'ground> {
     pub(super) async fn open(ground: &'ground Ground) -> Self {
         let [database, redis, amqp] = &ground.direct;
         let direct = Services::on(database, redis, amqp).await;
-        let ports = [&ground.redis_link, &ground.rabbit_link, &ground.postgres_link].map(|link| link.port);
-        let linked = direct.elsewhere(&urls(ports[0], ports[1], ports[2]));
+        let linked = [&ground.redis.to_serves, &ground.redis.to_works].map(|redis| {
+            direct.elsewhere(&urls(redis.port, ground.rabbit_link.port, ground.postgres_link.port))
+        });
         let system = Self {
             ground,
             sale: Sale::new(),
@@ -135,7 +139,9 @@ impl<'ground> System<'ground> {
     fn spawn(&self, command: &str) -> Flashsale {
         let products = self.products.path().to_str().expect("path");
         let variables = [("FLASHSALE_PRODUCTS", products), ("FLASHSALE_OUTBOX_SWEEP_AFTER_MS", "1000")];
-        self.linked.spawn(&[command], &variables)
+        let [serves, works] = &self.linked;
+        let linked = if command == "serve" { serves } else { works };
+        linked.spawn(&[command], &variables)
     }
 
     pub(super) fn start_selling(&self) -> Buyers {

@@ -3,10 +3,9 @@
 use std::time::{Duration, Instant};
 
 use flashsale::audit::AttemptKind;
-use redis::aio::MultiplexedConnection;
 use rustix::process::Signal;
 
-use super::redis::{command, connection, epoch, is_rebuilt, position};
+use super::redis::{epoch, is_rebuilt};
 use crate::{
     distributed::outbox_len,
     support::{
@@ -14,8 +13,9 @@ use crate::{
         http::ready,
         process::is_stopped,
         proxy::{Link, Proxy},
+        replicated::{Replicated, command, connection, field, follow, number, promote},
         sale::now,
-        servers::{self, Server},
+        servers,
         services::Services,
         stage::{Stage, UNITS, own, port_of, with_redis},
     },
@@ -24,45 +24,6 @@ use crate::{
 /// From the moment at which the address leads to the new primary.
 const SELLS_WITHIN: Duration = Duration::from_secs(3);
 
-/// Two servers, of which clients reach the first.
-struct Pair {
-    first: Server,
-    second: Server,
-    at_first: MultiplexedConnection,
-    at_second: MultiplexedConnection,
-    to_clients: Proxy,
-    /// What the second server follows the first one through.
-    replication: Proxy,
-}
-
-impl Pair {
-    /// The second server is a replica of the first, and up to date.
-    async fn start() -> Self {
-        let (first, second) = (own(servers::redis).await, own(servers::redis).await);
-        let (to_clients, replication) = (Proxy::to(first.port).await, Proxy::to(first.port).await);
-        let (at_first, mut at_second) = (connection(first.port).await, connection(second.port).await);
-        follow(&mut at_second, replication.port).await;
-        Self { first, second, at_first, at_second, to_clients, replication }
-    }
-
-    async fn lag(&mut self) -> i64 {
-        let ahead = position(&mut self.at_first, "master_repl_offset:").await;
-        ahead - position(&mut self.at_second, "slave_repl_offset:").await
-    }
-}
-
-async fn follow(replica: &mut MultiplexedConnection, primary: u16) {
-    command(replica, &["REPLICAOF", "127.0.0.1", &primary.to_string()]).await;
-    eventually("the replica follows", SOON, async || {
-        (info(replica).await.contains("master_link_status:up")).then_some(())
-    })
-    .await;
-}
-
-async fn info(server: &mut MultiplexedConnection) -> String {
-    redis::cmd("INFO").query_async(server).await.expect("INFO")
-}
-
 fn outages(log: &str) -> usize {
     log.matches("lost redis").count()
 }
@@ -70,19 +31,11 @@ fn outages(log: &str) -> usize {
 /// An orderly failover: nothing is lost, and the former primary lives on, as a replica, with all its connections.
 #[tokio::test(flavor = "multi_thread")]
 async fn in_order_sells_again_within_seconds() {
-    let mut pair = Pair::start().await;
-    let stage = Stage::open(with_redis(pair.to_clients.port).await).await;
+    let redis = Replicated::start().await;
+    let stage = Stage::open(with_redis(redis.to_clients.port).await).await;
     let start = now();
-    // Directly, because FAILOVER names the replica by its own address.
-    follow(&mut pair.at_second, pair.first.port).await;
-    let to = pair.second.port.to_string();
-    command(&mut pair.at_first, &["FAILOVER", "TO", "127.0.0.1", &to, "TIMEOUT", "10000"]).await;
-    eventually("the roles are changed", SOON, async || {
-        let (first, second) = (info(&mut pair.at_first).await, info(&mut pair.at_second).await);
-        (first.contains("role:slave") && second.contains("role:master")).then_some(())
-    })
-    .await;
-    pair.to_clients.lead_to(pair.second.port);
+    redis.fail_over().await;
+    redis.to_clients.lead_to(redis.replica.port);
     let led = Instant::now();
     eventually("an attempt is answered", SOON, async || {
         (stage.sale.attempt_by("first-after-failover").await == AttemptKind::Ok).then_some(())
@@ -90,8 +43,9 @@ async fn in_order_sells_again_within_seconds() {
     .await;
     let took = led.elapsed();
     assert!(took < SELLS_WITHIN, "{took:?}\n{}\n---\n{}", stage.serve.log(), stage.work.log());
-    assert!(info(&mut pair.at_first).await.contains("role:slave"), "the former primary does not live on");
-    assert!(position(&mut pair.at_first, "connected_clients:").await > 0);
+    let mut former = redis.at_primary().await;
+    assert_eq!(field(&mut former, "role:").await, "slave", "the former primary does not live on");
+    assert!(number(&mut former, "connected_clients:").await > 0);
     for process in [&stage.serve, &stage.work] {
         assert_eq!(outages(&process.log()), 1, "{}", process.log());
     }
@@ -104,21 +58,21 @@ async fn in_order_sells_again_within_seconds() {
 /// same. Nobody leads meanwhile: the API must find out by itself.
 #[tokio::test(flavor = "multi_thread")]
 async fn and_back_is_recognised_before_anything_is_sold() {
-    let mut pair = Pair::start().await;
-    let stage = Stage::open(with_redis(pair.to_clients.port).await).await;
-    pair.replication.set(Link::Blackhole);
+    let redis = Replicated::start().await;
+    let stage = Stage::open(with_redis(redis.to_clients.port).await).await;
+    redis.lags().await;
     stage.sold(UNITS / 3).await;
     let (start, epoch) = (now(), epoch(&stage).await);
-    assert!(pair.lag().await > 10_000, "the replica does not lag");
+    redis.has_fallen_behind().await;
     stage.work.signal(Signal::STOP);
     eventually("the worker is stopped", SOON, async || is_stopped(stage.work.id()).then_some(())).await;
-    let run_id = line(&info(&mut pair.at_first).await, "run_id:");
-    command(&mut pair.at_second, &["REPLICAOF", "NO", "ONE"]).await;
-    follow(&mut pair.at_first, pair.second.port).await;
-    command(&mut pair.at_first, &["REPLICAOF", "NO", "ONE"]).await;
-    let after = info(&mut pair.at_first).await;
-    assert_eq!(line(&after, "run_id:"), run_id, "the process is another one");
-    assert!(after.contains("role:master"));
+    let mut primary = redis.at_primary().await;
+    let run_id = field(&mut primary, "run_id:").await;
+    promote(&mut redis.at_replica().await).await;
+    follow(&mut primary, redis.replica.port).await;
+    promote(&mut primary).await;
+    assert_eq!(field(&mut primary, "run_id:").await, run_id, "the process is another one");
+    assert_eq!(field(&mut primary, "role:").await, "master");
     for number in 0..50 {
         let kind = stage.sale.attempt_by(&format!("after-failback-{number}")).await;
         assert_ne!(kind, AttemptKind::Ok, "attempt {number} found a unit in the state of another history");
@@ -127,10 +81,6 @@ async fn and_back_is_recognised_before_anything_is_sold() {
     is_rebuilt(&stage, epoch).await;
     stage.sale.fault("redis-failback", start, true, true);
     stage.holds().await;
-}
-
-fn line(info: &str, name: &str) -> String {
-    info.lines().find_map(|line| line.strip_prefix(name)).expect("a line of INFO").to_owned()
 }
 
 /// The outbox alone is lost, while it has purchases that no worker has recorded.

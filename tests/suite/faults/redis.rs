@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use flashsale::audit::AttemptKind;
-use redis::aio::MultiplexedConnection;
 use rustix::process::Signal;
 
 use crate::support::{
     SOON, eventually,
     http::ready,
     proxy::{Link, Proxy},
+    replicated::{Replicated, command, connection, number},
     sale::now,
     servers::{self, Server},
     services::Services,
@@ -100,54 +100,6 @@ async fn is_rolled_back() {
     is_rebuilt(&stage, epoch).await;
     stage.sale.fault("redis-rollback", start, true, true);
     stage.holds().await;
-}
-
-/// A primary with a replica; clients and the replica reach the primary through links of their own.
-pub(super) struct Replicated {
-    pub(super) primary: Server,
-    replica: Server,
-    pub(super) to_clients: Proxy,
-    to_replica: Proxy,
-}
-
-impl Replicated {
-    pub(super) async fn start() -> Self {
-        let (primary, replica) = (own(servers::redis).await, own(servers::redis).await);
-        let (to_clients, to_replica) = (Proxy::to(primary.port).await, Proxy::to(primary.port).await);
-        let mut at_replica = connection(replica.port).await;
-        command(&mut at_replica, &["REPLICAOF", "127.0.0.1", &to_replica.port.to_string()]).await;
-        eventually("the replica is connected", SOON, async || {
-            let info: String =
-                redis::cmd("INFO").arg("replication").query_async(&mut at_replica).await.ok()?;
-            info.contains("master_link_status:up").then_some(())
-        })
-        .await;
-        Self { primary, replica, to_clients, to_replica }
-    }
-
-    /// Bytes of the replication stream that the replica has not seen.
-    async fn behind(&self) -> i64 {
-        let (mut primary, mut replica) =
-            (connection(self.primary.port).await, connection(self.replica.port).await);
-        position(&mut primary, "master_repl_offset:").await
-            - position(&mut replica, "slave_repl_offset:").await
-    }
-
-    /// From now on the replica misses what is sold.
-    pub(super) async fn lags(&self) {
-        eventually("the replica follows", SOON, async || (self.behind().await < 1_000).then_some(())).await;
-        self.to_replica.set(Link::Blackhole);
-    }
-
-    pub(super) async fn has_fallen_behind(&self) {
-        assert!(self.behind().await > 10_000, "the replica does not lag");
-    }
-
-    /// Makes the replica a primary. Clients reach it from now on with new connections.
-    pub(super) async fn promote_replica(&self) {
-        command(&mut connection(self.replica.port).await, &["REPLICAOF", "NO", "ONE"]).await;
-        self.to_clients.lead_to(self.replica.port);
-    }
 }
 
 /// A replica that has missed some sales takes over.
@@ -282,29 +234,11 @@ async fn forgets_its_scripts() {
     let stage = Stage::open(with_redis(redis.port).await).await;
     let start = now();
     let mut operator = connection(redis.port).await;
-    let cached = async |operator: &mut _| position(operator, "number_of_cached_scripts:").await;
+    let cached = async |operator: &mut _| number(operator, "number_of_cached_scripts:").await;
     let before = cached(&mut operator).await;
     command(&mut operator, &["SCRIPT", "FLUSH"]).await;
     stage.sale.fault("script-flush", start, before > 0, false);
     stage.holds().await;
-}
-
-pub(super) async fn connection(port: u16) -> MultiplexedConnection {
-    let client = redis::Client::open(format!("redis://127.0.0.1:{port}")).expect("Redis URL");
-    client.get_multiplexed_async_connection().await.expect("Redis")
-}
-
-pub(super) async fn command(connection: &mut MultiplexedConnection, words: &[&str]) {
-    let mut command = redis::cmd(words[0]);
-    command.arg(&words[1..]);
-    command.exec_async(connection).await.unwrap_or_else(|error| panic!("{words:?}: {error}"));
-}
-
-/// A number of INFO; 0 where it is not there.
-pub(super) async fn position(connection: &mut MultiplexedConnection, name: &str) -> i64 {
-    let info: String = redis::cmd("INFO").arg("everything").query_async(connection).await.expect("INFO");
-    let line = info.lines().find_map(|line| line.strip_prefix(name));
-    line.map_or(0, |number| number.trim().parse().expect("a number"))
 }
 
 pub(super) async fn epoch(stage: &Stage) -> i64 {

@@ -2,11 +2,12 @@
 
 use flashsale::audit::AttemptKind;
 
-use super::redis::{Replicated, epoch, is_rebuilt};
+use super::redis::{epoch, is_rebuilt};
 use crate::support::{
     SOON, eventually,
     http::ready,
     proxy::Link,
+    replicated::Replicated,
     sale::now,
     stage::{Stage, UNITS, with_redis},
 };
