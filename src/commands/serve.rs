@@ -28,6 +28,7 @@ use crate::worker::Worker;
 #[command(after_help = "Example:
   flashsale serve &
   curl -XPOST localhost:3001/sale/buy -H 'content-type: application/json' -d '{\"userId\":\"buyer-1\"}'")]
+#[expect(clippy::struct_field_names, reason = "they are the names of the flags")]
 pub(super) struct Serve {
     /// Where the API listens (or FLASHSALE_API_ADDR) [default: 127.0.0.1:3001]
     #[arg(long, value_name = "ADDR")]

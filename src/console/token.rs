@@ -60,7 +60,8 @@ impl ConsoleToken {
         let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&part)?;
         // Whatever the umask is.
         file.set_permissions(Permissions::from_mode(0o600))?;
-        let token: String = (0..4).map(|_| format!("{:016x}", entropy.bits())).collect();
+        let [one, two, three, four] = [(); 4].map(|()| entropy.bits());
+        let token = format!("{one:016x}{two:016x}{three:016x}{four:016x}");
         let linked = writeln!(file, "{token}").and_then(|()| fs::hard_link(&part, path));
         fs::remove_file(&part)?;
         match linked {

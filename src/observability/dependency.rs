@@ -187,8 +187,7 @@ mod tests {
         }
         writing.succeeded();
         assert_eq!(store.outage(), None);
-        use EventKind::{OutageBegan, OutageEnded};
-        assert_eq!(events(), [OutageBegan, OutageEnded, OutageBegan, OutageEnded]);
+        assert_eq!(events(), [EventKind::OutageBegan, EventKind::OutageEnded].repeat(2));
     }
 
     #[test]

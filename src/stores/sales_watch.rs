@@ -18,13 +18,15 @@ use crate::runtime::Runtime;
 const INTERVAL: Duration = Duration::from_millis(250);
 const TIMEOUT: Duration = Duration::from_millis(750);
 
+/// A sale, and why it can't be read; `None`: it can.
+type SaleState = (ProductId, Option<String>);
+
 /// The latest read of each sale: at most a second old. Clones share it.
 #[derive(Clone, Debug)]
 pub struct SalesWatch {
     admission: Arc<dyn Admission>,
     catalogue: LedgerCatalogue,
-    /// Why a sale can't be read; `None`: it can.
-    sales: Arc<Mutex<Vec<(ProductId, Option<String>)>>>,
+    sales: Arc<Mutex<Vec<SaleState>>>,
     required: bool,
 }
 
@@ -56,14 +58,14 @@ impl SalesWatch {
         }
     }
 
-    fn sales(&self) -> std::sync::MutexGuard<'_, Vec<(ProductId, Option<String>)>> {
+    fn sales(&self) -> std::sync::MutexGuard<'_, Vec<SaleState>> {
         self.sales.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Probe for SalesWatch {
     fn check(&self) -> Vec<Check> {
-        let check = |(product, outage): &(ProductId, Option<String>)| Check {
+        let check = |(product, outage): &SaleState| Check {
             subject: Subject::Sale,
             name: format!("sale {product}"),
             outage: outage.clone(),
