@@ -61,14 +61,17 @@ async fn are_hidden_when_every_server_refuses_them() {
         let more = [("FLASHSALE_LOG_FILTER", filter), ("RUST_BACKTRACE", "full")];
         urls.iter().map(|(name, url)| (*name, url.as_str())).chain(more).collect::<Vec<_>>()
     });
-    for variables in [quiet, loud] {
+    // RabbitMQ is asked once the ledger could be read: with the right URL of the database.
+    let reached = [("DATABASE_URL", services.database_url.as_str())];
+    for (variables, database) in [(&quiet, &[][..]), (&loud, &[]), (&quiet, &reached), (&loud, &reached)] {
+        let variables = [&variables[..], database].concat();
         let processes = ["work", "serve", "web"].map(|command| services.spawn(&[command], &variables));
         let [work, serve, web] = &processes;
-        // Each server has been asked, and has refused.
-        work.logs("password authentication failed").await;
+        // Each server that was asked has refused.
+        let refusal = if database.is_empty() { "password authentication failed" } else { "ACCESS_REFUSED" };
         for process in &processes {
+            process.logs(refusal).await;
             process.logs("AuthenticationFailed").await;
-            process.logs("ACCESS_REFUSED").await;
         }
         for base in [serve.api().await, work.health().await, web.shop().await] {
             assert_hidden(
