@@ -100,3 +100,11 @@ pub(super) async fn outbox_evicted(world: &World, lasts: Duration) {
     rabbit.set_confirms(sim, Confirms::Prompt);
     world.start_missing();
 }
+
+/// Everything that the broker had is lost, and what it gets is not confirmed until the queue is replaced.
+pub(super) async fn queue_stalls(world: &World, lasts: Duration) {
+    let World { sim, rabbit, .. } = world;
+    rabbit.kill(sim);
+    sleep(lasts.min(MOMENT)).await;
+    rabbit.start_stalled(sim);
+}

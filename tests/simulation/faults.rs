@@ -57,6 +57,7 @@ pub(crate) enum Fault {
     ClockAhead,
     OrderlyFailover,
     OutboxEvicted,
+    QueueStalls,
 }
 
 impl Fault {
@@ -250,6 +251,7 @@ impl Strike {
             Fault::ClockAhead => failures::clock_ahead(world, self.lasts).await,
             Fault::OrderlyFailover => failures::orderly_failover(world),
             Fault::OutboxEvicted => failures::outbox_evicted(world, self.lasts).await,
+            Fault::QueueStalls => failures::queue_stalls(world, self.lasts).await,
             _ => unreachable!("handled before"),
         }
     }

@@ -28,6 +28,8 @@ pub(crate) enum Scenario {
     OrderlyFailover,
     /// Redis loses the outbox alone.
     OutboxEvicted,
+    /// The broker comes back with a queue that neither confirms nor delivers.
+    QueueStalls,
 }
 
 /// A scenario, the beginning of the violation that shows it (check 4 of the audit stands for G4), and a seed.
@@ -43,10 +45,11 @@ pub(crate) const MENDED: &[Scenario] = &[
     Scenario::ClockAhead,
     Scenario::OrderlyFailover,
     Scenario::OutboxEvicted,
+    Scenario::QueueStalls,
 ];
 
 impl Scenario {
-    pub(crate) const ALL: [Self; 9] = [
+    pub(crate) const ALL: [Self; 10] = [
         Self::Quiet,
         Self::SplitBrain,
         Self::Failback,
@@ -56,6 +59,7 @@ impl Scenario {
         Self::ClockAhead,
         Self::OrderlyFailover,
         Self::OutboxEvicted,
+        Self::QueueStalls,
     ];
 
     pub(crate) fn name(self) -> &'static str {
@@ -69,6 +73,7 @@ impl Scenario {
             Self::ClockAhead => "clock-ahead",
             Self::OrderlyFailover => "orderly-failover",
             Self::OutboxEvicted => "outbox-evicted",
+            Self::QueueStalls => "queue-stalls",
         }
     }
 
@@ -98,6 +103,7 @@ impl Scenario {
             Self::ClockAhead => Fault::ClockAhead,
             Self::OrderlyFailover => Fault::OrderlyFailover,
             Self::OutboxEvicted => Fault::OutboxEvicted,
+            Self::QueueStalls => Fault::QueueStalls,
         };
         plan.strikes = vec![Strike { at, lasts, fault }];
     }

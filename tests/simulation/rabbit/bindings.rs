@@ -61,6 +61,7 @@ impl Bindings for SimBindings {
 
     async fn replace_queue(&mut self) -> Result<(), BrokerError> {
         self.change(|state| {
+            state.is_stalled = false;
             state.ready.clear();
             state.bindings.clear();
         })
@@ -70,12 +71,12 @@ impl Bindings for SimBindings {
     async fn settle(&mut self) -> Result<(), BrokerError> {
         sleep(IN_TRANSIT_MAX).await;
         self.change(|state| state.barrier = state.last_number).await?;
-        let (alarm, confirms) = {
+        let (is_held_up, confirms) = {
             let state = self.broker.server.lock();
-            (state.alarm, state.confirms)
+            (state.alarm || state.is_stalled, state.confirms)
         };
         match confirms {
-            _ if alarm => sleep(PUBLISH_TIMEOUT).await,
+            _ if is_held_up => sleep(PUBLISH_TIMEOUT).await,
             Confirms::Prompt => return Ok(()),
             Confirms::Late(late) if late < PUBLISH_TIMEOUT => {
                 sleep(late).await;

@@ -23,7 +23,7 @@ use flashsale::{
 };
 use tokio::{
     sync::Notify,
-    time::{sleep, timeout},
+    time::{Instant, sleep, timeout},
 };
 
 use uuid::Uuid;
@@ -65,6 +65,8 @@ struct Connection {
     /// The server's incarnation that it leads to; `None`: not connected.
     leads_to: Option<u64>,
     is_broken: bool,
+    /// Since when the queue has confirmed nothing.
+    stalled_since: Option<Instant>,
 }
 
 impl SimBroker {
@@ -91,11 +93,12 @@ impl SimBroker {
                 state.has_queue |= state.up;
                 incarnation
             };
-            if incarnation.is_some() {
+            if incarnation.is_some() && self.proves_queue().await {
                 {
                     let mut connection = self.connection();
                     let generation = connection.generation + 1;
-                    *connection = Connection { generation, leads_to: incarnation, is_broken: false };
+                    let leads_to = incarnation;
+                    *connection = Connection { generation, leads_to, is_broken: false, stalled_since: None };
                 }
                 backoff.reset();
                 self.watch().await;
@@ -103,6 +106,17 @@ impl SimBroker {
             }
             backoff.wait().await;
         }
+    }
+
+    /// Whether the queue confirms.
+    async fn proves_queue(&self) -> bool {
+        if !self.server.lock().is_stalled {
+            return true;
+        }
+        let sent_at = Instant::now();
+        sleep(PUBLISH_TIMEOUT).await;
+        self.connection().stalled_since.get_or_insert(sent_at);
+        false
     }
 
     /// Returns when the connection is of no use any more.
@@ -152,6 +166,9 @@ impl SimBroker {
             if !state.has_queue || fence.is_some_and(|epoch| !state.bindings.contains(&epoch)) {
                 return Err(BrokerError::Unroutable);
             }
+        }
+        if self.server.lock().is_stalled {
+            return std::future::pending().await;
         }
         if self.sim.happens(5) {
             sleep(self.sim.draw(|random| IN_TRANSIT_MAX.mul_f64(random.f64() * 0.9))).await;
@@ -234,7 +251,7 @@ impl Broker for SimBroker {
     }
 
     fn stalled_for(&self) -> Option<Duration> {
-        None
+        self.connection().stalled_since.map(|since| since.elapsed())
     }
 
     fn consuming(&self) -> Option<&Dependency> {

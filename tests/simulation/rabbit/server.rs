@@ -37,6 +37,8 @@ pub(super) struct State {
     pub(super) consumers: BTreeMap<ConsumerId, Consuming>,
     pub(super) last_number: u64,
     pub(super) has_queue: bool,
+    /// The queue is declared, and neither confirms nor delivers.
+    pub(super) is_stalled: bool,
     /// The epochs whose messages reach the queue.
     pub(super) bindings: BTreeSet<(ProductId, u64)>,
     /// The connection that may change them.
@@ -123,6 +125,7 @@ impl RabbitServer {
             consumers: BTreeMap::new(),
             last_number: 0,
             has_queue: true,
+            is_stalled: false,
             bindings: BTreeSet::new(),
             bindings_holder: None,
             barrier: 0,
@@ -170,6 +173,12 @@ impl RabbitServer {
         self.lock().up = true;
     }
 
+    /// The server is up again, with a queue that does nothing.
+    pub(crate) fn start_stalled(&self, sim: &Sim) {
+        self.lock().is_stalled = true;
+        self.start(sim);
+    }
+
     /// All data are lost, and the server is up again.
     pub(crate) fn wipe(&self, sim: &Sim) {
         sim.note(WORLD, "the broker is wiped");
@@ -179,6 +188,7 @@ impl RabbitServer {
             state.ready.clear();
             state.dead.clear();
             state.has_queue = false;
+            state.is_stalled = false;
             state.bindings.clear();
         }
         self.changed.notify_waiters();
@@ -236,7 +246,7 @@ impl State {
     /// Takes the next message that a consumer can have; or says when there will be one.
     pub(super) fn take(&mut self, consumer: ConsumerId, prefetch: usize) -> Result<Message, Option<Instant>> {
         let Some(consuming) = self.consumers.get_mut(&consumer) else { return Err(None) };
-        if consuming.unacked.len() >= prefetch {
+        if self.is_stalled || consuming.unacked.len() >= prefetch {
             return Err(None);
         }
         let now = Instant::now();
