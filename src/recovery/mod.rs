@@ -4,6 +4,7 @@
 mod bindings;
 mod drain;
 mod drift;
+mod obstacle;
 mod options;
 mod rebuild;
 mod reconcile;
@@ -31,9 +32,9 @@ use crate::runtime::{Runtime, error_chain};
 use crate::stores::Stores;
 use crate::worker::StepError;
 pub use drift::Drift;
+use obstacle::{Obstacle, Stalled};
 pub use options::RecoveryOptions;
 pub use reconcile::{Comparison, Repair, Repairs, compare, repair};
-use stalled_queue::{Obstacle, Stalled};
 
 /// How often the leader compares the sales of admission with those of the ledger.
 const ROUND_INTERVAL: Duration = Duration::from_millis(500);
@@ -211,17 +212,15 @@ impl Recovery {
         for sale in self.stores.ledger.sales().await? {
             let product = sale.product.clone();
             let maintained = match self.stores.admission.sale(&product).await {
-                Ok(state) => match mismatch(&state, &sale) {
-                    Some(reason) => {
+                Ok(state) => {
+                    if let Some(reason) = mismatch(&state, &sale) {
                         broken.push((sale, reason.to_owned()));
                         continue;
                     }
-                    None => {
-                        selling.push((product.clone(), sale.epoch));
-                        obstacle = obstacle.or(Obstacle::in_sale(&state));
-                        self.maintain(&sale, &state).await
-                    }
-                },
+                    selling.push((product.clone(), sale.epoch));
+                    obstacle = obstacle.or(Obstacle::in_sale(&state));
+                    self.maintain(&sale, &state).await
+                }
                 Err(AdmissionError::NotReady | AdmissionError::Rebuilding(_)) => {
                     let new = sale.epoch == 0;
                     let reason = if new { "it is new" } else { "admission has no usable state of it" };

@@ -178,7 +178,7 @@ impl Recovery {
         let sale = sales.into_iter().find(|sale| sale.product == *product);
         let terms = sale.ok_or_else(|| LedgerError::UnknownProduct(product.clone()))?.terms;
         leader.check().await?;
-        // Where the broker is away, the first round after its return binds the epoch.
+        // While the broker can't be reached, this is left to the first round after that.
         self.bind(&[(product.clone(), *epoch)]).await;
         if !self.stores.ledger.note_opening(product, *epoch).await? {
             return Err(RecoveryError::NotOpened(Opening::Stale));

@@ -1,46 +1,14 @@
 //! A queue that takes messages, and neither confirms nor delivers any: it is replaced where that
 //! loses nothing.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use super::{Recovery, RecoveryError};
-use crate::domain::SaleState;
+use super::{Recovery, RecoveryError, obstacle::Obstacle};
 use crate::ledger::Leadership;
 
 /// A queue that confirms within this time is slow, not stalled. A new queue has as long to show
 /// that it does better.
 const STALLED_AFTER: Duration = Duration::from_secs(10);
-
-/// Why a stalled queue may hold purchases that nothing else has.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Obstacle {
-    /// The outbox of a lost state is lost with it.
-    NotIntact,
-    /// A dead letter that was replayed is in the queue alone.
-    DeadLetters,
-}
-
-impl Obstacle {
-    /// Of a sale whose admission state is intact: every purchase that is not recorded is in its
-    /// outbox, or was dead-lettered.
-    pub(super) fn in_sale(state: &SaleState) -> Option<Self> {
-        (state.dead > 0).then_some(Self::DeadLetters)
-    }
-
-    fn describe(self) -> &'static str {
-        match self {
-            Self::NotIntact => "a sale has to be rebuilt from it, or can't be read",
-            Self::DeadLetters => "a sale has dead letters, which may have been replayed into it",
-        }
-    }
-}
-
-/// What was done about the queue.
-#[derive(Debug, Default)]
-pub(super) struct Stalled {
-    replaced_at: Option<Instant>,
-    is_noted: bool,
-}
 
 impl Recovery {
     /// Replaces a stalled queue, so that the sweeper fills it again; or tells an operator what to

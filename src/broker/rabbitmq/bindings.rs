@@ -5,8 +5,8 @@ use std::{fmt, time::Duration};
 use async_trait::async_trait;
 use lapin::{
     Channel, Connection,
-    options::{ConfirmSelectOptions, QueueBindOptions, QueueDeleteOptions},
-    types::FieldTable,
+    options::{BasicGetOptions, ConfirmSelectOptions, QueueBindOptions, QueueDeleteOptions},
+    types::{FieldTable, ShortString},
 };
 use tokio::time::timeout;
 
@@ -70,6 +70,14 @@ impl RabbitBindings {
         .await
     }
 
+    /// Whether a queue gives a message, or says that it has none. A message returns to the queue
+    /// with the channel.
+    async fn answers(&self, queue: ShortString) -> Result<bool, BrokerError> {
+        let channel = self.connection.create_channel().await?;
+        let got = timeout(self.timeout, channel.basic_get(queue, BasicGetOptions::default())).await;
+        Ok(matches!(got, Ok(Ok(_))))
+    }
+
     async fn answered<T>(
         &self,
         answer: impl Future<Output = Result<T, BrokerError>>,
@@ -109,9 +117,15 @@ impl Bindings for RabbitBindings {
     }
 
     async fn replace_queue(&mut self) -> Result<(), BrokerError> {
-        let deleting = self.channel.queue_delete(self.topology.purchases(), QueueDeleteOptions::default());
-        let deleted = timeout(DELETION_MAX, deleting).await;
-        deleted.map_err(|_elapsed| BrokerError::NotConnected)??;
+        let mut stalled = vec![self.topology.purchases()];
+        if !self.answers(self.topology.dead()).await? {
+            stalled.push(self.topology.dead());
+        }
+        for queue in stalled {
+            let deleting = self.channel.queue_delete(queue, QueueDeleteOptions::default());
+            let deleted = timeout(DELETION_MAX, deleting).await;
+            deleted.map_err(|_elapsed| BrokerError::NotConnected)??;
+        }
         self.answered(self.topology.declare(&self.channel, self.system)).await
     }
 

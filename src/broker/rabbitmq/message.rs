@@ -60,8 +60,8 @@ fn item(Entry { id, purchase, .. }: &Entry) -> Item<&str> {
     Item { id: *purchase_id, user: user.as_str(), unit: *unit, admitted_at: id.millis, seq: id.sequence }
 }
 
-/// Decodes a message of this system. An item that can never be recorded does not hold up its neighbours; the error
-/// is about the message as a whole.
+/// Decodes a message of this system. An item that can never be recorded does not hold up its
+/// neighbours; the error is about the message as a whole.
 pub fn decode(system: SystemId, body: &[u8]) -> Result<Content, DeadReason> {
     if let Some(entries) = decode_whole(system, body) {
         return Ok(Content { entries, rejected: Vec::new() });

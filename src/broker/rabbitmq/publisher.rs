@@ -42,8 +42,7 @@ impl Publisher {
         let (slot, stall, runtime) = (slot.clone(), stall.clone(), runtime.clone());
         let mut running = JoinSet::new();
         running.spawn(runtime.tasks.supervised("the connection to RabbitMQ", supervisor.run()));
-        let _supervisor = running;
-        Ok(Self(Arc::new(Inner { slot, stall, topology, runtime, publish_timeout, _supervisor })))
+        Ok(Self(Arc::new(Inner { slot, stall, topology, runtime, publish_timeout, _supervisor: running })))
     }
 
     pub(super) fn generation(&self) -> u64 {

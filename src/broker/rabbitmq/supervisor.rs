@@ -1,6 +1,6 @@
-//! Keeps the publishing connection: rebuilds it with channel and topology after any error, and lets
-//! nothing use it before the queue has confirmed a message. Consumers have connections of their own:
-//! a blocked publisher must not stop them.
+//! Keeps the publishing connection: rebuilds it with channel and topology after any error, and
+//! lets nothing use it before the queue has confirmed a message. Consumers have connections of
+//! their own: a blocked publisher must not stop them.
 
 use std::{
     sync::{
