@@ -2,6 +2,7 @@
 
 use std::{
     fs::{File, TryLockError},
+    io::ErrorKind,
     path::{Path, PathBuf},
 };
 
@@ -27,7 +28,13 @@ impl DataDir {
         let shown = path.display();
         std::fs::create_dir_all(path).map_err(FileError::of("create the data directory", path))?;
         let database = Self::database(path);
-        let lock = File::options().read(true).write(true).create(true).truncate(false).open(&database);
+        // Whether it can be written is SQLite's to say.
+        let lock = match File::open(&database) {
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                File::options().write(true).create(true).truncate(false).open(&database)
+            }
+            opened => opened,
+        };
         let lock = lock.map_err(FileError::of("use the database", &database))?;
         match lock.try_lock() {
             Ok(()) => {}
@@ -43,21 +50,13 @@ impl DataDir {
                 return Err(FileError::new("lock the database", &database, error).into());
             }
         }
-        let owner = Self::owner(path);
-        std::fs::write(&owner, format!("{}\n", std::process::id()))
-            .map_err(FileError::of("write to the data directory", &owner))?;
+        // It only says who holds the lock.
+        let _ = std::fs::write(Self::owner(path), format!("{}\n", std::process::id()));
         Ok(Self { path: path.to_owned(), _lock: lock })
     }
 
     pub(super) fn database(path: &Path) -> PathBuf {
         path.join("flashsale.sqlite3")
-    }
-
-    /// For a command that makes no database.
-    pub(super) fn ensure_database(path: &Path) -> anyhow::Result<()> {
-        let database = Self::database(path);
-        ensure!(database.exists(), "there is no {}: has `flashsale serve` run here?", database.display());
-        Ok(())
     }
 
     pub(super) async fn open_database(path: &Path) -> Result<SqliteLedger, FileError> {
@@ -70,11 +69,18 @@ impl DataDir {
         FileError::new("use the database", Self::database(path), error)
     }
 
+    /// For a command that makes no database.
+    pub(super) fn ensure_database(path: &Path) -> anyhow::Result<()> {
+        let database = Self::database(path);
+        ensure!(database.exists(), "there is no {}: has `flashsale serve` run here?", database.display());
+        Ok(())
+    }
+
     pub(super) fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Says who holds the lock. It protects nothing.
+    /// Names the process that holds the lock, and protects nothing.
     fn owner(path: &Path) -> PathBuf {
         path.join("process")
     }

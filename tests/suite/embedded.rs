@@ -154,8 +154,8 @@ async fn a_database_that_can_never_be_used_ends_the_start() {
     const NOBODY: u32 = 65_534;
     let spoiled: [(&str, fn(&std::path::Path)); 3] = [
         ("is not a database", |file| std::fs::write(file, "nothing like it ".repeat(100)).expect("write")),
-        ("Is a directory", |file| std::fs::create_dir(file).expect("a directory")),
-        ("Permission denied", |_| {}),
+        ("unable to open database file", |file| std::fs::create_dir(file).expect("a directory")),
+        ("readonly database", |_| {}),
     ];
     for (why, spoil) in spoiled {
         let embedded = Embedded::new();
@@ -165,10 +165,10 @@ async fn a_database_that_can_never_be_used_ends_the_start() {
             let mut migrate = embedded.spawn(&["migrate"], &[]);
             assert_eq!(migrate.ended(SOON).await.code(), Some(0));
         }
-        let mode = if why == "Permission denied" { 0o555 } else { 0o777 };
         for entry in std::fs::read_dir(embedded.dir.path()).expect("directory").flatten() {
-            std::fs::set_permissions(entry.path(), PermissionsExt::from_mode(mode)).expect("permissions");
+            std::fs::set_permissions(entry.path(), PermissionsExt::from_mode(0o555)).expect("permissions");
         }
+        // The directory stays writable.
         std::fs::set_permissions(embedded.dir.path(), PermissionsExt::from_mode(0o777)).expect("permissions");
         let mut command = Flashsale::command(&["serve"], &embedded.variables(&[]));
         // For root every file is writable.
