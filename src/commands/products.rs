@@ -124,12 +124,11 @@ impl fmt::Display for Listed<'_> {
         let instant = |at: &Option<DateTime<Utc>>| at.map_or("-".to_owned(), |at| at.to_rfc3339());
         writeln!(out, "{id}: {name}")?;
         writeln!(out, "    price: {price} {}", price.currency())?;
-        match sale.lower_stock_to {
-            None => writeln!(out, "    total_stock: {total_stock}")?,
-            Some(_) => {
-                let present = sale.terms.total_stock;
-                writeln!(out, "    total_stock: {present}, to be lowered to {total_stock}")?;
-            }
+        if sale.lower_stock_to.is_some() {
+            let present = sale.terms.total_stock;
+            writeln!(out, "    total_stock: {present}, to be lowered to {total_stock}")?;
+        } else {
+            writeln!(out, "    total_stock: {total_stock}")?;
         }
         writeln!(out, "    sale: {} to {}", instant(sale_start), instant(sale_end))?;
         write!(out, "    paused: {}", if sale.terms.paused { "yes" } else { "no" })

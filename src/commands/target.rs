@@ -16,13 +16,11 @@ pub(super) struct ProductFlag {
 
 impl ProductFlag {
     pub(super) async fn product(&self, ledger: &dyn Ledger) -> anyhow::Result<ProductId> {
-        match &self.product {
-            Some(id) => Ok(ProductId::parse(id)?),
-            None => {
-                let first = ledger.products().await?.into_iter().next();
-                first.map(|product| product.id).context("the ledger has no product")
-            }
+        if let Some(id) = &self.product {
+            return Ok(ProductId::parse(id)?);
         }
+        let first = ledger.products().await?.into_iter().next();
+        first.map(|product| product.id).context("the ledger has no product")
     }
 }
 

@@ -35,7 +35,9 @@ impl CatalogueFile {
         match read {
             Ok(catalogue) => Some(Self { catalogue, path }),
             Err(ConfigError(errors)) => {
-                errors.into_iter().for_each(|error| reader.error(error));
+                for error in errors {
+                    reader.error(error);
+                }
                 None
             }
         }
