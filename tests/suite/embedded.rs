@@ -151,8 +151,9 @@ async fn a_database_that_can_never_be_used_ends_the_start() {
         process::Stdio,
     };
 
+    type Spoil = fn(&std::path::Path);
     const NOBODY: u32 = 65_534;
-    let spoiled: [(&str, fn(&std::path::Path)); 3] = [
+    let spoiled: [(&str, Spoil); 3] = [
         ("is not a database", |file| std::fs::write(file, "nothing like it ".repeat(100)).expect("write")),
         ("unable to open database file", |file| std::fs::create_dir(file).expect("a directory")),
         ("readonly database", |_| {}),

@@ -254,17 +254,13 @@ impl State {
         let is_next = |message: &Message| {
             message.available_at <= now && (!has_earlier || message.number <= self.barrier)
         };
-        match self.ready.iter().position(is_next) {
-            Some(position) => {
-                let message = self.ready.remove(position).expect("a position");
-                consuming.unacked.push(message.clone());
-                Ok(message)
-            }
-            None => {
-                let later = self.ready.iter().map(|message| message.available_at);
-                Err(later.filter(|available_at| *available_at > now).min())
-            }
-        }
+        let Some(position) = self.ready.iter().position(is_next) else {
+            let later = self.ready.iter().map(|message| message.available_at);
+            return Err(later.filter(|available_at| *available_at > now).min());
+        };
+        let message = self.ready.remove(position).expect("a position");
+        consuming.unacked.push(message.clone());
+        Ok(message)
     }
 
     /// Ends a consumer and gives its messages back; a message that came back too often is dead-lettered.

@@ -25,7 +25,7 @@ async fn foreign_keys_are_replaced_by_a_rebuild() {
         ("outbox", vec!["SET", "x"]),
         ("outbox", vec!["XADD", "*", "field", "value"]),
     ];
-    for (epoch, (name, plant)) in (9..).zip(plants) {
+    for (epoch, (name, plant)) in (9..).step_by(2).zip(plants) {
         for key in ["sale", "free", "buyers", "outbox", "dead"] {
             redis::cmd("DEL").arg(services.key("p", key)).exec_async(&mut redis).await.expect("DEL");
         }
@@ -34,7 +34,7 @@ async fn foreign_keys_are_replaced_by_a_rebuild() {
         assert!(bench.admission.admit(&bench.product, &user("a"), fresh_id()).await.is_err(), "{name}");
         assert_eq!(bench.admission.fence(&bench.product, epoch).await.expect("fence"), Fence::Stopped);
         assert_eq!(bench.outbox().await, [], "{name}");
-        bench.open(epoch, &terms(1)).await;
+        bench.open(epoch + 1, &terms(1)).await;
         assert_eq!(bench.win("a").await.purchase.unit, 1, "{name}");
     }
 }

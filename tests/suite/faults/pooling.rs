@@ -1,4 +1,4 @@
-//! PgBouncer stands in front of PostgreSQL.
+//! `PgBouncer` stands in front of PostgreSQL.
 
 use crate::support::{
     SOON,
