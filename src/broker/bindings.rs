@@ -24,8 +24,8 @@ pub trait Bindings: Debug + Send + Sync {
     /// Fences epochs: from now on a message of them is [`BrokerError::Unroutable`].
     async fn unbind(&mut self, epochs: &[(ProductId, u64)]) -> Result<(), BrokerError>;
 
-    /// Deletes the queue with everything in it, and declares it anew, without bindings. The same for
-    /// the dead-letter queue, if that does not answer.
+    /// Deletes the queue with everything in it, and declares it anew, without bindings. The same
+    /// for the dead-letter queue, if that does not answer.
     async fn replace_queue(&mut self) -> Result<(), BrokerError>;
 
     /// Returns once every message that was routed before is in the queue, where a consumer finds

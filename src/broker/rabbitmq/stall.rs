@@ -1,7 +1,7 @@
 //! Notices a queue that takes messages, and neither confirms nor delivers any.
 //!
-//! RabbitMQ that is killed within a second of a queue's first declaration has such a queue after its
-//! restart; a quorum queue that has lost the majority of its nodes is one, too.
+//! RabbitMQ that is killed within a second of a queue's first declaration has such a queue after
+//! its restart; a quorum queue that has lost the majority of its nodes is one, too.
 
 use std::{
     sync::{Mutex, PoisonError},
