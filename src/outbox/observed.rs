@@ -62,7 +62,11 @@ mod tests {
         assert_eq!(observed.due(id(900_000), at(0)), EntryId::FIRST, "just found");
         assert_eq!(observed.due(id(900_000), at(39)), EntryId::FIRST);
         assert_eq!(observed.due(id(900_005), at(40)), id(900_000));
-        assert_eq!(observed.due(id(900_005), at(50)), id(900_000), "noted a quarter of the age after the last");
+        assert_eq!(
+            observed.due(id(900_005), at(50)),
+            id(900_000),
+            "noted a quarter of the age after the last"
+        );
         assert_eq!(observed.due(id(900_005), at(89)), id(900_000));
         assert_eq!(observed.due(id(900_005), at(90)), id(900_005));
     }

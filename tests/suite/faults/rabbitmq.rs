@@ -11,6 +11,7 @@ use lapin::{
     types::FieldTable,
 };
 
+use crate::distributed::catalogue;
 use crate::support::{
     SOON, eventually,
     http::{get, ready},
@@ -18,7 +19,7 @@ use crate::support::{
     sale::now,
     servers::{self, Rabbit},
     services::Services,
-    stage::{Stage, blocking, lasts, own, port_of, with_rabbitmq},
+    stage::{Stage, UNITS, blocking, lasts, own, port_of, with_rabbitmq},
 };
 
 /// What readiness says while the publishing connection is away.
@@ -129,7 +130,9 @@ async fn loses_its_queue_and_its_exchange() {
 async fn has_a_queue_that_never_confirms() {
     let rabbit = own(servers::rabbitmq).await;
     let services = with_rabbitmq(rabbit.node.port).await;
-    let (start, first) = (now(), services.spawn(&["work"], &[]));
+    let products = catalogue(UNITS);
+    let products = ("FLASHSALE_PRODUCTS", products.path().to_str().expect("path"));
+    let (start, first) = (now(), services.spawn(&["work"], &[products]));
     eventually("the queue is declared", SOON, async || has_queue(&services).await.then_some(())).await;
     let rabbit = blocking(rabbit, |rabbit| rabbit.node.kill()).await;
     first.kill();
