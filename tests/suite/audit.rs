@@ -367,7 +367,7 @@ async fn audited(process: &mut Flashsale) -> Option<i32> {
 async fn the_command_holds_on_a_good_sale_and_finds_what_was_done_to_it() {
     let (services, products) = (Services::new().await, catalogue(20));
     let variables = [("FLASHSALE_PRODUCTS", products.path().to_str().expect("path"))];
-    let work = services.spawn(&["work"], &variables);
+    let mut work = services.spawn(&["work"], &variables);
     let serve = services.spawn(&["serve"], &variables);
     let api = serve.api().await;
     ready(&api).await;
@@ -390,7 +390,8 @@ async fn the_command_holds_on_a_good_sale_and_finds_what_was_done_to_it() {
     assert_eq!((&report["verdict"], &report["law"]["inLedger"]), (&json!("holds"), &json!(20)));
 
     // A row goes missing, and no worker runs that would record it again: the law, and the buyer's SUCCESS.
-    work.kill();
+    work.signal(rustix::process::Signal::TERM);
+    work.ended(SOON).await;
     services.sql().await.batch_execute("DELETE FROM purchases WHERE unit = 7").await.expect("delete");
     let mut process = services.spawn(&arguments, &variables);
     assert_eq!(audited(&mut process).await, Some(1), "{}", process.printed());

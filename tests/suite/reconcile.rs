@@ -33,7 +33,7 @@ async fn every_kind_of_difference_is_found_and_repaired() {
     let (services, file) = (Services::new().await, catalogue(20));
     let products = file.path().to_str().expect("path");
     let variables = [("FLASHSALE_PRODUCTS", products), ("FLASHSALE_RECOVERY_RECONCILE_INTERVAL_S", "1")];
-    let work = services.spawn(&["work"], &variables);
+    let mut work = services.spawn(&["work"], &variables);
     let serve = services.spawn(&["serve"], &variables);
     let api = serve.api().await;
     ready(&api).await;
@@ -44,7 +44,8 @@ async fn every_kind_of_difference_is_found_and_repaired() {
     drained(&services, 6).await;
     assert_eq!(reconcile(&services, &[], products).await, (Some(0), Vec::new()));
     // A worker would repair some of it by itself.
-    work.kill();
+    work.signal(rustix::process::Signal::TERM);
+    work.ended(SOON).await;
 
     // A winner without a row or an entry; a row without a winner; a row of another purchase; an
     // entry with a row.
