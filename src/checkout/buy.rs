@@ -14,7 +14,7 @@ use crate::domain::{Durability, Entry, Outcome, ProductId, Purchase, PurchaseId,
 use crate::observability::{Attempt, Meter};
 use crate::outbox::{Published, Publisher};
 use crate::runtime::{Runtime, crash_points::crash_point};
-use crate::stores::EpochWatch;
+use crate::stores::{EpochWatch, SalesWatch};
 
 /// What a buyer is told.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -62,6 +62,7 @@ pub struct Checkout {
     pub reader: SaleReader,
     permits: Arc<Semaphore>,
     epochs: EpochWatch,
+    sales: SalesWatch,
     options: CheckoutOptions,
     runtime: Runtime,
     meter: Meter,
@@ -72,6 +73,7 @@ impl Checkout {
         reader: SaleReader,
         publisher: Publisher,
         epochs: EpochWatch,
+        sales: SalesWatch,
         options: CheckoutOptions,
         runtime: &Runtime,
         meter: &Meter,
@@ -81,6 +83,7 @@ impl Checkout {
             publisher,
             permits: Arc::new(Semaphore::new(options.in_flight_max)),
             epochs,
+            sales,
             reader,
             options,
             runtime: runtime.clone(),
@@ -124,7 +127,8 @@ impl Checkout {
         let permit = self.permits.acquire().await;
         let began = self.runtime.instant();
         crash_point!("api-before-admission");
-        let decision = self.admission.admit(product, user, id).await?;
+        let decision = self.admission.admit(product, user, id).await;
+        let decision = decision.inspect_err(|error| self.sales.refused(product, error))?;
         drop(permit);
         *decided = Some(self.runtime.instant() - began);
         crash_point!("api-after-admission");

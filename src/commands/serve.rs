@@ -59,10 +59,11 @@ impl Serve {
         let (publisher, task) = Publisher::new(connected.stores.broker.clone(), &connected.runtime);
         let tasks = &connected.runtime.tasks;
         let sending = tasks.spawn("the publisher", &stop, task.run());
-        let checkout = stores::checkout(&settings, &connected, publisher, &stop);
+        let sales = connected.sales();
+        let checkout = stores::checkout(&settings, &connected, publisher, &sales, &stop);
         let background = CancellationToken::new();
         let over = stop.child_token();
-        let readiness = connected.readiness(false, &over);
+        let readiness = connected.readiness(&sales, false, &over);
         let faces = Servers {
             settings: &settings,
             connected: &connected,

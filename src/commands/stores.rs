@@ -25,7 +25,7 @@ use crate::observability::readiness::{Readiness, ServiceProbe};
 use crate::observability::registry::{HeartbeatSender, ProcessRegistry, Role};
 use crate::outbox::Publisher;
 use crate::runtime::{Runtime, error_chain};
-use crate::stores::{EpochWatch, LedgerCatalogue, SalesWatch, Stores, watch_ledger};
+use crate::stores::{EpochWatch, LedgerCatalogue, SalesProbe, SalesWatch, Stores, watch_ledger};
 
 /// The stores, with the state of the connections beneath them.
 pub(super) struct Connected {
@@ -96,15 +96,24 @@ impl Connected {
         self.runtime.tasks.spawn("the heartbeat", stop, sender.run(stop.clone()))
     }
 
+    /// What attempts and readiness know of the sales.
+    pub(super) fn sales(&self) -> SalesWatch {
+        SalesWatch::new(&self.stores.admission, &self.catalogue)
+    }
+
     /// A worker needs every service. Selling needs admission alone: during an outage of broker or
     /// ledger, purchases are kept in the outbox; where the outbox does not outlive the process,
     /// selling needs the ledger too.
     ///
     /// Starts the tasks that keep it true, until `stop`.
-    pub(super) fn readiness(&self, needs_everything: bool, stop: &CancellationToken) -> Readiness {
+    pub(super) fn readiness(
+        &self,
+        sales: &SalesWatch,
+        needs_everything: bool,
+        stop: &CancellationToken,
+    ) -> Readiness {
         let Stores { admission, ledger, .. } = &self.stores;
         let needs_ledger = needs_everything || !admission.outlives_process();
-        let sales = SalesWatch::new(admission, &self.catalogue, !needs_everything);
         self.runtime.tasks.spawn(
             "the watch of the sales",
             stop,
@@ -119,7 +128,7 @@ impl Connected {
         });
         services
             .with(ServiceProbe { dependency: state, required: needs_ledger })
-            .with(sales)
+            .with(SalesProbe { watch: sales.clone(), required: !needs_everything })
             .with(self.catalogue.clone())
     }
 }
@@ -240,6 +249,7 @@ pub(super) fn checkout(
     settings: &Settings,
     connected: &Connected,
     publisher: Publisher,
+    sales: &SalesWatch,
     stop: &CancellationToken,
 ) -> Checkout {
     let Connected { stores, runtime, telemetry, .. } = connected;
@@ -248,5 +258,5 @@ pub(super) fn checkout(
         runtime.tasks.spawn("the watch of epochs", stop, epochs.clone().run(stop.clone()));
     }
     let reader = SaleReader::new(stores, runtime);
-    Checkout::new(reader, publisher, epochs, settings.checkout, runtime, &telemetry.meter)
+    Checkout::new(reader, publisher, epochs, sales.clone(), settings.checkout, runtime, &telemetry.meter)
 }

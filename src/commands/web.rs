@@ -43,9 +43,10 @@ impl Web {
         let (publisher, task) = Publisher::new(connected.stores.broker.clone(), &connected.runtime);
         let tasks = &connected.runtime.tasks;
         let sending = tasks.spawn("the publisher", &stop, task.run());
-        let checkout = stores::checkout(&settings, &connected, publisher, &stop);
+        let sales = connected.sales();
+        let checkout = stores::checkout(&settings, &connected, publisher, &sales, &stop);
         let over = stop.child_token();
-        let readiness = connected.readiness(false, &over);
+        let readiness = connected.readiness(&sales, false, &over);
         let servers = Servers {
             settings: &settings,
             connected: &connected,

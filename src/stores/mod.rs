@@ -10,4 +10,4 @@ pub use bundle::Stores;
 pub use catalogue::LedgerCatalogue;
 pub use epoch_watch::EpochWatch;
 pub use ledger_watch::watch_ledger;
-pub use sales_watch::SalesWatch;
+pub use sales_watch::{SalesProbe, SalesWatch};

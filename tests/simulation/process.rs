@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use flashsale::{
     checkout::{Checkout, CheckoutOptions, SaleReader},
-    domain::Product,
+    domain::{Catalogue, Product},
     observability::{Dependency, Telemetry},
     outbox::Publisher,
     recovery::{Recovery, RecoveryOptions},
     runtime::{Backoff, Runtime},
-    stores::{EpochWatch, Stores},
+    stores::{EpochWatch, LedgerCatalogue, SalesWatch, Stores},
     worker::{Worker, WorkerOptions},
 };
 use tokio_util::sync::CancellationToken;
@@ -43,7 +43,9 @@ pub(crate) fn serve(sim: &Sim, pid: Pid, stores: &Stores, runtime: &Runtime, pro
     let reader = SaleReader::new(stores, runtime);
     let (epochs, stop) = (EpochWatch::new(stores, runtime), CancellationToken::new());
     sim.executor.spawn(pid, epochs.clone().run(stop.clone()));
-    let checkout = Checkout::new(reader, publisher, epochs, options, runtime, &telemetry.meter);
+    let catalogue = Catalogue::new(vec![product.clone()]).expect("a catalogue");
+    let sales = SalesWatch::new(&stores.admission, &LedgerCatalogue::new(catalogue, false));
+    let checkout = Checkout::new(reader, publisher, epochs, sales, options, runtime, &telemetry.meter);
     sim.executor.spawn(pid, prepare(stores.clone(), product.clone(), runtime.clone()));
     Process { pid, role: Role::Serve, checkout: Some(checkout), stop }
 }
