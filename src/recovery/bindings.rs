@@ -1,10 +1,17 @@
 //! The fence at the broker: which epochs reach the queue.
 
+use std::time::Duration;
+
 use super::{Recovery, RecoveryError};
 use crate::broker::BrokerError;
 use crate::domain::ProductId;
 use crate::ledger::{Leadership, LedgerError};
 use crate::runtime::error_chain;
+
+/// A process that has just started waits so long for its first connection to the broker: a sale
+/// that opened before would sell without the broker's confirm at first.
+pub(super) const FIRST_CONNECTION_MAX: Duration = Duration::from_secs(2);
+const CONNECTING_INTERVAL: Duration = Duration::from_millis(20);
 
 impl Recovery {
     /// Takes hold of the bindings, where that is not done yet. The lead is proven once they are
@@ -13,14 +20,22 @@ impl Recovery {
         if self.bindings.is_some() {
             return Ok(());
         }
-        match self.stores.broker.bindings().await {
-            Ok(held) => {
-                leader.check().await?;
-                self.bindings = Some(held);
+        loop {
+            match self.stores.broker.bindings().await {
+                Ok(held) => {
+                    leader.check().await?;
+                    self.bindings = Some(held);
+                    return Ok(());
+                }
+                Err(_connecting) if self.runtime.instant() < self.broker_awaited_until => {
+                    self.runtime.sleep(CONNECTING_INTERVAL).await;
+                }
+                Err(error) => {
+                    tracing::debug!(error = error_chain(&error), "the bindings are not held");
+                    return Ok(());
+                }
             }
-            Err(error) => tracing::debug!(error = error_chain(&error), "the bindings are not held"),
         }
-        Ok(())
     }
 
     /// Lets the epochs that sell reach the queue. Where the broker has lost its queue or a binding,

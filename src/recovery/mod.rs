@@ -31,6 +31,7 @@ use crate::outbox::Sweeper;
 use crate::runtime::{Runtime, error_chain};
 use crate::stores::Stores;
 use crate::worker::StepError;
+use bindings::FIRST_CONNECTION_MAX;
 pub use drift::Drift;
 use obstacle::{Obstacle, Stalled};
 pub use options::RecoveryOptions;
@@ -80,6 +81,7 @@ pub struct Recovery {
     sweeper: Sweeper,
     /// Held while this process leads and reaches the broker.
     bindings: Option<Box<dyn Bindings>>,
+    broker_awaited_until: Instant,
     stalled: Stalled,
     /// The latest logged failure of each product.
     failures: BTreeMap<ProductId, String>,
@@ -105,6 +107,7 @@ impl Recovery {
             options,
             sweeper,
             bindings: None,
+            broker_awaited_until: runtime.instant() + FIRST_CONNECTION_MAX,
             stalled: Stalled::default(),
             failures: BTreeMap::new(),
             drift: Drift::default(),

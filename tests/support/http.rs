@@ -65,6 +65,13 @@ pub(crate) async fn ready(api: &str) {
     .await;
 }
 
+/// Waits until attempts would be refused: readiness is up to a second old.
+pub(crate) async fn not_ready(api: &str) {
+    let url = format!("{api}/readyz");
+    eventually("not ready", SOON, async || (try_send(client().get(&url)).await?.status == 503).then_some(()))
+        .await;
+}
+
 /// Sends bytes as they are, and reads until the server closes the connection.
 pub(crate) async fn until_closed(base: &str, bytes: &[u8]) -> String {
     let address = base.trim_start_matches("http://");

@@ -9,7 +9,7 @@ use crate::{
     distributed::{catalogue, outbox_len},
     support::{
         SOON, eventually,
-        http::{buy, client, get, ready},
+        http::{buy, client, get, not_ready, ready},
         servers,
         services::Services,
         stage::{own, with_redis},
@@ -52,6 +52,7 @@ async fn come_five_times_and_shuffled_across_epochs() {
     let mut messages = taken(&services).await;
     // All of it is lost, but for these messages: the next epoch sells the same units again, to some of the same people.
     redis::cmd("FLUSHALL").exec_async(&mut services.redis().await).await.expect("FLUSHALL");
+    not_ready(&api).await;
     let rebuilding = services.spawn(&["work"], &products);
     ready(&api).await;
     rebuilding.kill();
