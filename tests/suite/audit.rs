@@ -367,7 +367,7 @@ async fn audited(process: &mut Flashsale) -> Option<i32> {
 async fn the_command_holds_on_a_good_sale_and_finds_what_was_done_to_it() {
     let (services, products) = (Services::new().await, catalogue(20));
     let variables = [("FLASHSALE_PRODUCTS", products.path().to_str().expect("path"))];
-    let mut work = services.spawn(&["work"], &variables);
+    let work = services.spawn(&["work"], &variables);
     let serve = services.spawn(&["serve"], &variables);
     let api = serve.api().await;
     ready(&api).await;
@@ -389,11 +389,11 @@ async fn the_command_holds_on_a_good_sale_and_finds_what_was_done_to_it() {
     let report: Value = serde_json::from_str(&process.printed()).expect("JSON");
     assert_eq!((&report["verdict"], &report["law"]["inLedger"]), (&json!("holds"), &json!(20)));
 
-    // A row goes missing, and no worker runs that would record it again: the law, and the buyer's SUCCESS.
-    work.signal(rustix::process::Signal::TERM);
-    work.ended(SOON).await;
+    // A row goes missing, and no worker records it again: the law, and the buyer's SUCCESS. The frozen worker holds the
+    // message with which the command proves the queue.
+    work.signal(rustix::process::Signal::STOP);
     services.sql().await.batch_execute("DELETE FROM purchases WHERE unit = 7").await.expect("delete");
-    let mut process = services.spawn(&arguments, &variables);
+    let mut process = services.spawn(&["audit", "--history", path, "--wait", "5"], &variables);
     assert_eq!(audited(&mut process).await, Some(1), "{}", process.printed());
     let printed = process.printed();
     assert!(printed.contains("20 ≠ 0 remaining + 0 in flight + 19 in the ledger"), "{printed}");
@@ -403,7 +403,7 @@ async fn the_command_holds_on_a_good_sale_and_finds_what_was_done_to_it() {
     // What can't be read is not a verdict.
     for (arguments, said) in [
         (vec!["audit", "--product", "none"], "no result"),
-        (vec!["audit", "--history", "/nowhere/at-all"], "no result: can't open /nowhere/at-all"),
+        (vec!["audit", "--history", "/nowhere/at-all"], "no result: can't open the history /nowhere/at-all"),
     ] {
         let mut process = services.spawn(&arguments, &[]);
         assert_eq!(audited(&mut process).await, Some(2), "{arguments:?}");

@@ -5,6 +5,7 @@ use std::sync::{
     atomic::{AtomicBool, AtomicU32, Ordering},
 };
 
+use lapin::options::BasicCancelOptions;
 use serde_json::json;
 
 use crate::{
@@ -13,10 +14,9 @@ use crate::{
         SOON, eventually,
         http::{Answer, buy, buy_at, client, get, ready, try_send},
         process::Flashsale,
-        proxy::{Link, Proxy},
         servers,
         services::Services,
-        stage::{own, port_of},
+        stage::{own, with_redis},
     },
 };
 
@@ -154,29 +154,28 @@ async fn without_its_buyers_a_sale_is_not_sold_from() {
     drained(services, 4).await;
 }
 
-/// Whoever asks why nothing is sold is told how far the rebuild is; here it can't drain, because RabbitMQ does not answer.
+/// Whoever asks why nothing is sold is told how far the rebuild is; here it can't drain, because a consumer stays that
+/// may hold messages.
 #[tokio::test(flavor = "multi_thread")]
 async fn readiness_tells_how_far_a_rebuild_is() {
     let redis = own(servers::redis).await;
-    let shared = Services::urls();
-    let link = Proxy::to(port_of(&shared.amqp)).await;
-    let amqp = format!("amqp://guest:guest@127.0.0.1:{}", link.port);
-    let redis_url = format!("redis://127.0.0.1:{}", redis.port);
-    let services = Services::on(&shared.database, &redis_url, &amqp).await;
+    let services = with_redis(redis.port).await;
     let (work, serve) = (services.spawn(&["work"], &[]), services.spawn(&["serve"], &[]));
     let api = serve.api().await;
     ready(&api).await;
     ready(&work.health().await).await;
-    link.set(Link::Blackhole);
+    let (channel, queue) = (services.channel().await, format!("{}.purchases", services.prefix));
+    let (options, arguments) = Default::default();
+    let stays = channel.basic_consume(queue.as_str().into(), "stays".into(), options, arguments).await;
     redis::cmd("FLUSHALL").exec_async(&mut services.redis().await).await.expect("FLUSHALL");
-    for step in ["rebuilding, 2 of 5", "rebuilding, 3 of 5: purchases in queue and outbox are recorded"] {
-        eventually(step, SOON, async || {
-            let answer = get(&format!("{api}/readyz")).await;
-            (answer.status == 503 && answer.body.to_string().contains(step)).then_some(())
-        })
-        .await;
-    }
-    link.set(Link::Pass);
+    let step = "rebuilding, 3 of 5: purchases in queue and outbox are recorded";
+    eventually(step, SOON, async || {
+        let answer = get(&format!("{api}/readyz")).await;
+        (answer.status == 503 && answer.body.to_string().contains(step)).then_some(())
+    })
+    .await;
+    drop(stays.expect("a consumer"));
+    channel.basic_cancel("stays".into(), BasicCancelOptions::default()).await.expect("it leaves");
     ready(&api).await;
 }
 

@@ -50,10 +50,15 @@ async fn dead_reasons(services: &Services, number: u32) -> Vec<String> {
         (services.depth("purchases.dead").await == number).then_some(())
     })
     .await;
+    // A comparison of the stores holds the letters for a moment.
     let mut reasons = Vec::new();
-    while let Some((_, reason)) = services.take("purchases.dead").await {
-        reasons.push(reason);
-    }
+    eventually("all reasons", SOON, async || {
+        while let Some((_, reason)) = services.take("purchases.dead").await {
+            reasons.push(reason);
+        }
+        (reasons.len() == number as usize).then_some(())
+    })
+    .await;
     reasons.sort();
     reasons
 }
