@@ -8,9 +8,6 @@ use crate::domain::ProductId;
 use crate::ledger::{Leadership, LedgerError};
 use crate::runtime::error_chain;
 
-/// A process that has just started waits so long for its first connection to the broker: a sale
-/// that opened before would sell without the broker's confirm at first.
-pub(super) const FIRST_CONNECTION_MAX: Duration = Duration::from_secs(2);
 const CONNECTING_INTERVAL: Duration = Duration::from_millis(20);
 
 impl Recovery {

@@ -31,7 +31,6 @@ use crate::outbox::Sweeper;
 use crate::runtime::{Runtime, error_chain};
 use crate::stores::Stores;
 use crate::worker::StepError;
-use bindings::FIRST_CONNECTION_MAX;
 pub use drift::Drift;
 use obstacle::{Obstacle, Stalled};
 pub use options::RecoveryOptions;
@@ -39,6 +38,9 @@ pub use reconcile::{Comparison, Repair, Repairs, compare, repair};
 
 /// How often the leader compares the sales of admission with those of the ledger.
 const ROUND_INTERVAL: Duration = Duration::from_millis(500);
+/// A process that has just started waits so long for its first connection to the broker: a sale
+/// that opened before would sell without the broker's confirm at first.
+const FIRST_CONNECTION_MAX: Duration = Duration::from_secs(2);
 /// When to compare again after a store could not be read.
 const COMPARE_AGAIN_AFTER: Duration = Duration::from_secs(5);
 

@@ -70,7 +70,9 @@ impl Replicated {
 
 pub(crate) async fn connection(port: u16) -> MultiplexedConnection {
     let client = redis::Client::open(format!("redis://127.0.0.1:{port}")).expect("Redis URL");
-    client.get_multiplexed_async_connection().await.expect("Redis")
+    // The driver gives up after half a second, which a busy machine may need.
+    let config = redis::AsyncConnectionConfig::new().set_response_timeout(Some(SOON));
+    client.get_multiplexed_async_connection_with_config(&config).await.expect("Redis")
 }
 
 pub(crate) async fn command(connection: &mut MultiplexedConnection, words: &[&str]) {
