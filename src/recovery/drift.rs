@@ -66,6 +66,7 @@ impl Drift {
             let cause = DifferenceKind::LostOnTheWay.cause();
             tracing::warn!(%product, sent, "purchases that the ledger lacks are in the outbox again: {cause}");
         }
+        tracing::debug!(%product, differences = differences.len(), "compared admission with the ledger");
         differences.retain(|difference| difference.kind() != DifferenceKind::LostOnTheWay);
         self.set(product, &differences);
     }

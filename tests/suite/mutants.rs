@@ -23,8 +23,9 @@ enum Trouble {
     None,
     /// The worker dies in a transaction, with messages in its hands; then Redis is wiped.
     WorkerDiesAndRedisIsWiped,
-    /// The worker dies in a transaction; then the queue is deleted.
-    WorkerDiesAndQueueIsDeleted,
+    /// The queue is deleted while two workers are in transactions; then one of them dies. The other one is the leader,
+    /// and has compared the stores: a new one would put right what the mistake has lost.
+    QueueIsDeletedAndWorkerDies,
     /// Redis is wiped.
     RedisIsWiped,
     /// Somebody else's purchases come in between.
@@ -74,22 +75,39 @@ impl Trial {
         redis::cmd("FLUSHALL").exec_async(&mut connection).await.expect("FLUSHALL");
     }
 
+    async fn delete_queue_under(&self, second_worker: Flashsale) {
+        let blocker = self.services.sql().await;
+        let lock = "BEGIN; LOCK TABLE purchases IN SHARE ROW EXCLUSIVE MODE";
+        blocker.batch_execute(lock).await.expect("lock");
+        let waiting = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'flashsale work'
+                       AND wait_event_type = 'Lock' AND wait_event <> 'advisory' AND datname = current_database()";
+        // A worker has two lanes.
+        eventually("both workers are in transactions", SOON, async || {
+            (self.services.count(waiting).await >= 3).then_some(())
+        })
+        .await;
+        let queue = format!("{}.purchases", self.services.prefix);
+        let options = lapin::options::QueueDeleteOptions::default();
+        self.services.channel().await.queue_delete(queue.into(), options).await.expect("delete");
+        second_worker.kill();
+        blocker.batch_execute("COMMIT").await.expect("unlock");
+    }
+
     /// Runs a sale with the trouble in it; the audit's exit code and report.
     async fn audited(&self, trouble: &Trouble) -> (Option<i32>, String) {
-        let worker_dies =
-            matches!(trouble, Trouble::WorkerDiesAndRedisIsWiped | Trouble::WorkerDiesAndQueueIsDeleted);
-        // A leader that lives on compares the stores only after minutes; a new one would at once.
-        let leader =
-            matches!(trouble, Trouble::WorkerDiesAndQueueIsDeleted).then(|| self.spawn("work", None));
-        if let Some(leader) = &leader {
-            leader.logs("the sale is ready").await;
-        }
-        let mut work =
-            self.spawn("work", worker_dies.then_some(("FLASHSALE_CRASH", "worker-in-transaction@2")));
+        let variable = match trouble {
+            Trouble::WorkerDiesAndRedisIsWiped => Some(("FLASHSALE_CRASH", "worker-in-transaction@2")),
+            Trouble::QueueIsDeletedAndWorkerDies => Some(("FLASHSALE_LOG_FILTER", "debug")),
+            _ => None,
+        };
+        let mut work = self.spawn("work", variable);
         let serves = [self.spawn("serve", None), self.spawn("serve", None)];
         let apis = [serves[0].api().await, serves[1].api().await];
         ready(&apis[0]).await;
         ready(&apis[1]).await;
+        if matches!(trouble, Trouble::QueueIsDeletedAndWorkerDies) {
+            work.logs("compared admission with the ledger").await;
+        }
         let sale = Sale::new();
         sale.at(&[&apis[0], &apis[1]]);
         if matches!(trouble, Trouble::RowsOfOthers) {
@@ -111,12 +129,7 @@ impl Trial {
                 // Its lanes hold what they receive until the rebuild has begun: the messages are there to be drained.
                 fresh = Some(self.spawn("work", Some(("FLASHSALE_WORKER_LINGER_MS", "2000"))));
             }
-            Trouble::WorkerDiesAndQueueIsDeleted => {
-                work.ended(SOON).await;
-                let queue = format!("{}.purchases", self.services.prefix);
-                let options = lapin::options::QueueDeleteOptions::default();
-                self.services.channel().await.queue_delete(queue.into(), options).await.expect("delete");
-            }
+            Trouble::QueueIsDeletedAndWorkerDies => self.delete_queue_under(self.spawn("work", None)).await,
             Trouble::RedisLinkIsCut => {
                 self.sold(10).await;
                 let unknown = sale.answered();
@@ -133,7 +146,7 @@ impl Trial {
         let _ = buyers.done(SOON / 4).await;
         drop(buyers);
         let report = sale.audit(&self.services, self.products.path().to_str().expect("path"), 5).await;
-        drop((leader, work, serves, fresh));
+        drop((work, serves, fresh));
         report
     }
 }
@@ -161,7 +174,7 @@ macro_rules! mutants {
 
 mutants! {
     ack_before_commit: AckBeforeCommit under WorkerDiesAndRedisIsWiped by 4,
-    delete_before_commit: DeleteBeforeCommit under WorkerDiesAndQueueIsDeleted by 4,
+    delete_before_commit: DeleteBeforeCommit under QueueIsDeletedAndWorkerDies by 4,
     reset_stock: ResetStock under RedisIsWiped by 4,
     check_then_decrement: CheckThenDecrement under None by 4,
     nothing_done_is_success: NothingDoneIsSuccess under RowsOfOthers by 3,
