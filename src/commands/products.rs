@@ -5,6 +5,7 @@ use std::{fmt, io::IsTerminal, process::ExitCode};
 use anyhow::bail;
 use chrono::{DateTime, Utc};
 use clap::{Args, Subcommand};
+use tokio::sync::oneshot;
 
 use super::{
     data_dir::DataDir, migrate::open_existing_ledger, overrides::Overrides, settings::Mode, target::actor,
@@ -109,9 +110,14 @@ async fn confirmed() -> anyhow::Result<bool> {
         );
     }
     output::print("Apply this? [y/N]").await;
-    let mut answer = String::new();
-    std::io::stdin().read_line(&mut answer)?;
-    Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
+    // On a thread that the end of the process does not wait for: signals are heard meanwhile.
+    let (tell, told) = oneshot::channel();
+    std::thread::spawn(move || {
+        let mut answer = String::new();
+        // Where nobody waits any more, nobody is told.
+        let _ = tell.send(std::io::stdin().read_line(&mut answer).map(|_bytes| answer));
+    });
+    Ok(matches!(told.await??.trim(), "y" | "Y" | "yes"))
 }
 
 /// A product as a list shows it.

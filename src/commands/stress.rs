@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use url::Url;
 
 use super::overrides::Overrides;
-use crate::runtime::{Runtime, error_chain, output};
+use crate::runtime::{Runtime, error_chain, output, secrets::scrub};
 use crate::stress::{ConsoleAccess, Options, RunResult, SCENARIOS_HELP, Scenario, ScenarioName, run};
 
 /// Put a running system under load and judge the result
@@ -108,6 +108,7 @@ impl Stress {
         let settings = overrides.settings(&[])?;
         let api = self.api.map_or_else(|| url_of(settings.api.addr), Ok)?;
         let web = self.web.map_or_else(|| beside(&api, settings.web_addr), Ok)?;
+        let is_named = self.console.is_some();
         let console = match (self.console, settings.console.addr) {
             (Some(url), _) => Some(url),
             (None, Some(addr)) => Some(beside(&api, addr)?),
@@ -125,8 +126,10 @@ impl Stress {
             printable && users_prefix.len() <= 100,
             "--users-prefix must be at most 100 printable ASCII characters without spaces, quotes and backslashes"
         );
-        let token_file = self.token_file.or(settings.console.token_file);
-        let command = command_line(std::env::args());
+        // The token of this machine's console is not sent to another machine unless that is meant.
+        let own = settings.console.token_file.filter(|_| is_named || is_on_this_machine(&api));
+        let token_file = self.token_file.or(own);
+        let command = scrub(&command_line(std::env::args())).into_owned();
         let options = Options {
             scenario,
             api,
@@ -161,6 +164,15 @@ fn beside(api: &Url, addr: SocketAddr) -> anyhow::Result<Url> {
     let mut url = api.clone();
     ensure!(url.set_port(Some(addr.port())).is_ok(), "{api} has no host");
     Ok(url)
+}
+
+fn is_on_this_machine(url: &Url) -> bool {
+    match url.host() {
+        Some(url::Host::Ipv4(ip)) => ip.is_loopback(),
+        Some(url::Host::Ipv6(ip)) => ip.is_loopback(),
+        Some(url::Host::Domain(name)) => name == "localhost",
+        None => false,
+    }
 }
 
 /// Quoted for a shell, without the folder of the program.

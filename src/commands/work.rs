@@ -15,6 +15,7 @@ use crate::http::run::run;
 use crate::observability::registry::Role;
 use crate::recovery::Recovery;
 use crate::runtime::shutdown;
+use crate::stores::EpochWatch;
 use crate::worker::Worker;
 
 /// Record purchases in the database, and keep admission true to it (distributed mode)
@@ -51,6 +52,9 @@ impl Work {
         let mut working = Vec::new();
         let starting = async {
             connected.prepare(&settings, &stop).await?;
+            // A worker, or the leader, must not settle or rebuild on a former primary.
+            let epochs = EpochWatch::new(stores, runtime).run(background.clone());
+            working.push(runtime.tasks.spawn("the watch of epochs", &background, epochs));
             working.push(runtime.tasks.spawn("the recovery", &background, recovery.run(background.clone())));
             working.extend((0..settings.worker.lanes).map(|_| {
                 let options = settings.worker.clone();

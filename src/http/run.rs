@@ -1,5 +1,6 @@
 //! Runs the servers of a process until it is told to stop.
 
+use anyhow::bail;
 use futures_util::future::{join, join_all, try_join_all};
 use tokio_util::sync::CancellationToken;
 
@@ -24,7 +25,10 @@ pub async fn run(
         anyhow::Ok(())
     };
     let ended = tokio::select! {
-        ended = &mut serving, if has_servers => return Ok(ended.map(drop)?),
+        ended = &mut serving, if has_servers => {
+            ended?;
+            bail!("a server ended before its time");
+        }
         ended = running => ended,
         failure = tasks.failed() => Err(failure.into()),
     };

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{Recovery, RecoveryError};
 use crate::broker::BrokerError;
 use crate::domain::ProductId;
-use crate::ledger::{Leadership, LedgerError};
+use crate::ledger::Leadership;
 use crate::runtime::error_chain;
 
 const CONNECTING_INTERVAL: Duration = Duration::from_millis(20);
@@ -13,7 +13,8 @@ const CONNECTING_INTERVAL: Duration = Duration::from_millis(20);
 impl Recovery {
     /// Takes hold of the bindings, where that is not done yet. The lead is proven once they are
     /// held: from then on no other process can have removed a binding that this one restores.
-    pub(super) async fn hold_bindings(&mut self, leader: &mut dyn Leadership) -> Result<(), LedgerError> {
+    /// Fails if the broker is another system's: then admission may be that system's, too.
+    pub(super) async fn hold_bindings(&mut self, leader: &mut dyn Leadership) -> Result<(), RecoveryError> {
         if self.bindings.is_some() {
             return Ok(());
         }
@@ -24,6 +25,7 @@ impl Recovery {
                     self.bindings = Some(held);
                     return Ok(());
                 }
+                Err(error @ BrokerError::ForeignSystem(_)) => return Err(error.into()),
                 Err(_connecting) if self.runtime.instant() < self.broker_awaited_until => {
                     self.runtime.sleep(CONNECTING_INTERVAL).await;
                 }

@@ -147,7 +147,7 @@ pub fn is_terminal() -> bool {
 /// Writes a report to standard output, on a thread that may wait for the reader. That the reader is
 /// gone is no error (`flashsale audit | head`); any other failure is noted on standard error.
 pub async fn print(report: impl Display) {
-    let report = report.to_string();
+    let report = scrub(&report.to_string()).into_owned();
     let writing = tokio::task::spawn_blocking(move || {
         #[expect(clippy::disallowed_methods, reason = "the one place that writes to standard output")]
         let mut out = io::stdout().lock();

@@ -123,6 +123,9 @@ pub async fn run(
         }
     }
     let verdict = RunVerdict::new(criteria, doubts, report);
-    files::write(&options, &run, &recorder, &verdict)?;
+    // The result of minutes of load outlives a full disk.
+    if let Err(error) = files::write(&options, &run, &recorder, &verdict) {
+        output::note(format_args!("flashsale: not written: {}", error_chain(error.as_ref())));
+    }
     Ok(verdict)
 }

@@ -24,7 +24,7 @@ use super::{
     Bindings, Broker, BrokerError, Consumer, DeadLetters, DeadReason, DeliveryHistory, Depths, Unrecordable,
 };
 use crate::domain::{Durability, Entry, SystemId};
-use crate::observability::Dependency;
+use crate::observability::{Dependency, Outage};
 use crate::runtime::Runtime;
 use bindings::RabbitBindings;
 use consumer::RabbitConsumer;
@@ -44,6 +44,7 @@ pub struct RabbitMq {
     options: RabbitOptions,
     system: watch::Receiver<Option<SystemId>>,
     stall: Arc<Stall>,
+    publishing: Dependency,
     consuming: Dependency,
     runtime: Runtime,
 }
@@ -67,7 +68,8 @@ impl RabbitMq {
             dependency: publishing.clone(),
             runtime: runtime.clone(),
         })?;
-        Ok(Self { publisher, options, system, stall, consuming, runtime: runtime.clone() })
+        let publishing = publishing.clone();
+        Ok(Self { publisher, options, system, stall, publishing, consuming, runtime: runtime.clone() })
     }
 
     fn system(&self) -> Result<SystemId, BrokerError> {
@@ -88,6 +90,9 @@ impl Broker for RabbitMq {
     }
 
     async fn bindings(&self) -> Result<Box<dyn Bindings>, BrokerError> {
+        if self.publishing.outage() == Some(Outage::ForeignSystem) {
+            return Err(BrokerError::ForeignSystem(self.options.topology.prefix.clone()));
+        }
         self.publisher.check_reachable()?;
         Ok(Box::new(RabbitBindings::hold(&self.options, self.system()?, &self.runtime).await?))
     }

@@ -131,8 +131,10 @@ impl Publisher {
         }
         let outcome = sent.unwrap_or(Err(BrokerError::Unconfirmed("time-out")));
         // A blocked connection is alive: replacing it would only add to the broker's trouble. One
-        // that returns a message is alive as well.
-        let is_alive = matches!(outcome, Ok(()) | Err(BrokerError::Unroutable));
+        // that returns a message of a fenced epoch is alive as well. Where the queue itself is
+        // missing, what was confirmed before is lost: a new connection tells the sweeper so.
+        let is_fenced = matches!(outcome, Err(BrokerError::Unroutable)) && exchange != send::DEFAULT_EXCHANGE;
+        let is_alive = outcome.is_ok() || is_fenced;
         if !is_alive && !is_blocked {
             slot.broke(generation);
         }

@@ -23,7 +23,7 @@ pub struct Topology {
     pub purchases: String,
     /// Dead-letter queue: `<prefix>.purchases.dead`. Also the routing key.
     pub dead: String,
-    prefix: String,
+    pub(super) prefix: String,
 }
 
 impl Topology {
