@@ -133,7 +133,7 @@ impl Write for LogWriter {
     }
 }
 
-/// Waits for queued lines to be written, for at most [`FLUSH_TIMEOUT`]: before the process ends.
+/// Waits for queued lines to be written, for at most half a second: before the process ends.
 pub fn flush() {
     STDERR.flush();
 }
