@@ -223,12 +223,16 @@ impl System {
         let file = catalogue(100);
         let products = [("FLASHSALE_PRODUCTS", file.path().to_str().expect("path"))];
         let spawn = |command| services.spawn(&[command], &products);
-        let (work, web, serves) = (spawn("work"), spawn("web"), vec![spawn("serve"), spawn("serve")]);
+        let work =
+            services.spawn(&["work"], &[products[0], ("FLASHSALE_LOG_FILTER", "info,flashsale=debug")]);
+        let (web, serves) = (spawn("web"), vec![spawn("serve"), spawn("serve")]);
         let mut apis = Vec::new();
         for serve in &serves {
             apis.push(serve.api().await);
             ready(apis.last().expect("an API")).await;
         }
+        // The leader has compared the stores: it puts right what it finds, and comes again after minutes.
+        work.logs("compared admission with the ledger").await;
         let console = web.console().await;
         Self { services, _file: file, serves, work, _web: web, apis, console }
     }

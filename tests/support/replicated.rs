@@ -103,8 +103,13 @@ pub(crate) async fn fail_over(
 ) {
     // Directly, because FAILOVER names the replica by its own address.
     follow(at_replica, primary).await;
-    let to = replica.to_string();
-    command(at_primary, &["FAILOVER", "TO", "127.0.0.1", &to, "TIMEOUT", "10000"]).await;
+    // The primary takes its replica for online a moment later than the replica does.
+    eventually("the failover begins", SOON, async || {
+        let mut failover = redis::cmd("FAILOVER");
+        failover.arg("TO").arg("127.0.0.1").arg(replica).arg("TIMEOUT").arg(10_000);
+        failover.exec_async(at_primary).await.ok()
+    })
+    .await;
     eventually("the roles are changed", SOON, async || {
         let roles = (field(at_primary, "role:").await, field(at_replica, "role:").await);
         (roles == ("slave".to_owned(), "master".to_owned())).then_some(())
