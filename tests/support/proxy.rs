@@ -135,6 +135,13 @@ impl Wire {
     }
 }
 
+/// Waits for a setting that ends connections. Its value is copied: what holds a reference to it, and reads it once more
+/// while another one is being set, waits for ever.
+async fn ended_by(ending: &mut watch::Receiver<(u64, Link)>) -> Option<Link> {
+    let ends = |now: &(u64, Link)| matches!(now.1, Link::Refuse | Link::Reset);
+    ending.wait_for(ends).await.ok().map(|now| now.1)
+}
+
 async fn connection(client: TcpStream, port: u16, wire: Wire) {
     let mut ending = wire.link.clone();
     let Ok(server) = TcpStream::connect(("127.0.0.1", port)).await else { return };
@@ -143,8 +150,8 @@ async fn connection(client: TcpStream, port: u16, wire: Wire) {
     tokio::select! {
         // In this order: of a connection that is refused, nothing is passed on.
         biased;
-        _ = ending.wait_for(|(_, link)| matches!(link, Link::Refuse | Link::Reset)) => {
-            if wire.link() == Link::Reset {
+        end = ended_by(&mut ending) => {
+            if end == Some(Link::Reset) {
                 // Closing then sends RST instead of FIN.
                 let _ = reset.set_linger(Some(Duration::ZERO));
             }
