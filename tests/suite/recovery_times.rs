@@ -3,13 +3,16 @@
 
 use std::time::{Duration, Instant};
 
+use lapin::options::QueueDeleteOptions;
 use serde_json::json;
 
 use crate::{
     distributed::catalogue,
+    faults::rabbitmq::with_stalled_queue,
     support::{
         SOON, eventually,
         http::{client, ready, try_send},
+        replicated::{Replicated, field, follow, promote},
         servers::{self, Rabbit, Server},
         services::Services,
         stage::{blocking, own},
@@ -55,21 +58,88 @@ impl System {
         eventually("the sale goes on", SOON, happened).await;
         started.elapsed()
     }
+
+    /// Waits until the state is of the primary as it is now: attaching a replica may have changed its history's name.
+    async fn is_of(&self, redis: &Replicated) {
+        let (mut primary, sale) = (redis.at_primary().await, self.services.key("limited-001", "sale"));
+        eventually("the state is of this primary", SOON, async || {
+            let now =
+                [field(&mut primary, "run_id:").await, field(&mut primary, "master_replid:").await].join(" ");
+            let mut hget = redis::cmd("HGET");
+            let made_on = hget.arg(&sale).arg("server").query_async::<Option<String>>(&mut primary);
+            (made_on.await.expect("HGET")? == now).then_some(())
+        })
+        .await;
+    }
 }
 
-struct Row {
-    what: &'static str,
-    times: Vec<Duration>,
+async fn restarted_redis(mut redis: Replicated, is_wiped: bool) -> Replicated {
+    redis.primary = blocking(redis.primary, move |primary: &mut Server| {
+        primary.kill();
+        if is_wiped {
+            primary.wipe();
+        }
+        primary.start();
+    })
+    .await;
+    redis
+}
+
+async fn restarted_rabbitmq(rabbit: Rabbit) -> Rabbit {
+    blocking(rabbit, |rabbit: &mut Rabbit| {
+        rabbit.node.kill();
+        rabbit.node.start();
+    })
+    .await
+}
+
+/// Changes the roles in order: the former primary lives on as a replica, with its connections.
+async fn failed_over(mut redis: Replicated) -> Replicated {
+    redis.fail_over().await;
+    redis.to_clients.lead_to(redis.replica.port);
+    std::mem::swap(&mut redis.primary, &mut redis.replica);
+    redis
+}
+
+/// Makes the primary a replica for a moment, with all its connections.
+async fn failed_back(redis: &Replicated) {
+    let mut primary = redis.at_primary().await;
+    promote(&mut redis.at_replica().await).await;
+    follow(&mut primary, redis.replica.port).await;
+    promote(&mut primary).await;
+}
+
+/// The times after each kind of outage, in the order of the table.
+struct Times(Vec<(&'static str, Vec<Duration>)>);
+
+impl Times {
+    fn add(&mut self, what: &'static str, time: Duration) {
+        match self.0.iter_mut().find(|(row, _)| *row == what) {
+            Some((_, times)) => times.push(time),
+            None => self.0.push((what, vec![time])),
+        }
+    }
+
+    fn print(self) {
+        println!("| after | median | least | most |\n|---|---|---|---|");
+        for (what, mut times) in self.0 {
+            times.sort_unstable();
+            let shown = [times[times.len() / 2], times[0], times[times.len() - 1]];
+            let shown = shown.map(|time| format!("{:.1} s", time.as_secs_f64()));
+            println!("| {what} | {} |", shown.join(" | "));
+        }
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn after_each_outage_the_sale_goes_on() {
     let repetitions = std::env::var("RECOVERY_TIMES").map_or(1, |text| text.parse().expect("a number"));
-    let (mut redis, mut rabbit, mut postgres) =
-        own(|| (servers::redis(), servers::rabbitmq(), servers::postgres())).await;
+    let mut redis = Replicated::start().await;
+    let (mut rabbit, mut postgres) = own(|| (servers::rabbitmq(), servers::postgres())).await;
     let database = format!("postgres://postgres@127.0.0.1:{}/postgres", postgres.port);
     let amqp = format!("amqp://guest:guest@127.0.0.1:{}", rabbit.node.port);
-    let services = Services::on(&database, &format!("redis://127.0.0.1:{}", redis.port), &amqp).await;
+    let services =
+        Services::on(&database, &format!("redis://127.0.0.1:{}", redis.to_clients.port), &amqp).await;
     let file = catalogue(UNITS);
     let variables = [("FLASHSALE_PRODUCTS", file.path().to_str().expect("path"))];
     let (work, serve) = (services.spawn(&["work"], &variables), services.spawn(&["serve"], &variables));
@@ -85,48 +155,39 @@ async fn after_each_outage_the_sale_goes_on() {
     eventually("the queue is noted", SOON, async || rabbit.remembers(&queue).then_some(())).await;
     let system = System { services, api, client: client(), buyers: std::cell::Cell::new(0) };
 
-    let mut rows = [
-        "Redis restarted",
-        "Redis wiped, 10,000 sold",
-        "RabbitMQ restarted, until `broker` again",
-        "PostgreSQL restarted, until rows again",
-    ]
-    .map(|what| Row { what, times: Vec::new() });
+    let mut times = Times(Vec::new());
     for _ in 0..repetitions {
+        // A replica that connects again would change the history's name, and cause another rebuild.
+        promote(&mut redis.at_replica().await).await;
         // Until the leader has noticed the rows that were put in, or the last outage is over.
+        system.is_of(&redis).await;
         system.sells().await;
-        redis = blocking(redis, |redis: &mut Server| {
-            redis.kill();
-            redis.start();
-        })
-        .await;
-        rows[0].times.push(system.sells().await);
-        redis = blocking(redis, |redis: &mut Server| {
-            redis.kill();
-            redis.wipe();
-            redis.start();
-        })
-        .await;
-        rows[1].times.push(system.sells().await);
-        rabbit = blocking(rabbit, |rabbit: &mut Rabbit| {
-            rabbit.node.kill();
-            rabbit.node.start();
-        })
-        .await;
-        rows[2].times.push(system.sells().await);
+        redis = restarted_redis(redis, false).await;
+        times.add("Redis restarted", system.sells().await);
+        redis = restarted_redis(redis, true).await;
+        times.add("Redis wiped, 10,000 sold", system.sells().await);
+        follow(&mut redis.at_replica().await, redis.primary.port).await;
+        system.is_of(&redis).await;
+        system.sells().await;
+        redis = failed_over(redis).await;
+        times.add("Redis failed over, the former primary alive", system.sells().await);
+        failed_back(&redis).await;
+        times.add("Redis failed over and back", system.sells().await);
+        rabbit = restarted_rabbitmq(rabbit).await;
+        times.add("RabbitMQ restarted, until durability `broker` again", system.sells().await);
+        rabbit = with_stalled_queue(&system.services, rabbit).await;
+        times.add("RabbitMQ wiped, with a queue that never confirms, the same", system.sells().await);
+        // The dead-letter queue, declared a moment earlier, answers or not.
+        let (channel, dead) = (system.services.channel().await, format!("{queue}.dead"));
+        channel.queue_delete(dead.into(), QueueDeleteOptions::default()).await.expect("delete");
+        eventually("the queue is noted", SOON, async || rabbit.remembers(&queue).then_some(())).await;
         postgres = blocking(postgres, |postgres: &mut Server| {
             postgres.kill();
             postgres.start();
         })
         .await;
-        rows[3].times.push(system.records().await);
+        times.add("PostgreSQL restarted, until rows again", system.records().await);
     }
-    println!("| after | median | least | most |\n|---|---|---|---|");
-    for Row { what, mut times } in rows {
-        times.sort_unstable();
-        let shown = [times[times.len() / 2], times[0], times[times.len() - 1]];
-        let shown = shown.map(|time| format!("{:.1} s", time.as_secs_f64()));
-        println!("| {what} | {} |", shown.join(" | "));
-    }
+    times.print();
     drop((redis, rabbit, postgres));
 }

@@ -1,8 +1,10 @@
 //! A place of one's own on the servers that `scripts/test` has started: a prefix and a database for each test.
 
+use std::time::Duration;
+
 use lapin::{
     BasicProperties, Channel, Connection, ConnectionProperties,
-    options::{BasicGetOptions, BasicPublishOptions, QueueDeclareOptions},
+    options::{BasicGetOptions, BasicPublishOptions, ConfirmSelectOptions, QueueDeclareOptions},
     types::FieldTable,
 };
 use redis::{self, aio::MultiplexedConnection};
@@ -173,6 +175,22 @@ impl Services {
     pub(crate) async fn channel(&self) -> Channel {
         let connection = Connection::connect(&self.amqp_url, ConnectionProperties::default()).await;
         connection.expect("RabbitMQ").create_channel().await.expect("channel")
+    }
+
+    /// Whether the queue of purchases is declared.
+    pub(crate) async fn has_queue(&self) -> bool {
+        let passive = QueueDeclareOptions { passive: true, ..QueueDeclareOptions::default() };
+        let name = format!("{}.purchases", self.prefix);
+        self.channel().await.queue_declare(name.into(), passive, FieldTable::default()).await.is_ok()
+    }
+
+    /// Whether the queue of purchases confirms a message within some seconds.
+    pub(crate) async fn confirms(&self) -> bool {
+        let (channel, name) = (self.channel().await, format!("{}.purchases", self.prefix));
+        channel.confirm_select(ConfirmSelectOptions::default()).await.expect("confirms");
+        let (options, properties) = (BasicPublishOptions::default(), BasicProperties::default());
+        let sent = channel.basic_publish("".into(), name.into(), options, b"{}", properties).await;
+        tokio::time::timeout(Duration::from_secs(3), sent.expect("publish")).await.is_ok()
     }
 
     /// How many messages are ready in a queue (`purchases` or `purchases.dead`); 0 where there is none.

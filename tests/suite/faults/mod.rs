@@ -14,7 +14,7 @@ mod pooling;
 mod postgresql;
 #[cfg(feature = "failpoints")]
 mod processes;
-mod rabbitmq;
+pub(crate) mod rabbitmq;
 mod redis;
 mod shared_broker;
 mod split_brain;

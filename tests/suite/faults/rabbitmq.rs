@@ -2,14 +2,7 @@
 
 use std::time::Duration;
 
-use lapin::{
-    BasicProperties,
-    options::{
-        BasicPublishOptions, ConfirmSelectOptions, ExchangeDeleteOptions, QueueDeclareOptions,
-        QueueDeleteOptions,
-    },
-    types::FieldTable,
-};
+use lapin::options::{ExchangeDeleteOptions, QueueDeleteOptions};
 
 use crate::distributed::catalogue;
 use crate::support::{
@@ -40,21 +33,6 @@ impl Stage {
         let answer = self.sale.buy(user).await.expect("an answer");
         assert_eq!(answer.durability.as_deref(), Some("redis"), "nothing was confirmed");
     }
-}
-
-async fn has_queue(services: &Services) -> bool {
-    let passive = QueueDeclareOptions { passive: true, ..QueueDeclareOptions::default() };
-    let name = format!("{}.purchases", services.prefix);
-    services.channel().await.queue_declare(name.into(), passive, FieldTable::default()).await.is_ok()
-}
-
-/// Whether the queue confirms a message within some seconds.
-async fn confirms(services: &Services) -> bool {
-    let (channel, name) = (services.channel().await, format!("{}.purchases", services.prefix));
-    channel.confirm_select(ConfirmSelectOptions::default()).await.expect("confirms");
-    let (options, properties) = (BasicPublishOptions::default(), BasicProperties::default());
-    let sent = channel.basic_publish("".into(), name.into(), options, b"{}", properties).await;
-    tokio::time::timeout(Duration::from_secs(3), sent.expect("publish")).await.is_ok()
 }
 
 async fn restarted(rabbit: Rabbit) -> Rabbit {
@@ -105,7 +83,7 @@ async fn loses_its_queue_and_its_exchange() {
     let channel = stage.services.channel().await;
     channel.queue_delete(name.as_str().into(), QueueDeleteOptions::default()).await.expect("delete");
     stage.sale.fault("queue-deleted", start, true, false);
-    eventually("the queue is there again", SOON, async || has_queue(&stage.services).await.then_some(()))
+    eventually("the queue is there again", SOON, async || stage.services.has_queue().await.then_some(()))
         .await;
     let start = now();
     let channel = stage.services.channel().await;
@@ -133,11 +111,11 @@ async fn has_a_queue_that_never_confirms() {
     let products = catalogue(UNITS);
     let products = ("FLASHSALE_PRODUCTS", products.path().to_str().expect("path"));
     let (start, first) = (now(), services.spawn(&["work"], &[products]));
-    eventually("the queue is declared", SOON, async || has_queue(&services).await.then_some(())).await;
+    eventually("the queue is declared", SOON, async || services.has_queue().await.then_some(())).await;
     let rabbit = blocking(rabbit, |rabbit| rabbit.node.kill()).await;
     first.kill();
     let rabbit = restarted(rabbit).await;
-    let took_hold = has_queue(&services).await && !confirms(&services).await;
+    let took_hold = services.has_queue().await && !services.confirms().await;
     assert!(took_hold, "the queue works");
     let stage = Stage::open(services).await;
     stage.work.logs("replaced the queue of purchases").await;
@@ -149,6 +127,25 @@ async fn has_a_queue_that_never_confirms() {
     stage.sale.fault("rabbitmq-queue-stalls", start, took_hold, false);
     stage.holds().await;
     drop(rabbit);
+}
+
+/// RabbitMQ is wiped, and killed just after the queue was declared anew, which never confirms from then on.
+pub(crate) async fn with_stalled_queue(services: &Services, mut rabbit: Rabbit) -> Rabbit {
+    const ATTEMPTS_MAX: u32 = 5;
+    for _ in 0..ATTEMPTS_MAX {
+        rabbit = blocking(rabbit, |rabbit| {
+            rabbit.node.kill();
+            rabbit.node.wipe();
+            rabbit.node.start();
+        })
+        .await;
+        eventually("the queue is declared", SOON, async || services.has_queue().await.then_some(())).await;
+        rabbit = restarted(blocking(rabbit, |rabbit| rabbit.node.kill()).await).await;
+        if services.has_queue().await && !services.confirms().await {
+            return rabbit;
+        }
+    }
+    panic!("the queue works after each of {ATTEMPTS_MAX} restarts");
 }
 
 /// It blocks publishers, and nobody else: the worker goes on, and nobody reconnects again and again.
