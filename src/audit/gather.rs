@@ -1,7 +1,7 @@
 //! Waits until all purchases are recorded, and reads what the stores hold of one product.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::{BTreeMap, HashMap, HashSet},
     sync::Arc,
     time::Duration,
 };
@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{AdmissionState, Evidence, History};
 use crate::admission::{Admission, AdmissionError};
-use crate::broker::{Broker, BrokerError};
+use crate::broker::{Broker, BrokerError, DeadLetters};
 use crate::domain::{Entry, EntryId, ProductId, Purchase, PurchaseId, Terms};
 use crate::ledger::{Ledger, LedgerError};
 use crate::runtime::Runtime;
@@ -180,16 +180,22 @@ impl Sources {
 
     async fn dead(&self, product: &ProductId) -> Result<Vec<Purchase>, BrokerError> {
         let Some(broker) = &self.broker else { return Ok(Vec::new()) };
-        let Some(held) = broker.dead_letters().await? else { return Ok(Vec::new()) };
-        let letters = held.letters();
-        let entries = letters.iter().flat_map(|letter| &letter.entries);
-        let mut dead: Vec<_> = entries.map(|entry| entry.purchase.clone()).collect();
+        let Some(mut held) = broker.dead_letters().await? else { return Ok(Vec::new()) };
+        let read = read_dead(&mut *held, product).await;
         held.close().await;
-        dead.retain(|purchase| purchase.product == *product);
-        dead.sort_by_key(|purchase| purchase.id);
-        dead.dedup_by_key(|purchase| purchase.id);
-        Ok(dead)
+        read
     }
+}
+
+/// The purchases of a product in the dead letters, each once, ordered by id.
+async fn read_dead(held: &mut dyn DeadLetters, product: &ProductId) -> Result<Vec<Purchase>, BrokerError> {
+    let mut dead = BTreeMap::new();
+    while let Some(letter) = held.next().await? {
+        let purchases = letter.entries.into_iter().map(|entry| entry.purchase);
+        let of_product = purchases.filter(|purchase| purchase.product == *product);
+        dead.extend(of_product.map(|purchase| (purchase.id, purchase)));
+    }
+    Ok(dead.into_values().collect())
 }
 
 async fn read_admission(

@@ -81,6 +81,9 @@ pub enum Unrecordable {
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct DeadLetter {
+    /// Names this copy, for as long as it is held.
+    #[serde(skip)]
+    pub position: u64,
     /// The beginning of a hash of its body: the same at each read.
     pub id: String,
     /// The name of a [`DeadReasonClass`]; `delivery-limit` where the broker gave the message up.
@@ -101,18 +104,27 @@ fn as_text<S: serde::Serializer>(body: &[u8], serializer: S) -> Result<S::Ok, S:
     serializer.serialize_str(&String::from_utf8_lossy(body))
 }
 
-/// The dead letters, held: what is neither replayed nor removed goes back to the queue.
+/// The dead letters, held: nobody else of this system reads, replays or removes one meanwhile.
+/// What is neither replayed nor removed goes back to the queue.
+///
+/// They are read one after the other, the oldest first, because the queue may hold more than memory
+/// does.
 #[async_trait]
 pub trait DeadLetters: Debug + Send {
-    fn letters(&self) -> Vec<&DeadLetter>;
+    /// How many letters the queue has that were not read yet.
+    async fn unread(&mut self) -> Result<u32, BrokerError>;
 
-    /// Publishes the letters with this id to the workers again, and removes them once the broker
-    /// has confirmed that. Returns their number.
-    async fn replay(&mut self, id: &str) -> Result<usize, BrokerError>;
+    /// The next letter. `None`: the queue has no other one now; a later call reads what was added
+    /// since. Fails where the queue does not give all that it has, so that a part of the letters
+    /// is never taken for all of them.
+    async fn next(&mut self) -> Result<Option<DeadLetter>, BrokerError>;
 
-    /// Removes the letters with this id, which must be recorded elsewhere,
-    /// and returns their number.
-    async fn remove(&mut self, id: &str) -> Result<usize, BrokerError>;
+    /// Publishes a letter that was read to the workers again, and removes it once the broker has
+    /// confirmed that.
+    async fn replay(&mut self, letter: &DeadLetter) -> Result<(), BrokerError>;
+
+    /// Removes the letter at this position, which must be recorded elsewhere.
+    async fn remove(&mut self, position: u64) -> Result<(), BrokerError>;
 
     /// Gives the rest back to the queue.
     async fn close(self: Box<Self>);

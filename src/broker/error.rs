@@ -23,6 +23,12 @@ pub enum BrokerError {
         "its URL can't be read: amqp://user:password@host:port/vhost, and only AMQP's own query parameters"
     )]
     InvalidUrl,
+    /// It holds purchases that nothing else has, and so is never replaced without an operator.
+    #[error(
+        "the dead-letter queue {0} does not answer: repair RabbitMQ; if that is not possible, delete the queue, \
+         which loses the purchases that it alone holds, and it is declared anew within a second"
+    )]
+    DeadLettersSilent(String),
     /// Another process or operator holds the dead letters.
     #[error("the dead letters are in use by another command; try again shortly")]
     DeadLettersInUse,
@@ -50,7 +56,7 @@ impl BrokerError {
     pub fn outage(&self) -> Outage {
         match self {
             Self::NotConnected | Self::Driver(_) => Outage::NotConnected,
-            Self::Undelivered => Outage::NoAnswer,
+            Self::Undelivered | Self::DeadLettersSilent(_) => Outage::NoAnswer,
             Self::Blocked => Outage::Blocked,
             Self::ForeignSystem(_) => Outage::ForeignSystem,
             Self::SystemUnknown => Outage::WaitsForLedger,

@@ -97,8 +97,8 @@ pub trait Broker: Debug + Send + Sync {
         history: DeliveryHistory,
     ) -> Result<(), BrokerError>;
 
-    /// Takes hold of all dead letters, so that no one else handles them meanwhile. `None`:
-    /// this broker has none.
+    /// Takes hold of the dead letters, so that no one else handles them meanwhile. What was
+    /// replayed before is in the queue of purchases then. `None`: this broker has none.
     async fn dead_letters(&self) -> Result<Option<Box<dyn DeadLetters>>, BrokerError>;
 }
 

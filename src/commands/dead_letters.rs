@@ -10,7 +10,7 @@ use crate::broker::DeadLetter;
 use crate::domain::Entry;
 use crate::operations::{
     Actor,
-    dead_letters::{self, DeadLetterError, Selection},
+    dead_letters::{self, DeadLetterError, Listing, Selection},
 };
 use crate::runtime::{Runtime, output};
 use crate::stores::Stores;
@@ -80,11 +80,14 @@ impl Action {
         let broker = &*stores.broker;
         match self {
             Self::List { json } => {
-                let letters = dead_letters::list(&actor(), broker).await?;
+                let listing = dead_letters::list(&actor(), broker).await?;
                 if json {
-                    output::print(serde_json::to_string_pretty(&letters)?).await;
+                    if listing.more > 0 {
+                        output::note(format_args!("not shown: {} more dead letters", listing.more));
+                    }
+                    output::print(serde_json::to_string_pretty(&listing.letters)?).await;
                 } else {
-                    output::print(Listing { letters, now: Runtime::system().clock.now() }).await;
+                    output::print(Table { listing, now: Runtime::system().clock.now() }).await;
                 }
             }
             Self::Show { id } => {
@@ -106,25 +109,29 @@ impl Action {
     }
 }
 
-/// The table of all dead letters.
-struct Listing {
-    letters: Vec<DeadLetter>,
+struct Table {
+    listing: Listing,
     now: DateTime<Utc>,
 }
 
-impl fmt::Display for Listing {
+impl fmt::Display for Table {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(
             out,
             "{:<12}  {:>9}  {:>5}  {:<17}  {:<16}  user",
             "id", "age", "tries", "reason", "product"
         )?;
-        for DeadLetter { id, reason, history, entries, .. } in &self.letters {
+        for DeadLetter { id, reason, history, entries, .. } in &self.listing.letters {
             let first_seen = history.first_seen.and_then(DateTime::from_timestamp_millis);
             let age = first_seen.map_or("?".to_owned(), |at| age((self.now - at).num_seconds()));
             writeln!(out, "{id:<12}  {age:>9}  {:>5}  {reason:<17}  {}", history.tries, buyers(entries))?;
         }
-        writeln!(out, "{} dead letters", self.letters.len())
+        let Listing { letters, more } = &self.listing;
+        writeln!(out, "{} dead letters", letters.len() + more)?;
+        if *more > 0 {
+            writeln!(out, "the latest {more} are not shown")?;
+        }
+        Ok(())
     }
 }
 

@@ -12,6 +12,7 @@ use super::{
     sources::{Pending, Sources},
 };
 use crate::admission::{Admission, AdmissionError, Fence, Opening, RebuildStep, StagedPart};
+use crate::broker::DeadLetters;
 use crate::domain::{ProductId, Purchase};
 use crate::ledger::{Leadership, Ledger, LedgerError, LedgerSale};
 use crate::observability::EventKind;
@@ -108,6 +109,22 @@ impl Recovery {
         if !stopped.iter().any(|sale| sale.was_open) || !self.stores.admission.outlives_process() {
             return self.open_all(leader, stopped, Pending::new()).await;
         }
+        // Before the queue is drained, and until the sales are open: a letter that is replayed
+        // after the drain, or discarded meanwhile, would be in none of the sources.
+        let mut letters = self.stores.broker.dead_letters().await?;
+        let opened = self.take_over_and_open(leader, stopped, letters.as_deref_mut()).await;
+        if let Some(letters) = letters {
+            letters.close().await;
+        }
+        opened
+    }
+
+    async fn take_over_and_open(
+        &mut self,
+        leader: &mut dyn Leadership,
+        stopped: &[Stopped],
+        letters: Option<&mut (dyn DeadLetters + 'static)>,
+    ) -> Result<(), RecoveryError> {
         self.note_step(stopped, RebuildStep::WaitingForAnswers).await?;
         self.settle_queue().await?;
         self.note_step(stopped, RebuildStep::Draining).await?;
@@ -117,18 +134,12 @@ impl Recovery {
         let (stores, telemetry) = (self.stores.clone(), self.telemetry.clone());
         let recorder = Recorder { stores, telemetry, mode: Mode::Rebuilding(rebuilding.clone()) };
         self.drain(&recorder).await?;
-        let letters = self.stores.broker.dead_letters().await?;
-        let sources = Sources::new(recorder, &rebuilding, letters.as_deref());
-        let taking = async {
-            let pending = sources.take_over(rebuilding.products()).await?;
-            crash_point!("rebuild-after-drain");
-            self.open_all(leader, stopped, pending).await
-        };
-        let opened = taking.await;
-        if let Some(letters) = letters {
-            letters.close().await;
-        }
-        opened
+        crash_point!("rebuild-before-letters");
+        let letters = letters.map(|letters| letters as &mut dyn DeadLetters);
+        let sources = Sources::read(recorder, &rebuilding, letters).await?;
+        let pending = sources.take_over(rebuilding.products()).await?;
+        crash_point!("rebuild-after-drain");
+        self.open_all(leader, stopped, pending).await
     }
 
     /// `pending`: the dead-lettered purchases that keep their units.

@@ -12,7 +12,7 @@ use std::{
 };
 
 use super::RecoveryError;
-use crate::broker::{DeadLetters, DeliveryHistory};
+use crate::broker::{BrokerError, DeadLetters, DeliveryHistory};
 use crate::domain::{Entry, EntryId, ProductId, Purchase, PurchaseId};
 use crate::worker::{Dead, Mode, NO_UNIT_LEFT, Rebuilding, Recorder, has_other};
 
@@ -34,24 +34,25 @@ pub(super) struct Sources {
 }
 
 impl Sources {
-    /// Of a rebuild that has drained the queue. `held`: the dead letters, which nobody else may
-    /// handle until the sales are open again: a letter that is discarded meanwhile would leave its
-    /// winner behind.
-    pub(super) fn new(recorder: Recorder, rebuilding: &Rebuilding, held: Option<&dyn DeadLetters>) -> Self {
+    /// Of a rebuild that has drained the queue. `held`: the dead letters, since before the drain.
+    pub(super) async fn read(
+        recorder: Recorder,
+        rebuilding: &Rebuilding,
+        held: Option<&mut dyn DeadLetters>,
+    ) -> Result<Self, BrokerError> {
         let mode = Mode::Rebuilding(rebuilding.of_any_epoch());
-        let letters = held.map_or_else(Vec::new, |held| {
-            let entries = held.letters().into_iter().flat_map(|letter| &letter.entries);
-            let of_these = |entry: &&Entry| rebuilding.is_stopped(&entry.purchase.product);
-            entries.filter(of_these).cloned().collect()
-        });
+        let letters = match held {
+            Some(held) => read_letters(held, rebuilding).await?,
+            None => Vec::new(),
+        };
         let in_letters = letters.iter().map(|entry| entry.purchase.id).collect();
-        Self {
+        Ok(Self {
             recorder: Recorder { mode, ..recorder },
             seen: HashSet::new(),
             letters,
             in_letters,
             dead: Vec::new(),
-        }
+        })
     }
 
     /// Records what these products' sources hold and the ledger lacks. Returns what can't be
@@ -69,9 +70,7 @@ impl Sources {
                 self.recorder.dead_letter_entry(dead, DeliveryHistory::default()).await?;
             }
         }
-        let mut letters = std::mem::take(&mut self.letters);
-        // The later epoch knew what the earlier ones had given away.
-        letters.sort_by_key(|entry| Reverse(entry.epoch));
+        let letters = std::mem::take(&mut self.letters);
         self.record(letters).await?;
         self.keep_units().await
     }
@@ -162,4 +161,20 @@ impl Sources {
             || ledger.owner_of(&purchase.product, purchase.unit).await?.is_some();
         Ok((is_taken || purchase.unit > total_stock).then(|| NO_UNIT_LEFT.to_owned()))
     }
+}
+
+/// The purchases of the stopped products in all dead letters, each once. The later epoch comes
+/// first: it knew what the earlier ones had given away.
+async fn read_letters(
+    held: &mut dyn DeadLetters,
+    rebuilding: &Rebuilding,
+) -> Result<Vec<Entry>, BrokerError> {
+    let (mut letters, mut found) = (Vec::new(), HashSet::new());
+    while let Some(letter) = held.next().await? {
+        let of_these = |entry: &Entry| rebuilding.is_stopped(&entry.purchase.product);
+        let new = letter.entries.into_iter().filter(of_these);
+        letters.extend(new.filter(|entry| found.insert((entry.purchase.id, entry.epoch))));
+    }
+    letters.sort_by_key(|entry| Reverse(entry.epoch));
+    Ok(letters)
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::time::sleep;
 
-use crate::{ledger::Reach, process::Role, rabbit::Confirms, world::World};
+use crate::{executor::WORLD, ledger::Reach, oracle, process::Role, rabbit::Confirms, world::World};
 
 const MOMENT: Duration = Duration::from_millis(300);
 /// A rebuild takes less, where nothing else is wrong.
@@ -48,6 +48,19 @@ pub(super) async fn dead_letter_and_loss(world: &World, lasts: Duration) {
     redis.wipe(redis.address());
     world.note_redis_loss();
     world.start_missing();
+}
+
+/// An operator replays all dead letters, again and again, while the sale is rebuilt.
+pub(super) async fn dead_letter_replayed(world: &World, lasts: Duration) {
+    dead_letter_and_loss(world, lasts).await;
+    let (stores, _) = world.operator();
+    let until = world.sim.elapsed() + REBUILT_WITHIN;
+    while world.sim.elapsed() < until {
+        if let Err(error) = oracle::replay_all(&stores).await {
+            world.sim.note(WORLD, format_args!("dead letters are not replayed: {error}"));
+        }
+        sleep(world.sim.draw(|random| Duration::from_millis(random.u64(1..50)))).await;
+    }
 }
 
 pub(super) async fn restored_database(world: &World, lasts: Duration) {

@@ -52,6 +52,7 @@ pub(crate) enum Fault {
     SplitBrain(usize),
     Failback(usize),
     DeadLetterAndLoss,
+    DeadLetterReplayed,
     RestoredDatabase,
     RestoredInPlace,
     ClockAhead,
@@ -110,6 +111,7 @@ impl Fault {
                 | Self::SplitBrain(_)
                 | Self::Failback(_)
                 | Self::DeadLetterAndLoss
+                | Self::DeadLetterReplayed
                 | Self::RestoredDatabase
         )
     }
@@ -246,6 +248,7 @@ impl Strike {
             Fault::SplitBrain(lag) => failures::split_brain(world, lag, self.lasts).await,
             Fault::Failback(lag) => failures::failback(world, lag).await,
             Fault::DeadLetterAndLoss => failures::dead_letter_and_loss(world, self.lasts).await,
+            Fault::DeadLetterReplayed => failures::dead_letter_replayed(world, self.lasts).await,
             Fault::RestoredDatabase => failures::restored_database(world, self.lasts).await,
             Fault::RestoredInPlace => failures::restored_in_place(world, self.lasts).await,
             Fault::ClockAhead => failures::clock_ahead(world, self.lasts).await,

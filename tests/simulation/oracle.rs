@@ -174,14 +174,18 @@ async fn replay_dead_letters(world: &World, stores: &Stores) {
     }
 }
 
-async fn replay_all(stores: &Stores) -> Result<(), BrokerError> {
+pub(crate) async fn replay_all(stores: &Stores) -> Result<(), BrokerError> {
     let Some(mut letters) = stores.broker.dead_letters().await? else { return Ok(()) };
-    let ids: BTreeSet<_> = letters.letters().iter().map(|letter| letter.id.clone()).collect();
-    for id in ids {
-        letters.replay(&id).await?;
+    let mut replayed = Ok(());
+    for _ in 0..letters.unread().await? {
+        let Some(letter) = letters.next().await? else { break };
+        replayed = letters.replay(&letter).await;
+        if replayed.is_err() {
+            break;
+        }
     }
     letters.close().await;
-    Ok(())
+    replayed
 }
 
 /// Latecomers buy until nothing is left.

@@ -18,6 +18,8 @@ pub(crate) enum Scenario {
     Failback,
     /// A purchase is in the dead-letter queue when Redis is lost.
     DeadLetterAndLoss,
+    /// The same, and an operator replays dead letters while the sale is rebuilt.
+    DeadLetterReplayed,
     /// The database is restored to an earlier state, and Redis was rebuilt since that.
     RestoredDatabase,
     /// The database is restored to an earlier state, and the epochs are equal.
@@ -40,6 +42,7 @@ pub(crate) const MENDED: &[Scenario] = &[
     Scenario::SplitBrain,
     Scenario::Failback,
     Scenario::DeadLetterAndLoss,
+    Scenario::DeadLetterReplayed,
     Scenario::RestoredDatabase,
     Scenario::RestoredInPlace,
     Scenario::ClockAhead,
@@ -49,11 +52,12 @@ pub(crate) const MENDED: &[Scenario] = &[
 ];
 
 impl Scenario {
-    pub(crate) const ALL: [Self; 10] = [
+    pub(crate) const ALL: [Self; 11] = [
         Self::Quiet,
         Self::SplitBrain,
         Self::Failback,
         Self::DeadLetterAndLoss,
+        Self::DeadLetterReplayed,
         Self::RestoredDatabase,
         Self::RestoredInPlace,
         Self::ClockAhead,
@@ -68,6 +72,7 @@ impl Scenario {
             Self::SplitBrain => "split-brain",
             Self::Failback => "failback",
             Self::DeadLetterAndLoss => "dead-letter-and-loss",
+            Self::DeadLetterReplayed => "dead-letter-replayed",
             Self::RestoredDatabase => "restored-database",
             Self::RestoredInPlace => "restored-in-place",
             Self::ClockAhead => "clock-ahead",
@@ -98,6 +103,7 @@ impl Scenario {
                 Fault::Failback(lag)
             }
             Self::DeadLetterAndLoss => Fault::DeadLetterAndLoss,
+            Self::DeadLetterReplayed => Fault::DeadLetterReplayed,
             Self::RestoredDatabase => Fault::RestoredDatabase,
             Self::RestoredInPlace => Fault::RestoredInPlace,
             Self::ClockAhead => Fault::ClockAhead,

@@ -1,7 +1,7 @@
 //! Giving up a dead letter: its units return to stock, its buyers see the reason, and the ledger
 //! keeps a record.
 
-use super::{DeadLetterError, find, while_held};
+use super::{DeadLetterError, Found, while_held};
 use crate::admission::WithdrawnUnit;
 use crate::broker::DeadLetter;
 use crate::domain::{ProductId, Purchase};
@@ -21,11 +21,12 @@ pub async fn discard(
         return Err(DeadLetterError::NoReason);
     }
     while_held(&*stores.broker, async |held| {
-        let letter = find(held, id)?;
-        give_up(actor, stores, &letter, reason).await?;
-        actor.has_changed(&format!("dead letter discarded: {reason}"), &letter.id);
-        held.remove(&letter.id).await?;
-        Ok(letter)
+        let found = Found::by(held, id).await?;
+        give_up(actor, stores, &found.letter, reason).await?;
+        actor.has_changed(&format!("dead letter discarded: {reason}"), &found.letter.id);
+        held.remove(found.letter.position).await?;
+        found.remove_copies(held).await?;
+        Ok(found.letter)
     })
     .await
 }

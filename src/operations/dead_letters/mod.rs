@@ -6,8 +6,10 @@ mod read;
 mod replay;
 
 pub use discard::discard;
-pub use read::{list, show};
+pub use read::{Listing, list, show};
 pub use replay::{Selection, replay};
+
+use std::collections::BTreeSet;
 
 use crate::admission::AdmissionError;
 use crate::broker::{Broker, BrokerError, DeadLetter, DeadLetters};
@@ -43,13 +45,35 @@ async fn while_held<T>(
     result
 }
 
-/// The dead letter whose id begins with `id`.
-fn find(held: &dyn DeadLetters, id: &str) -> Result<DeadLetter, DeadLetterError> {
-    let mut found: Vec<_> = held.letters().into_iter().filter(|letter| letter.id.starts_with(id)).collect();
-    found.dedup_by_key(|letter| &letter.id);
-    match found.as_slice() {
-        [] => Err(DeadLetterError::Unknown(id.to_owned())),
-        [letter] => Ok((*letter).clone()),
-        several => Err(DeadLetterError::Ambiguous { id: id.to_owned(), number: several.len() }),
+/// The dead letter whose id begins with `id`, and the positions of its copies.
+struct Found {
+    letter: DeadLetter,
+    copies: Vec<u64>,
+}
+
+impl Found {
+    /// Reads all letters, because another one may begin with `id`, too.
+    async fn by(held: &mut dyn DeadLetters, id: &str) -> Result<Self, DeadLetterError> {
+        let (mut found, mut others): (Option<Self>, BTreeSet<String>) = (None, BTreeSet::new());
+        while let Some(letter) = held.next().await? {
+            match &mut found {
+                _ if !letter.id.starts_with(id) => {}
+                None => found = Some(Self { letter, copies: Vec::new() }),
+                Some(found) if found.letter.id == letter.id => found.copies.push(letter.position),
+                Some(_) => drop(others.insert(letter.id)),
+            }
+        }
+        match found {
+            None => Err(DeadLetterError::Unknown(id.to_owned())),
+            Some(found) if others.is_empty() => Ok(found),
+            Some(_) => Err(DeadLetterError::Ambiguous { id: id.to_owned(), number: others.len() + 1 }),
+        }
+    }
+
+    async fn remove_copies(&self, held: &mut dyn DeadLetters) -> Result<(), BrokerError> {
+        for copy in &self.copies {
+            held.remove(*copy).await?;
+        }
+        Ok(())
     }
 }

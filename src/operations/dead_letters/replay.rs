@@ -1,7 +1,7 @@
 //! Publishing dead letters to the workers again, after their cause was repaired. Recording a
 //! purchase is idempotent.
 
-use super::{DeadLetterError, find, while_held};
+use super::{DeadLetterError, Found, while_held};
 use crate::broker::Broker;
 use crate::operations::Actor;
 
@@ -12,21 +12,28 @@ pub enum Selection {
     One(String),
 }
 
-/// Returns the number of messages that were published.
+/// Returns the number of messages that were published. Of one that is there several times, one copy
+/// is published, and the others are removed.
 pub async fn replay(
     actor: &Actor,
     broker: &dyn Broker,
     selection: &Selection,
 ) -> Result<usize, DeadLetterError> {
     while_held(broker, async |held| {
-        let ids: Vec<_> = match selection {
-            Selection::One(id) => vec![find(held, id)?.id],
-            Selection::All => held.letters().into_iter().map(|letter| letter.id.clone()).collect(),
-        };
+        if let Selection::One(id) = selection {
+            let found = Found::by(held, id).await?;
+            held.replay(&found.letter).await?;
+            actor.has_changed("dead letter replayed", &found.letter.id);
+            found.remove_copies(held).await?;
+            return Ok(1);
+        }
         let mut replayed = 0;
-        for id in ids {
-            replayed += held.replay(&id).await?;
-            actor.has_changed("dead letter replayed", &id);
+        // A letter whose cause is still there is dead-lettered again, behind those of now.
+        for _ in 0..held.unread().await? {
+            let Some(letter) = held.next().await? else { break };
+            held.replay(&letter).await?;
+            actor.has_changed("dead letter replayed", &letter.id);
+            replayed += 1;
         }
         Ok(replayed)
     })

@@ -11,7 +11,8 @@ use super::{
 #[derive(Debug)]
 pub(super) struct SimDeadLetters {
     broker: SimBroker,
-    held: Vec<(DeadLetter, Dead)>,
+    /// Letters that were read.
+    held: Vec<Dead>,
 }
 
 impl SimDeadLetters {
@@ -21,23 +22,19 @@ impl SimDeadLetters {
             return Err(BrokerError::DeadLettersInUse);
         }
         state.dead_are_held = true;
-        let held = std::mem::take(&mut state.dead).into_iter().map(|dead| (letter(&dead), dead)).collect();
         drop(state);
-        Ok(Self { broker: broker.clone(), held })
+        Ok(Self { broker: broker.clone(), held: Vec::new() })
     }
 
-    /// Removes the letters with this id.
-    fn take(&mut self, id: &str) -> Vec<Dead> {
-        let (taken, left) =
-            std::mem::take(&mut self.held).into_iter().partition(|(letter, _)| letter.id == id);
-        self.held = left;
-        let taken: Vec<(DeadLetter, Dead)> = taken;
-        taken.into_iter().map(|(_, dead)| dead).collect()
+    fn take(&mut self, number: u64) -> Option<Dead> {
+        let position = self.held.iter().position(|dead| dead.number == number)?;
+        Some(self.held.remove(position))
     }
 }
 
 fn letter(dead: &Dead) -> DeadLetter {
     DeadLetter {
+        position: dead.number,
         id: dead.number.to_string(),
         reason: dead.reason.clone(),
         detail: dead.detail.clone(),
@@ -52,26 +49,36 @@ fn letter(dead: &Dead) -> DeadLetter {
 
 #[async_trait]
 impl DeadLetters for SimDeadLetters {
-    fn letters(&self) -> Vec<&DeadLetter> {
-        self.held.iter().map(|(letter, _)| letter).collect()
+    async fn unread(&mut self) -> Result<u32, BrokerError> {
+        self.broker.reach().await?;
+        Ok(u32::try_from(self.broker.server.lock().dead.len()).unwrap_or(u32::MAX))
     }
 
-    async fn replay(&mut self, id: &str) -> Result<usize, BrokerError> {
-        self.broker.sim.latency().await;
-        let taken = self.take(id);
+    async fn next(&mut self) -> Result<Option<DeadLetter>, BrokerError> {
+        self.broker.reach().await?;
         let mut state = self.broker.server.lock();
-        for dead in &taken {
-            let number = state.enqueue(&self.broker.sim, &dead.body, dead.history);
-            state.confirm(number);
+        if state.dead.is_empty() {
+            return Ok(None);
         }
+        self.held.push(state.dead.remove(0));
+        Ok(self.held.last().map(letter))
+    }
+
+    async fn replay(&mut self, replayed: &DeadLetter) -> Result<(), BrokerError> {
+        self.broker.reach().await?;
+        let Some(dead) = self.take(replayed.position) else { return Err(BrokerError::NotConnected) };
+        let mut state = self.broker.server.lock();
+        let number = state.enqueue(&self.broker.sim, &dead.body, dead.history);
+        state.confirm(number);
         drop(state);
         self.broker.server.changed.notify_waiters();
-        Ok(taken.len())
+        Ok(())
     }
 
-    async fn remove(&mut self, id: &str) -> Result<usize, BrokerError> {
+    async fn remove(&mut self, position: u64) -> Result<(), BrokerError> {
         self.broker.sim.latency().await;
-        Ok(self.take(id).len())
+        self.take(position);
+        Ok(())
     }
 
     async fn close(self: Box<Self>) {}
@@ -81,6 +88,7 @@ impl Drop for SimDeadLetters {
     fn drop(&mut self) {
         let mut state = self.broker.server.lock();
         state.dead_are_held = false;
-        state.dead.extend(self.held.drain(..).map(|(_, dead)| dead));
+        let later = std::mem::take(&mut state.dead);
+        state.dead = self.held.drain(..).chain(later).collect();
     }
 }

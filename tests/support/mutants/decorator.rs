@@ -193,7 +193,14 @@ pub(crate) trait BrokerDecorator: Debug + Send + Sync + 'static {
     fn inner(&self) -> &Arc<dyn Broker>;
 
     /// What the queue's consumer is replaced with.
-    fn consumer(&self, consumer: Box<dyn Consumer>) -> Box<dyn Consumer>;
+    fn consumer(&self, consumer: Box<dyn Consumer>) -> Box<dyn Consumer> {
+        consumer
+    }
+
+    /// What the dead letters are replaced with.
+    fn dead_letters(&self, held: Box<dyn DeadLetters>) -> Box<dyn DeadLetters> {
+        held
+    }
 }
 
 #[async_trait]
@@ -244,6 +251,6 @@ impl<D: BrokerDecorator> Broker for Decorated<D> {
     }
 
     async fn dead_letters(&self) -> Result<Option<Box<dyn DeadLetters>>, BrokerError> {
-        self.0.inner().dead_letters().await
+        Ok(self.0.inner().dead_letters().await?.map(|held| self.0.dead_letters(held)))
     }
 }
