@@ -180,6 +180,10 @@ impl Admission for MemoryAdmission {
         Ok(self.with(product, |sale, _| sale.open(epoch, terms, next, revoked, SERVER)))
     }
 
+    fn seen_epoch(&self, product: &ProductId) -> u64 {
+        self.watermarks.of(product).surpassed_epoch()
+    }
+
     fn raise_watermark(&self, product: &ProductId, epoch: u64) {
         self.watermarks.raise(product, Watermark { epoch, unit: 0 });
     }

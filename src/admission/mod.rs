@@ -100,7 +100,8 @@ pub trait Admission: Debug + Send + Sync {
     -> Result<bool, AdmissionError>;
 
     /// Stops admission until [`Admission::open`] with the same epoch: the first step of a rebuild.
-    /// Winners and outbox are kept. An epoch stops a sale once.
+    /// Winners and outbox are kept. An epoch stops a sale once, and is above each epoch that a
+    /// process has seen when it found the state to be rolled back.
     async fn fence(&self, product: &ProductId, epoch: u64) -> Result<Fence, AdmissionError>;
 
     /// Records the progress of the rebuild under `epoch`, if its fence stands.
@@ -129,6 +130,10 @@ pub trait Admission: Debug + Send + Sync {
         next: u32,
         revoked: bool,
     ) -> Result<Opening, AdmissionError>;
+
+    /// The epoch that a new state of the sale must be above, to lack nothing of what this process
+    /// has seen.
+    fn seen_epoch(&self, product: &ProductId) -> u64;
 
     /// Learns that a later epoch sells: from now on this process uses no state of an earlier one.
     fn raise_watermark(&self, product: &ProductId, epoch: u64);

@@ -17,16 +17,22 @@ use crate::domain::ProductId;
 /// another one.
 #[async_trait]
 pub trait Bindings: Debug + Send + Sync {
-    /// Lets messages of these epochs reach the queue. Declares the queue, and all that belongs to
-    /// it, where that is missing.
+    /// Lets messages of these epochs reach the queue, besides those that this hold has bound
+    /// before. The first time, it removes all that earlier holders have bound, whether or not a
+    /// store remembers their epochs. Declares the queue, and all that belongs to it, where that is
+    /// missing.
     async fn bind(&mut self, epochs: &[(ProductId, u64)]) -> Result<(), BrokerError>;
 
-    /// Fences epochs: from now on a message of them is [`BrokerError::Unroutable`].
-    async fn unbind(&mut self, epochs: &[(ProductId, u64)]) -> Result<(), BrokerError>;
+    /// Fences all epochs of a product: from now on a message of them is
+    /// [`BrokerError::Unroutable`]. Fails before the first [`Bindings::bind`].
+    async fn unbind(&mut self, product: &ProductId) -> Result<(), BrokerError>;
 
-    /// Deletes the queue with everything in it, and declares it anew, without bindings. The same
-    /// for the dead-letter queue, if that does not answer.
+    /// Deletes the queue with everything in it, and declares it anew. Nothing reaches it before the
+    /// next [`Bindings::bind`].
     async fn replace_queue(&mut self) -> Result<(), BrokerError>;
+
+    /// Deletes the dead-letter queue with everything in it, and declares it anew.
+    async fn replace_dead_letters(&mut self) -> Result<(), BrokerError>;
 
     /// Returns once every message that was routed before is in the queue, where a consumer finds
     /// it. Fails if the queue does not confirm.

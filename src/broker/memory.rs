@@ -103,11 +103,15 @@ impl Bindings for NoBindings {
         Ok(())
     }
 
-    async fn unbind(&mut self, _epochs: &[(ProductId, u64)]) -> Result<(), BrokerError> {
+    async fn unbind(&mut self, _product: &ProductId) -> Result<(), BrokerError> {
         Ok(())
     }
 
     async fn replace_queue(&mut self) -> Result<(), BrokerError> {
+        Ok(())
+    }
+
+    async fn replace_dead_letters(&mut self) -> Result<(), BrokerError> {
         Ok(())
     }
 

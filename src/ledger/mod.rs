@@ -52,6 +52,14 @@ pub struct LedgerSale {
     pub lower_stock_to: Option<u32>,
 }
 
+/// An epoch that no admission state has had before, as far as the ledger knows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RaisedEpoch {
+    pub epoch: u64,
+    /// See [`LedgerSale::opened_epoch`], at the same instant.
+    pub opened_epoch: u64,
+}
+
 /// When a purchase was recorded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Confirmation {
@@ -197,9 +205,9 @@ pub trait Ledger: Debug + Send + Sync {
     /// How many purchases of a product are recorded.
     async fn count(&self, product: &ProductId) -> Result<u64, LedgerError>;
 
-    /// Raises a product's epoch above its present one and above `found`, and returns it: from now
-    /// on no older admission state may sell.
-    async fn raise_epoch(&self, product: &ProductId, found: u64) -> Result<u64, LedgerError>;
+    /// Raises a product's epoch above its present one and above `found`: from now on no older
+    /// admission state may sell.
+    async fn raise_epoch(&self, product: &ProductId, found: u64) -> Result<RaisedEpoch, LedgerError>;
 
     /// Records that admission is about to be opened with this epoch. False: it is not the
     /// product's any more.

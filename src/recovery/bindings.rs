@@ -37,8 +37,9 @@ impl Recovery {
         }
     }
 
-    /// Lets the epochs that sell reach the queue. Where the broker has lost its queue or a binding,
-    /// that restores them, so each round does it.
+    /// Lets the epochs that sell reach the queue, and at the beginning of a hold no other one.
+    /// Where the broker has lost its queue or a binding, that restores them, so each round does
+    /// it.
     pub(super) async fn bind(&mut self, selling: &[(ProductId, u64)]) {
         let Some(bindings) = &mut self.bindings else { return };
         if let Err(error) = bindings.bind(selling).await {
@@ -47,10 +48,25 @@ impl Recovery {
         }
     }
 
-    pub(super) async fn unbind(&mut self, fenced: &[(ProductId, u64)]) -> Result<(), RecoveryError> {
+    pub(super) async fn unbind(&mut self, fenced: &ProductId) -> Result<(), RecoveryError> {
         let bindings = self.bindings.as_mut().ok_or(RecoveryError::BindingsNotHeld)?;
         let unbound = bindings.unbind(fenced).await;
         self.kept(unbound)
+    }
+
+    /// Fails while the queue has confirmed nothing on the present connection. To find that out on
+    /// the connection of the bindings would end the hold, without which a stalled queue can't be
+    /// replaced.
+    pub(super) async fn check_queue(&self) -> Result<(), RecoveryError> {
+        loop {
+            match self.stores.broker.depths().await {
+                Ok(_depths) => return Ok(()),
+                Err(_connecting) if self.runtime.instant() < self.broker_awaited_until => {
+                    self.runtime.sleep(CONNECTING_INTERVAL).await;
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
     }
 
     /// Waits until what reached the queue before the fence can be drained.

@@ -238,6 +238,7 @@ impl Recovery {
                 }
                 Err(error) => {
                     obstacle = Some(Obstacle::NotIntact);
+                    selling.push((product.clone(), sale.opened_epoch));
                     Err(error.into())
                 }
             };

@@ -14,7 +14,7 @@ use super::{
 use crate::admission::{Admission, AdmissionError, Fence, Opening, RebuildStep, StagedPart};
 use crate::broker::DeadLetters;
 use crate::domain::{ProductId, Purchase};
-use crate::ledger::{Leadership, Ledger, LedgerError, LedgerSale};
+use crate::ledger::{Leadership, Ledger, LedgerError, LedgerSale, RaisedEpoch};
 use crate::observability::EventKind;
 use crate::runtime::{crash_points::crash_point, error_chain};
 use crate::worker::{Mode, RebuildEpochs, Rebuilding, Recorder};
@@ -30,9 +30,8 @@ const FENCES_MAX: usize = 3;
 struct Stopped {
     product: ProductId,
     epoch: u64,
+    /// The latest epoch that was open, as the ledger knows.
     opened_epoch: u64,
-    /// Some store may hold purchases of it.
-    was_open: bool,
 }
 
 impl Recovery {
@@ -67,31 +66,23 @@ impl Recovery {
 
     /// Stops a sale's admission under a new epoch, and fences the earlier one at the broker.
     async fn stop(&mut self, sale: &LedgerSale, reason: &str) -> Result<Stopped, RecoveryError> {
-        let LedgerSale { product, opened_epoch, .. } = sale;
+        let LedgerSale { product, .. } = sale;
         if !self.failures.contains_key(product) {
             tracing::info!(%product, "rebuilding admission from the ledger: {reason}");
             self.telemetry.events.note(EventKind::RebuildBegan, product.as_str(), reason);
         }
-        // What the ledger has let sell, and what admission claims to sell.
-        let mut fenced: Vec<_> = (*opened_epoch > 0).then_some(*opened_epoch).into_iter().collect();
-        let mut found = 0;
+        // A ledger that was restored is behind what this process has seen.
+        let mut found = self.stores.admission.seen_epoch(product);
         for _ in 0..FENCES_MAX {
-            let epoch = self.stores.ledger.raise_epoch(product, found).await?;
+            let RaisedEpoch { epoch, opened_epoch } = self.stores.ledger.raise_epoch(product, found).await?;
             crash_point!("rebuild-after-epoch");
             match self.stores.admission.fence(product, epoch).await? {
                 Fence::Stopped => {
-                    if !fenced.is_empty() {
-                        let fenced: Vec<_> = fenced.iter().map(|epoch| (product.clone(), *epoch)).collect();
-                        self.unbind(&fenced).await?;
-                    }
-                    let (opened_epoch, was_open) = (*opened_epoch, *opened_epoch > 0 || found > 0);
-                    return Ok(Stopped { product: product.clone(), epoch, opened_epoch, was_open });
+                    self.unbind(product).await?;
+                    return Ok(Stopped { product: product.clone(), epoch, opened_epoch });
                 }
                 // The ledger is behind admission: it was restored.
-                Fence::Later(later) => {
-                    found = later;
-                    fenced.push(later);
-                }
+                Fence::Later(later) => found = later,
             }
         }
         Err(RecoveryError::NotStopped(found))
@@ -103,10 +94,14 @@ impl Recovery {
         stopped: &[Stopped],
     ) -> Result<(), RecoveryError> {
         crash_point!("rebuild-after-fence");
+        if self.stores.admission.outlives_process() {
+            self.check_queue().await?;
+        }
         leader.pause_workers().await?;
         crash_point!("rebuild-after-pause");
-        // A sale that was never open has nothing on its way.
-        if !stopped.iter().any(|sale| sale.was_open) || !self.stores.admission.outlives_process() {
+        // Also what no store remembers to have been open may be in the queue: the ledger may be
+        // restored to an earlier state, and admission lost.
+        if !self.stores.admission.outlives_process() {
             return self.open_all(leader, stopped, Pending::new()).await;
         }
         // Before the queue is drained, and until the sales are open: a letter that is replayed
@@ -191,6 +186,7 @@ impl Recovery {
         leader.check().await?;
         // While the broker can't be reached, this is left to the first round after that.
         self.bind(&[(product.clone(), *epoch)]).await;
+        crash_point!("rebuild-after-bind");
         if !self.stores.ledger.note_opening(product, *epoch).await? {
             return Err(RecoveryError::NotOpened(Opening::Stale));
         }

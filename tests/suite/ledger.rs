@@ -262,9 +262,9 @@ conformance! {
 
     async fn epoch_and_pause_outlive_new_terms(bench: &Bench) {
         let id = product(1).id;
-        assert_eq!(bench.ledger.raise_epoch(&id, 0).await.expect("epoch"), 1);
-        assert_eq!(bench.ledger.raise_epoch(&id, 0).await.expect("epoch"), 2);
-        assert_eq!(bench.ledger.raise_epoch(&id, 7).await.expect("epoch"), 8, "above what was found");
+        assert_eq!(bench.ledger.raise_epoch(&id, 0).await.expect("epoch").epoch, 1);
+        assert_eq!(bench.ledger.raise_epoch(&id, 0).await.expect("epoch").epoch, 2);
+        assert_eq!(bench.ledger.raise_epoch(&id, 7).await.expect("epoch").epoch, 8, "above what was found");
         assert!(bench.ledger.set_paused(&id, true).await.expect("pause"));
         bench.change(&[product(12)]).await.expect("products");
         let sale = bench.ledger.sales().await.expect("sales").remove(0);

@@ -335,6 +335,10 @@ impl<C: Connections> Admission for RedisAdmission<C> {
         }
     }
 
+    fn seen_epoch(&self, product: &ProductId) -> u64 {
+        self.shared.watermarks.of(product).surpassed_epoch()
+    }
+
     fn raise_watermark(&self, product: &ProductId, epoch: u64) {
         self.shared.watermarks.raise(product, Watermark { epoch, unit: 0 });
     }

@@ -1,11 +1,14 @@
 //! The leader's connection: it alone binds and unbinds.
 
-use std::{fmt, time::Duration};
+use std::{collections::BTreeSet, fmt, time::Duration};
 
 use async_trait::async_trait;
 use lapin::{
-    Channel, Connection,
-    options::{BasicGetOptions, ConfirmSelectOptions, QueueBindOptions, QueueDeleteOptions},
+    Channel, Connection, ExchangeKind,
+    options::{
+        ConfirmSelectOptions, ExchangeBindOptions, ExchangeDeclareOptions, ExchangeDeleteOptions,
+        ExchangeUnbindOptions, QueueBindOptions, QueueDeleteOptions,
+    },
     types::{FieldTable, ShortString},
 };
 use tokio::time::timeout;
@@ -15,6 +18,7 @@ use super::{
     connect::{connect, with_timeout},
     lock, message,
     send::{DEFAULT_EXCHANGE, send},
+    topology::Passage,
 };
 use crate::broker::{Bindings, BrokerError};
 use crate::domain::{ProductId, SystemId};
@@ -36,6 +40,8 @@ pub(super) struct RabbitBindings {
     system: SystemId,
     timeout: Duration,
     runtime: Runtime,
+    /// What is bound. `None`: what earlier holders have bound is not removed yet.
+    bound: Option<BTreeSet<(ProductId, u64)>>,
 }
 
 impl fmt::Debug for RabbitBindings {
@@ -65,17 +71,48 @@ impl RabbitBindings {
                 system,
                 timeout: options.publish_timeout,
                 runtime: runtime.clone(),
+                bound: None,
             })
         })
         .await
     }
 
-    /// Whether a queue gives a message, or says that it has none. A message returns to the queue
-    /// with the channel.
-    async fn answers(&self, queue: ShortString) -> Result<bool, BrokerError> {
-        let channel = self.connection.create_channel().await?;
-        let got = timeout(self.timeout, channel.basic_get(queue, BasicGetOptions::default())).await;
-        Ok(matches!(got, Ok(Ok(_))))
+    /// Lets messages of these epochs through a passage to the queue.
+    async fn lead_through(&self, passage: Passage, epochs: &[(ProductId, u64)]) -> Result<(), BrokerError> {
+        self.answered(async {
+            self.topology.declare(&self.channel, self.system).await?;
+            let (purchases, passage) = (self.topology.purchases(), self.topology.passage(passage));
+            let internal =
+                ExchangeDeclareOptions { durable: true, internal: true, ..ExchangeDeclareOptions::default() };
+            let kind = ExchangeKind::Fanout;
+            self.channel.exchange_declare(passage.clone(), kind, internal, FieldTable::default()).await?;
+            let (options, arguments) = (QueueBindOptions::default(), FieldTable::default());
+            self.channel
+                .queue_bind(purchases.clone(), passage.clone(), "".into(), options, arguments)
+                .await?;
+            for (product, epoch) in epochs {
+                let (from, to) = (purchases.clone(), passage.clone());
+                let key = Topology::routing_key(product, *epoch);
+                let (options, arguments) = (ExchangeBindOptions::default(), FieldTable::default());
+                self.channel.exchange_bind(to, from, key, options, arguments).await?;
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    /// Deletes a passage with the bindings to it.
+    async fn close(&self, passage: Passage) -> Result<(), BrokerError> {
+        let deleting =
+            self.channel.exchange_delete(self.topology.passage(passage), ExchangeDeleteOptions::default());
+        self.answered(async { Ok(deleting.await?) }).await
+    }
+
+    async fn replace(&self, queue: ShortString) -> Result<(), BrokerError> {
+        let deleting = self.channel.queue_delete(queue, QueueDeleteOptions::default());
+        let deleted = timeout(DELETION_MAX, deleting).await;
+        deleted.map_err(|_elapsed| BrokerError::NotConnected)??;
+        self.answered(self.topology.declare(&self.channel, self.system)).await
     }
 
     async fn answered<T>(
@@ -89,44 +126,45 @@ impl RabbitBindings {
 #[async_trait]
 impl Bindings for RabbitBindings {
     async fn bind(&mut self, epochs: &[(ProductId, u64)]) -> Result<(), BrokerError> {
-        self.answered(async {
-            self.topology.declare(&self.channel, self.system).await?;
-            let name = self.topology.purchases();
-            for (product, epoch) in epochs {
-                let (exchange, key) = (name.clone(), Topology::routing_key(product, *epoch));
-                let (options, arguments) = (QueueBindOptions::default(), FieldTable::default());
-                self.channel.queue_bind(name.clone(), exchange, key, options, arguments).await?;
-            }
-            Ok(())
-        })
-        .await
+        if self.bound.is_none() {
+            // AMQP does not tell which bindings there are: they are replaced as a whole, and what
+            // sells has one of the two ways to the queue all the while.
+            self.lead_through(Passage::Temporary, epochs).await?;
+            self.close(Passage::Lasting).await?;
+            self.lead_through(Passage::Lasting, epochs).await?;
+            self.close(Passage::Temporary).await?;
+        } else {
+            self.lead_through(Passage::Lasting, epochs).await?;
+        }
+        self.bound.get_or_insert_default().extend(epochs.iter().cloned());
+        Ok(())
     }
 
-    async fn unbind(&mut self, epochs: &[(ProductId, u64)]) -> Result<(), BrokerError> {
-        self.answered(async {
-            // RabbitMQ refuses to unbind from an exchange that is missing.
-            self.topology.declare(&self.channel, self.system).await?;
-            let name = self.topology.purchases();
-            for (product, epoch) in epochs {
-                let (exchange, key) = (name.clone(), Topology::routing_key(product, *epoch));
-                self.channel.queue_unbind(name.clone(), exchange, key, FieldTable::default()).await?;
-            }
-            Ok(())
-        })
-        .await
+    async fn unbind(&mut self, product: &ProductId) -> Result<(), BrokerError> {
+        let bound = self.bound.as_ref().ok_or(BrokerError::NotConnected)?;
+        let fenced: Vec<_> = bound.iter().filter(|(bound, _)| bound == product).cloned().collect();
+        // RabbitMQ refuses to unbind from an exchange that is missing.
+        self.lead_through(Passage::Lasting, &[]).await?;
+        let (purchases, passage) = (self.topology.purchases(), self.topology.passage(Passage::Lasting));
+        for (product, epoch) in &fenced {
+            let (from, to) = (purchases.clone(), passage.clone());
+            let key = Topology::routing_key(product, *epoch);
+            let (options, arguments) = (ExchangeUnbindOptions::default(), FieldTable::default());
+            let unbinding = self.channel.exchange_unbind(to, from, key, options, arguments);
+            self.answered(async { Ok(unbinding.await?) }).await?;
+        }
+        if let Some(bound) = &mut self.bound {
+            bound.retain(|(bound, _)| bound != product);
+        }
+        Ok(())
     }
 
     async fn replace_queue(&mut self) -> Result<(), BrokerError> {
-        let mut stalled = vec![self.topology.purchases()];
-        if !self.answers(self.topology.dead()).await? {
-            stalled.push(self.topology.dead());
-        }
-        for queue in stalled {
-            let deleting = self.channel.queue_delete(queue, QueueDeleteOptions::default());
-            let deleted = timeout(DELETION_MAX, deleting).await;
-            deleted.map_err(|_elapsed| BrokerError::NotConnected)??;
-        }
-        self.answered(self.topology.declare(&self.channel, self.system)).await
+        self.replace(self.topology.purchases()).await
+    }
+
+    async fn replace_dead_letters(&mut self) -> Result<(), BrokerError> {
+        self.replace(self.topology.dead()).await
     }
 
     async fn settle(&mut self) -> Result<(), BrokerError> {

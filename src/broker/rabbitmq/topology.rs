@@ -16,6 +16,12 @@ use crate::domain::{ProductId, SystemId};
 /// not by its age.
 const DELIVERY_LIMIT: i64 = 1_000_000;
 
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Passage {
+    Lasting,
+    Temporary,
+}
+
 /// Names of exchange and queues.
 #[derive(Clone, Debug)]
 pub struct Topology {
@@ -39,6 +45,16 @@ impl Topology {
     /// The routing key of messages of one product and epoch.
     pub(super) fn routing_key(product: &ProductId, epoch: u64) -> ShortString {
         format!("{product}.{epoch}").into()
+    }
+
+    /// The exchange between the one of purchases and their queue: the bindings to it are the epochs
+    /// that reach the queue, and end with it. `Passage::Temporary` takes its place meanwhile.
+    pub(super) fn passage(&self, passage: Passage) -> ShortString {
+        let name = match passage {
+            Passage::Lasting => "open",
+            Passage::Temporary => "opening",
+        };
+        format!("{}.{name}", self.purchases).into()
     }
 
     /// The name of exchange and queue, for the driver.

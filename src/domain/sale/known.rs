@@ -16,6 +16,11 @@ impl Watermark {
     pub fn of(sale: &SaleState) -> Self {
         Self { epoch: sale.epoch, unit: sale.next }
     }
+
+    /// The epoch that a new state must be above, to lack nothing of what was seen.
+    pub fn surpassed_epoch(self) -> u64 {
+        self.epoch.saturating_sub(u64::from(self.unit == 0))
+    }
 }
 
 #[derive(Clone, Copy, Debug)]

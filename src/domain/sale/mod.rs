@@ -81,6 +81,9 @@ pub struct OpenSale {
     pub dead: i64,
     /// Whether purchases of this sale were revoked; the ledger knows whose.
     pub revoked: bool,
+    /// The epoch that the next one must be above, because a process has seen what this state
+    /// lacks.
+    pub seen: u64,
 }
 
 /// Admitted purchases that are not yet in the ledger, in the order of admission.
@@ -146,6 +149,7 @@ impl SaleMachine {
             && (Watermark { epoch: sale.epoch, unit: sale.next }) < seen
         {
             sale.server.clear();
+            sale.seen = sale.seen.max(seen.surpassed_epoch());
         }
     }
 

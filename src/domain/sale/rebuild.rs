@@ -30,7 +30,7 @@ impl SaleMachine {
         let found = match &self.header {
             Header::Absent => 0,
             Header::Fenced { epoch, .. } => *epoch,
-            Header::Open(sale) => sale.epoch,
+            Header::Open(sale) => sale.epoch.max(sale.seen),
         };
         if found >= epoch {
             return Fence::Later(found);
@@ -91,6 +91,7 @@ impl SaleMachine {
             in_flight: 0,
             dead: i64::try_from(self.dead.len()).unwrap_or(i64::MAX),
             revoked,
+            seen: 0,
         });
         Opening::Open
     }

@@ -19,7 +19,9 @@ use diesel_async::{
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 use futures_util::{FutureExt, future::BoxFuture};
 
-use super::{Confirmation, Discard, Leadership, Ledger, LedgerError, LedgerSale, System, Writer, column};
+use super::{
+    Confirmation, Discard, Leadership, Ledger, LedgerError, LedgerSale, RaisedEpoch, System, Writer, column,
+};
 use crate::domain::{Entry, LedgerVerdict, Product, ProductId, Purchase, PurchaseId, Revocation, UserId};
 use leader::PostgresLeader;
 pub use options::PostgresOptions;
@@ -314,16 +316,21 @@ impl Ledger for PostgresLedger {
         Ok(row.count.unsigned_abs())
     }
 
-    async fn raise_epoch(&self, product: &ProductId, found: u64) -> Result<u64, LedgerError> {
+    async fn raise_epoch(&self, product: &ProductId, found: u64) -> Result<RaisedEpoch, LedgerError> {
         let row: Option<EpochRow> = sql_query(
-            "UPDATE products SET epoch = GREATEST(epoch, $2) + 1, updated_at = now() WHERE id = $1 RETURNING epoch",
+            "UPDATE products SET epoch = GREATEST(epoch, $2) + 1, updated_at = now() WHERE id = $1
+             RETURNING epoch, opened_epoch",
         )
         .bind::<ty::Text, _>(product.as_str())
         .bind::<ty::BigInt, _>(i64::try_from(found).unwrap_or(0))
         .get_result(&mut self.connection().await?)
         .await
         .optional()?;
-        row.map(|row| row.epoch.unsigned_abs()).ok_or_else(|| LedgerError::UnknownProduct(product.clone()))
+        let raised = |row: EpochRow| RaisedEpoch {
+            epoch: row.epoch.unsigned_abs(),
+            opened_epoch: row.opened_epoch.unsigned_abs(),
+        };
+        row.map(raised).ok_or_else(|| LedgerError::UnknownProduct(product.clone()))
     }
 
     async fn note_opening(&self, product: &ProductId, epoch: u64) -> Result<bool, LedgerError> {

@@ -23,6 +23,8 @@ pub(super) struct NameRow {
 pub(super) struct EpochRow {
     #[diesel(sql_type = sql_types::BigInt)]
     pub(super) epoch: i64,
+    #[diesel(sql_type = sql_types::BigInt)]
+    pub(super) opened_epoch: i64,
 }
 
 #[derive(QueryableByName)]

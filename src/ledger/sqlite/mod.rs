@@ -19,8 +19,8 @@ use futures_util::{FutureExt, future::BoxFuture};
 use tokio::sync::Mutex;
 
 use super::{
-    Confirmation, Discard, Leadership, Ledger, LedgerError, LedgerSale, SoleLeader, System, Writer,
-    purchase_id,
+    Confirmation, Discard, Leadership, Ledger, LedgerError, LedgerSale, RaisedEpoch, SoleLeader, System,
+    Writer, purchase_id,
 };
 use crate::domain::{Entry, LedgerVerdict, Product, ProductId, Purchase, PurchaseId, Revocation, UserId};
 use connect::{Connection, connect};
@@ -298,7 +298,7 @@ impl Ledger for SqliteLedger {
         Ok(row.count.unsigned_abs())
     }
 
-    async fn raise_epoch(&self, product: &ProductId, found: u64) -> Result<u64, LedgerError> {
+    async fn raise_epoch(&self, product: &ProductId, found: u64) -> Result<RaisedEpoch, LedgerError> {
         let row: Option<CountRow> = sql_query(format!(
             "UPDATE products SET epoch = max(epoch, ?2) + 1, updated_at = {NOW} WHERE id = ?1 RETURNING epoch AS count"
         ))
@@ -308,7 +308,8 @@ impl Ledger for SqliteLedger {
         .await
         .optional()?;
         let epoch = row.map(|row| row.count.unsigned_abs());
-        epoch.ok_or_else(|| LedgerError::UnknownProduct(product.clone()))
+        let epoch = epoch.ok_or_else(|| LedgerError::UnknownProduct(product.clone()))?;
+        Ok(RaisedEpoch { epoch, opened_epoch: epoch.saturating_sub(1) })
     }
 
     async fn settle_stock(

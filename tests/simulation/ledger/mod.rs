@@ -12,7 +12,9 @@ use flashsale::{
     domain::{
         Entry, LedgerVerdict, Product, ProductId, Purchase, PurchaseId, Revocation, SystemId, Terms, UserId,
     },
-    ledger::{Confirmation, Discard, Leadership, Ledger, LedgerError, LedgerSale, System, Writer},
+    ledger::{
+        Confirmation, Discard, Leadership, Ledger, LedgerError, LedgerSale, RaisedEpoch, System, Writer,
+    },
 };
 use tokio::time::sleep;
 use uuid::Uuid;
@@ -252,17 +254,17 @@ impl Ledger for SimLedger {
         self.run(|tables| tables.rows(product, 0).count() as u64).await
     }
 
-    async fn raise_epoch(&self, product: &ProductId, found: u64) -> Result<u64, LedgerError> {
+    async fn raise_epoch(&self, product: &ProductId, found: u64) -> Result<RaisedEpoch, LedgerError> {
         let raised = self
             .run(|tables| {
                 let row = tables.products.get_mut(product)?;
                 row.epoch = row.epoch.max(found) + 1;
-                Some(row.epoch)
+                Some(RaisedEpoch { epoch: row.epoch, opened_epoch: row.opened_epoch })
             })
             .await?;
-        let epoch = raised.ok_or_else(|| LedgerError::UnknownProduct(product.clone()))?;
-        self.sim.note(self.pid, format_args!("raise epoch to {epoch}"));
-        Ok(epoch)
+        let raised = raised.ok_or_else(|| LedgerError::UnknownProduct(product.clone()))?;
+        self.sim.note(self.pid, format_args!("raise epoch to {}", raised.epoch));
+        Ok(raised)
     }
 
     async fn note_opening(&self, product: &ProductId, epoch: u64) -> Result<bool, LedgerError> {

@@ -19,6 +19,8 @@ use crate::executor::WORLD;
 pub(super) struct SimBindings {
     broker: SimBroker,
     id: u64,
+    /// Nothing was bound yet.
+    is_new: bool,
 }
 
 impl SimBindings {
@@ -31,7 +33,7 @@ impl SimBindings {
         let id = state.last_number;
         state.bindings_holder = Some(id);
         drop(state);
-        Ok(Self { broker: broker.clone(), id })
+        Ok(Self { broker: broker.clone(), id, is_new: true })
     }
 
     /// Changes the server's state, if the connection still holds the bindings when the change arrives.
@@ -50,13 +52,23 @@ impl SimBindings {
 #[async_trait]
 impl Bindings for SimBindings {
     async fn bind(&mut self, epochs: &[(ProductId, u64)]) -> Result<(), BrokerError> {
-        self.change(|state| state.bindings.extend(epochs.iter().cloned())).await
+        let is_first = std::mem::take(&mut self.is_new);
+        self.change(|state| {
+            if is_first {
+                state.bindings.clear();
+            }
+            state.bindings.extend(epochs.iter().cloned());
+        })
+        .await
     }
 
-    async fn unbind(&mut self, epochs: &[(ProductId, u64)]) -> Result<(), BrokerError> {
+    async fn unbind(&mut self, product: &ProductId) -> Result<(), BrokerError> {
         let SimBroker { sim, pid, .. } = &self.broker;
-        sim.note(*pid, format_args!("unbinds {epochs:?}"));
-        self.change(|state| state.bindings.retain(|bound| !epochs.contains(bound))).await
+        sim.note(*pid, format_args!("unbinds {product}"));
+        if self.is_new {
+            return Err(BrokerError::NotConnected);
+        }
+        self.change(|state| state.bindings.retain(|(bound, _)| bound != product)).await
     }
 
     async fn replace_queue(&mut self) -> Result<(), BrokerError> {
@@ -66,6 +78,10 @@ impl Bindings for SimBindings {
             state.bindings.clear();
         })
         .await
+    }
+
+    async fn replace_dead_letters(&mut self) -> Result<(), BrokerError> {
+        self.change(|state| state.dead.clear()).await
     }
 
     async fn settle(&mut self) -> Result<(), BrokerError> {

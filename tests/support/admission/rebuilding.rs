@@ -83,6 +83,20 @@ pub(crate) async fn a_state_that_lacks_what_was_seen_is_not_used(bench: &Bench) 
     assert_eq!(bench.win("c").await.purchase.unit, 1);
 }
 
+/// A ledger that was restored gives out epochs that a process has seen the end of.
+pub(crate) async fn a_state_is_rebuilt_above_what_was_seen(bench: &Bench) {
+    let product = &bench.product;
+    bench.open(7, &terms(5)).await;
+    bench.win("a").await;
+    assert_eq!(bench.admission.seen_epoch(product), 7);
+    bench.admission.raise_watermark(product, 10);
+    assert_eq!(bench.admission.seen_epoch(product), 9, "no unit of the tenth was seen");
+    is_not_ready(|| bench.admission.sale(product)).await;
+    assert_eq!(bench.admission.fence(product, 8).await.expect("fence"), Fence::Later(9));
+    bench.open(10, &terms(5)).await;
+    assert_eq!(bench.win("b").await.purchase.unit, 1);
+}
+
 /// The first answer has the connections replaced, and the second one comes from a new connection.
 async fn is_not_ready<T, Attempt>(attempt: impl Fn() -> Attempt)
 where

@@ -73,6 +73,10 @@ pub(crate) trait AdmissionDecorator: Debug + Send + Sync + Sized + 'static {
 
 #[async_trait]
 impl<D: AdmissionDecorator> Admission for Decorated<D> {
+    fn seen_epoch(&self, product: &ProductId) -> u64 {
+        self.0.inner().seen_epoch(product)
+    }
+
     fn raise_watermark(&self, product: &ProductId, epoch: u64) {
         self.0.inner().raise_watermark(product, epoch);
     }

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use flashsale::{
     domain::{Entry, LedgerVerdict, Product, ProductId, Purchase, PurchaseId, Revocation, UserId},
-    ledger::{Confirmation, Discard, Leadership, Ledger, LedgerError, LedgerSale, System, Writer},
+    ledger::{
+        Confirmation, Discard, Leadership, Ledger, LedgerError, LedgerSale, RaisedEpoch, System, Writer,
+    },
 };
 
 /// Takes `ON CONFLICT DO NOTHING` for success: whatever was not inserted counts as recorded.
@@ -117,7 +119,7 @@ impl Ledger for NothingDoneIsSuccess {
         self.0.count(product).await
     }
 
-    async fn raise_epoch(&self, product: &ProductId, found: u64) -> Result<u64, LedgerError> {
+    async fn raise_epoch(&self, product: &ProductId, found: u64) -> Result<RaisedEpoch, LedgerError> {
         self.0.raise_epoch(product, found).await
     }
 

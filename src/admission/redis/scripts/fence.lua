@@ -4,7 +4,7 @@
 --
 -- ARGV  1 epoch of the rebuild
 -- Reply 0 when stopped, or the epoch, not an earlier one, that has stopped or opened the sale
---       already
+--       already, or that a process has seen
 --
 -- An epoch stops a sale once: a ledger that was restored gives out numbers again that it has given
 -- out before, and two rebuilds must not share one. Winners, and purchases that are not yet in the
@@ -23,8 +23,8 @@ local function epoch_of(text)
 end
 
 if has_type(SALE, 'hash') then
-  local sale = call('HMGET', SALE, 'epoch', 'fence')
-  local found = math.max(epoch_of(sale[1]), epoch_of(sale[2]))
+  local sale = call('HMGET', SALE, 'epoch', 'fence', 'seen')
+  local found = math.max(epoch_of(sale[1]), epoch_of(sale[2]), epoch_of(sale[3]))
   if found >= tonumber(ARGV[1]) then
     return found
   end

@@ -6,7 +6,8 @@
 --       8 staged dead (set)
 --
 -- sale    while it is open: epoch, total, next, opens_ms, closes_ms, paused, server, balance,
---         in_flight, dead, revoked; while a rebuild has stopped it: fence, step
+--         in_flight, dead, revoked; once it is found to be rolled back: seen, the epoch that
+--         the next one must be above; while a rebuild has stopped it: fence, step
 -- buyers  user to winner, "unit purchase-id entry-id". Where a rebuild has put the winner there,
 --         the entry id is one that no stream gives out.
 --
