@@ -46,7 +46,10 @@ impl Work {
         let options = settings.recovery.clone();
         let recovery = Recovery::new(stores.clone(), telemetry.clone(), options, runtime);
         let background = CancellationToken::new();
-        let readiness = connected.readiness(&connected.sales(), true, &background).with(recovery.drift());
+        let readiness = connected
+            .readiness(&connected.sales(), true, &background)
+            .with(recovery.drift())
+            .with(recovery.requests());
         let reporting = connected.report(Role::Work, readiness.clone(), &background);
         let servers = listen_health(&settings, readiness)?.into_iter().collect();
         let mut working = Vec::new();

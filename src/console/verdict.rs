@@ -121,6 +121,7 @@ impl Findings {
             Subject::Catalogue => {
                 self.warning(format!("{name} of {number} processes: {reason}; run flashsale products apply"));
             }
+            Subject::Queue => self.error(format!("{name}: {reason}")),
             Subject::Reconciliation => self.error(format!("{name}: {reason}; run flashsale reconcile")),
         }
     }
@@ -203,7 +204,7 @@ mod tests {
     fn each_fault_has_its_severity_and_its_finding() {
         use Severity::{Error, Warning};
         assert_eq!(Verdict::new(&healthy(), 2_000).severity, Severity::Info);
-        let cases: [Case; 15] = [
+        let cases: [Case; 16] = [
             (|seen| seen.products[0].adds_up = None, Warning, "counted again"),
             (|seen| seen.products[0].adds_up = Some(false), Error, "admitted purchases are neither"),
             (|seen| seen.products[0].trouble = Some("why".to_owned()), Warning, "p: why"),
@@ -227,6 +228,7 @@ mod tests {
             ),
             (|seen| seen.dependencies.push(outage(Subject::Sale)), Warning, "not ready in 1 of 3"),
             (|seen| seen.dependencies.push(outage(Subject::Reconciliation)), Error, "flashsale reconcile"),
+            (|seen| seen.dependencies.push(outage(Subject::Queue)), Error, "redis: r"),
             (|seen| seen.dependencies.push(outage(Subject::Catalogue)), Warning, "flashsale products apply"),
             (|seen| seen.queue = Some(Depths { purchases: 0, dead: 2 }), Warning, "decision: 2"),
             (|seen| seen.dead_letters_missing = 2, Error, "not in their queue any more: 2"),

@@ -15,6 +15,8 @@ pub enum Subject {
     Sale,
     /// The scheduled comparison of admission and ledger.
     Reconciliation,
+    /// A queue that an operator must repair or delete.
+    Queue,
     /// The catalogue file of a process.
     Catalogue,
     /// A subject of another version of this program.

@@ -5,6 +5,7 @@ mod bindings;
 mod drain;
 mod drift;
 mod obstacle;
+mod operator;
 mod options;
 mod rebuild;
 mod reconcile;
@@ -32,7 +33,8 @@ use crate::runtime::{Runtime, error_chain};
 use crate::stores::Stores;
 use crate::worker::StepError;
 pub use drift::Drift;
-use obstacle::{Obstacle, Stalled};
+use obstacle::Obstacles;
+pub use operator::Requests;
 pub use options::RecoveryOptions;
 pub use reconcile::{Comparison, Repair, Repairs, compare, repair};
 
@@ -84,7 +86,11 @@ pub struct Recovery {
     /// Held while this process leads and reaches the broker.
     bindings: Option<Box<dyn Bindings>>,
     broker_awaited_until: Instant,
-    stalled: Stalled,
+    /// What only an operator can do.
+    requests: Requests,
+    ask_dead_letters_at: Instant,
+    /// When the queue of purchases was replaced.
+    replaced_at: Option<Instant>,
     /// The latest logged failure of each product.
     failures: BTreeMap<ProductId, String>,
     drift: Drift,
@@ -110,7 +116,9 @@ impl Recovery {
             sweeper,
             bindings: None,
             broker_awaited_until: runtime.instant() + FIRST_CONNECTION_MAX,
-            stalled: Stalled::default(),
+            requests: Requests::default(),
+            ask_dead_letters_at: runtime.instant(),
+            replaced_at: None,
             failures: BTreeMap::new(),
             drift: Drift::default(),
             compare_at: runtime.instant(),
@@ -121,6 +129,11 @@ impl Recovery {
     /// What the comparisons find.
     pub fn drift(&self) -> Drift {
         self.drift.clone()
+    }
+
+    /// What an operator must do for the queues.
+    pub fn requests(&self) -> Requests {
+        self.requests.clone()
     }
 
     /// Leads whenever no other process does, until `stop`.
@@ -189,6 +202,7 @@ impl Recovery {
         if !leads {
             self.compare_at = self.runtime.instant();
             self.drift.clear();
+            self.requests.clear();
             return None;
         }
         let is_due = is_complete
@@ -213,7 +227,7 @@ impl Recovery {
     /// failure of one product does not hold up the others.
     pub async fn round(&mut self, leader: &mut dyn Leadership) -> Result<(), RecoveryError> {
         self.hold_bindings(leader).await?;
-        let (mut broken, mut selling, mut obstacle) = (Vec::new(), Vec::new(), None);
+        let (mut broken, mut selling, mut obstacles) = (Vec::new(), Vec::new(), Obstacles::default());
         for sale in self.stores.ledger.sales().await? {
             let product = sale.product.clone();
             let maintained = match self.stores.admission.sale(&product).await {
@@ -223,7 +237,7 @@ impl Recovery {
                         continue;
                     }
                     selling.push((product.clone(), sale.epoch));
-                    obstacle = obstacle.or(Obstacle::in_sale(&state));
+                    obstacles.add(&sale, &state);
                     self.maintain(&sale, &state).await
                 }
                 Err(AdmissionError::NotReady | AdmissionError::Rebuilding(_)) => {
@@ -237,17 +251,14 @@ impl Recovery {
                     continue;
                 }
                 Err(error) => {
-                    obstacle = Some(Obstacle::NotIntact);
+                    obstacles.not_intact();
                     selling.push((product.clone(), sale.opened_epoch));
                     Err(error.into())
                 }
             };
             self.note(&product, maintained);
         }
-        if !broken.is_empty() {
-            obstacle = Some(Obstacle::NotIntact);
-        }
-        self.replace_stalled_queue(leader, obstacle).await?;
+        self.replace_stalled_queues(leader, obstacles, &broken).await?;
         self.bind(&selling).await;
         if broken.is_empty() { Ok(()) } else { self.rebuild(leader, broken).await }
     }

@@ -9,6 +9,7 @@ use std::iter::Peekable;
 
 use super::{
     Recovery, RecoveryError,
+    operator::DEAD_LETTERS,
     sources::{Pending, Sources},
 };
 use crate::admission::{Admission, AdmissionError, Fence, Opening, RebuildStep, StagedPart};
@@ -53,6 +54,11 @@ impl Recovery {
             return Ok(());
         }
         let rebuilt = self.drain_and_open(leader, &stopped).await;
+        match &rebuilt {
+            Ok(()) => self.requests.withdraw(DEAD_LETTERS),
+            Err(RecoveryError::Broker(error)) => self.note_dead_letters(error),
+            Err(_) => {}
+        }
         leader.resume_workers().await?;
         for Stopped { product, .. } in &stopped {
             let outcome = match &rebuilt {

@@ -4,11 +4,14 @@ use std::time::Duration;
 
 use lapin::options::{ExchangeDeleteOptions, QueueDeleteOptions};
 
-use crate::distributed::catalogue;
+use serde_json::json;
+
+use crate::distributed::{catalogue, drained};
 use crate::support::{
     SOON, eventually,
-    http::{get, ready},
+    http::{buy, client, get, ready},
     proxy::{Link, Proxy},
+    replicated::{command, connection},
     sale::now,
     servers::{self, Rabbit},
     services::Services,
@@ -146,6 +149,54 @@ pub(crate) async fn with_stalled_queue(services: &Services, mut rabbit: Rabbit) 
         }
     }
     panic!("the queue works after each of {ATTEMPTS_MAX} restarts");
+}
+
+/// The queue stalls when Redis is lost, too: it is not replaced, and readiness and console tell an operator what to do.
+#[tokio::test(flavor = "multi_thread")]
+async fn has_a_queue_that_never_confirms_and_redis_is_lost() {
+    let (redis, rabbit) = (own(servers::redis).await, own(servers::rabbitmq).await);
+    let (redis_url, amqp_url) = (
+        format!("redis://127.0.0.1:{}", redis.port),
+        format!("amqp://guest:guest@127.0.0.1:{}", rabbit.node.port),
+    );
+    let services = Services::on(&Services::urls().database, &redis_url, &amqp_url).await;
+    let products = catalogue(10);
+    let products = [("FLASHSALE_PRODUCTS", products.path().to_str().expect("path"))];
+    let spawn = |command| services.spawn(&[command], &products);
+    let (work, serve, web) = (spawn("work"), spawn("serve"), spawn("web"));
+    let (api, console) = (serve.api().await, web.console().await);
+    ready(&api).await;
+    assert_eq!(buy(&client(), &api, "first").await.body["unit"], json!(1));
+    drained(&services, 1).await;
+    work.signal(rustix::process::Signal::KILL);
+    let rabbit = with_stalled_queue(&services, rabbit).await;
+    let mut operator = connection(redis.port).await;
+    command(&mut operator, &["FLUSHALL"]).await;
+    let work = spawn("work");
+    let health = work.health().await;
+    let says = async |place: &str, what: &str, is_said: bool| {
+        eventually(what, SOON, async || {
+            (get(place).await.body.to_string().contains(what) == is_said).then_some(())
+        })
+        .await;
+    };
+    let (readiness, snapshot) = (format!("{health}/readyz"), format!("{console}/console/snapshot"));
+    let request = "delete the queue <prefix>.purchases, which loses";
+    says(&readiness, request, true).await;
+    says(&snapshot, request, true).await;
+    // The dead-letter queue, declared a moment earlier, answers or not.
+    for queue in ["purchases", "purchases.dead"] {
+        let (channel, name) = (services.channel().await, format!("{}.{queue}", services.prefix));
+        channel.queue_delete(name.into(), QueueDeleteOptions::default()).await.expect("delete");
+    }
+    ready(&api).await;
+    let second = buy(&client(), &api, "second").await.body;
+    assert_eq!((&second["unit"], &second["durability"]), (&json!(2), &json!("broker")));
+    says(&readiness, "delete the queue", false).await;
+    says(&snapshot, "delete the queue", false).await;
+    assert_eq!(work.log().matches("queue of purchases: it confirms and delivers nothing").count(), 1);
+    drained(&services, 2).await;
+    drop((rabbit, redis));
 }
 
 /// It blocks publishers, and nobody else: the worker goes on, and nobody reconnects again and again.
