@@ -134,7 +134,7 @@ dies_at! {
     worker_in_transaction: "work" at "worker-in-transaction@3",
     worker_after_commit: "work" at "worker-after-commit@3",
     worker_after_delete: "work" at "worker-after-delete@3",
-    worker_before_ack: "work" at "worker-before-ack@3",
+    worker_before_ack: "work" at "worker-before-ack@6",
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -156,8 +156,10 @@ leader_dies_at! {
     rebuild_after_fence: "rebuild-after-fence@1",
     rebuild_after_pause: "rebuild-after-pause@1",
     rebuild_in_drain: "rebuild-in-drain@1",
+    rebuild_before_letters: "rebuild-before-letters@1",
     rebuild_after_drain: "rebuild-after-drain@1",
     rebuild_after_stage: "rebuild-after-stage@1",
+    rebuild_after_bind: "rebuild-after-bind@1",
     rebuild_before_open: "rebuild-before-open@1",
     rebuild_after_open: "rebuild-after-open@1",
 }

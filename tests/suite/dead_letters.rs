@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// Runs an operator's command to its end, and gives what it printed.
-async fn operate(services: &Services, arguments: &[&str]) -> (Option<i32>, String) {
+pub(crate) async fn operate(services: &Services, arguments: &[&str]) -> (Option<i32>, String) {
     let mut process: Flashsale = services.spawn(arguments, &[("USER", "ada")]);
     let code = process.ended(SOON).await.code();
     (code, process.printed())
@@ -29,7 +29,7 @@ async fn letters(services: &Services) -> Vec<Value> {
     serde_json::from_str(&printed).expect("JSON")
 }
 
-async fn letters_are(services: &Services, number: u32) -> Vec<Value> {
+pub(crate) async fn letters_are(services: &Services, number: u32) -> Vec<Value> {
     eventually("dead letters", SOON, async || {
         (services.depth("purchases.dead").await == number).then_some(())
     })
@@ -184,7 +184,7 @@ async fn flush(services: &Services) {
 }
 
 /// Puts a message into the dead-letter queue without a reason, as RabbitMQ does with one that was delivered too often.
-async fn given_up(services: &Services, body: &[u8]) {
+pub(crate) async fn given_up(services: &Services, body: &[u8]) {
     let (options, properties) = Default::default();
     let dead = format!("{}.purchases.dead", services.prefix);
     let sent =

@@ -17,7 +17,7 @@ use crate::support::{
     services::Services,
 };
 
-const ID: &str = "limited-001";
+pub(crate) const ID: &str = "limited-001";
 
 /// Servers of a test's own, which it may stop and wipe.
 pub(crate) struct Own {

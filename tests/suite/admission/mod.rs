@@ -25,7 +25,7 @@ fn memory() -> Bench {
     Bench { admission, product: ProductId::parse("p").expect("id") }
 }
 
-async fn redis_on(services: &Services) -> Bench {
+pub(crate) async fn redis_on(services: &Services) -> Bench {
     let options = RedisOptions {
         url: ServiceUrl::parse(&services.redis_url, &["redis"]).expect("URL"),
         prefix: services.prefix.clone(),
