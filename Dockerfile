@@ -1,4 +1,3 @@
-# syntax=docker/dockerfile:1
 # The binary alone, in a small image, run by an unprivileged user.
 
 FROM rust:1.95-slim-bookworm AS build
@@ -17,6 +16,8 @@ RUN --mount=type=cache,target=/usr/local/cargo/registry --mount=type=cache,targe
     cargo build --release --locked --bin flashsale && cp target/release/flashsale /flashsale
 
 FROM debian:bookworm-slim
+# The client of `stress` loads the system's certificates, also for plain HTTP.
+RUN apt-get update && apt-get install -y --no-install-recommends ca-certificates && rm -rf /var/lib/apt/lists/*
 RUN useradd --system --uid 10001 --home-dir /data flashsale && install -d -o flashsale /data
 COPY --from=build /flashsale /usr/local/bin/flashsale
 USER flashsale
