@@ -1,28 +1,30 @@
 //! `flashsale migrate`
 
-use std::sync::Arc;
-
 use clap::Args;
 use tokio_util::sync::CancellationToken;
 
-use super::settings::{Mode, Settings};
-use super::{data_dir::DataDir, overrides::Overrides, preparation::Preparation};
-use crate::ledger::{Ledger, PostgresLedger};
+use super::settings::Mode;
+use super::{data_dir::DataDir, ledger::open_ledger, overrides::Overrides, preparation::Preparation};
 use crate::observability::Dependency;
 use crate::runtime::Runtime;
 
 /// Apply pending migrations, add new products, and exit
 ///
-/// Needs DATABASE_URL (and the other two, to tell the modes apart); without services it prepares
-/// the embedded database. `serve` and `work` do the same when they start; this command is for
-/// deployments that migrate in a separate step. Waits for the database.
+/// `serve` and `work` do the same when they start; this command is for deployments that migrate in
+/// a separate step. It waits for the database, and fails if the database belongs to a system with
+/// another prefix. Known products keep their terms: `flashsale products apply` changes them. In the
+/// embedded mode the catalogue file is applied, as at a start of `serve`. Needs DATABASE_URL,
+/// REDIS_URL and AMQP_URL, and connects to the first alone; without services it prepares the
+/// embedded database, which no `serve` may be using.
 #[derive(Debug, Args)]
-#[command(after_help = "Example:
-  flashsale --products sale.toml migrate")]
+#[command(after_help = "Examples:
+  flashsale --products sale.toml migrate
+  flashsale --prefix spring migrate --change-prefix")]
 pub(super) struct Migrate {
     /// Give the system the configured prefix in place of its present one. First let everything be
     /// recorded (`flashsale audit` shows nothing in flight) and end all its processes: what Redis
-    /// and the queue hold under the present prefix is left behind
+    /// and the queue hold under the present prefix is left behind. Refused while a `serve`, `work`
+    /// or `web` is connected to the database
     #[arg(long)]
     change_prefix: bool,
 }
@@ -49,20 +51,4 @@ impl Migrate {
         tracing::info!("the ledger is up to date, with {} product(s)", products.len());
         Ok(())
     }
-}
-
-/// Opens the ledger without the other stores.
-pub(super) async fn open_ledger(settings: &Settings, role: &str) -> anyhow::Result<Arc<dyn Ledger>> {
-    Ok(match &settings.mode {
-        Mode::Embedded { data_dir } => Arc::new(DataDir::open_database(data_dir).await?),
-        Mode::Distributed(services) => Arc::new(PostgresLedger::new(services.postgres.of_command(role))?),
-    })
-}
-
-/// Opens the ledger for an operator's command, which makes no database.
-pub(super) async fn open_existing_ledger(settings: &Settings, role: &str) -> anyhow::Result<Arc<dyn Ledger>> {
-    if let Mode::Embedded { data_dir } = &settings.mode {
-        DataDir::ensure_database(data_dir)?;
-    }
-    open_ledger(settings, role).await
 }

@@ -10,6 +10,7 @@ mod audit;
 mod data_dir;
 mod dead_letters;
 mod healthcheck;
+mod ledger;
 mod migrate;
 mod overrides;
 mod pause;

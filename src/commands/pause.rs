@@ -5,7 +5,7 @@ use std::sync::Arc;
 use clap::Args;
 
 use super::{
-    migrate::open_existing_ledger,
+    ledger::open_own_ledger,
     overrides::Overrides,
     target::{ProductFlag, actor},
 };
@@ -53,7 +53,7 @@ impl Resume {
 
 async fn open(overrides: &Overrides, flag: &ProductFlag) -> anyhow::Result<(Arc<dyn Ledger>, ProductId)> {
     let settings = overrides.settings(&[])?;
-    let ledger = open_existing_ledger(&settings, "pause").await?;
+    let ledger = open_own_ledger(&settings, "pause").await?;
     let product = flag.product(&*ledger).await?;
     Ok((ledger, product))
 }

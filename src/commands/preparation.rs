@@ -1,17 +1,17 @@
 //! What a process does with the ledger before it works: migrate, prove that the configuration is of
 //! this system, add products.
 
-use anyhow::ensure;
 use tokio_util::sync::CancellationToken;
 
 use super::{
     data_dir::DataDir,
+    ledger::check_prefix,
     settings::{Mode, Settings},
     target::actor,
 };
 use crate::config::CatalogueFile;
-use crate::domain::SystemId;
-use crate::ledger::{Ledger, LedgerError, System};
+use crate::domain::{Catalogue, SystemId};
+use crate::ledger::{Ledger, LedgerError};
 use crate::observability::Dependency;
 use crate::operations::products;
 use crate::runtime::{Backoff, Runtime, error_chain};
@@ -53,12 +53,15 @@ impl Preparation<'_> {
             return Ok(());
         }
         match self.settings.mode {
-            Mode::Embedded { .. } => {
-                let (actor, ledger) = (actor(), self.ledger);
-                products::apply(&actor, ledger, &products::plan(&actor, ledger, catalogue).await?).await
-            }
+            Mode::Embedded { .. } => self.apply(catalogue).await,
             Mode::Distributed(_) => self.ledger.add_products(catalogue.products()).await,
         }
+    }
+
+    async fn apply(&self, catalogue: &Catalogue) -> Result<(), LedgerError> {
+        let actor = actor();
+        let plan = products::plan(&actor, self.ledger, catalogue).await?;
+        products::apply(&actor, self.ledger, &plan).await
     }
 
     /// Reads which system this is, and fails if the configuration is of another one. `None`:
@@ -106,18 +109,4 @@ impl Preparation<'_> {
             (_, error) => error.into(),
         }
     }
-}
-
-/// Two prefixes on one database would be two admissions that sell the same units.
-pub(super) fn check_prefix(system: &System, prefix: &str) -> anyhow::Result<SystemId> {
-    ensure!(
-        system.prefix == prefix,
-        "this database belongs to the system with the prefix {:?}, and the configuration says {prefix:?}: set \
-         FLASHSALE_PREFIX to {:?}, or use a database of its own. (To change the prefix of this system, end all \
-         its processes once `flashsale audit` shows nothing in flight, and run `flashsale migrate \
-         --change-prefix` with the new one.)",
-        system.prefix,
-        system.prefix
-    );
-    Ok(system.id)
 }

@@ -8,7 +8,7 @@ use clap::{Args, Subcommand};
 use tokio::sync::oneshot;
 
 use super::{
-    data_dir::DataDir, migrate::open_existing_ledger, overrides::Overrides, settings::Mode, target::actor,
+    data_dir::DataDir, ledger::open_own_ledger, overrides::Overrides, settings::Mode, target::actor,
 };
 use crate::config::read_catalogue;
 use crate::domain::{CatalogueDifference, FieldChange, Product, ProductChange};
@@ -72,7 +72,7 @@ impl Products {
 
 async fn list(overrides: &Overrides) -> anyhow::Result<()> {
     let settings = overrides.settings(&[])?;
-    let ledger = open_existing_ledger(&settings, "products").await?;
+    let ledger = open_own_ledger(&settings, "products").await?;
     for (product, sale) in products::list(&actor(), &*ledger).await? {
         output::print(Listed(&product, &sale)).await;
     }
@@ -83,7 +83,7 @@ async fn list(overrides: &Overrides) -> anyhow::Result<()> {
 async fn apply(overrides: &Overrides, file: &str, yes: bool, dry_run: bool) -> anyhow::Result<bool> {
     let settings = overrides.settings(&[])?;
     let wanted = read_catalogue(file)?;
-    let (ledger, actor) = (open_existing_ledger(&settings, "products").await?, actor());
+    let (ledger, actor) = (open_own_ledger(&settings, "products").await?, actor());
     // A running process has units on their way that a lower stock would leave out.
     let _lock = match &settings.mode {
         Mode::Embedded { data_dir } => Some(DataDir::lock(data_dir)?),

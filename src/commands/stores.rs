@@ -9,7 +9,8 @@ use tokio_util::sync::CancellationToken;
 use super::wiring::Wiring;
 use super::{
     data_dir::DataDir,
-    preparation::{Preparation, check_prefix},
+    ledger::{identify, open_own_ledger},
+    preparation::Preparation,
     settings::{Mode, Services, Settings},
 };
 use crate::admission::{MemoryAdmission, RedisAdmission, RedisOptions, Scripts};
@@ -217,15 +218,13 @@ fn ledger_state(stores: &Stores, telemetry: &Telemetry) -> Dependency {
 pub(super) async fn sources(settings: &Settings, role: &str) -> anyhow::Result<Sources> {
     /// A connection to a running service takes milliseconds.
     const TIMEOUT: Duration = Duration::from_secs(10);
-    if let Mode::Embedded { data_dir } = &settings.mode {
-        DataDir::ensure_database(data_dir)?;
-        let ledger = Arc::new(DataDir::open_database(data_dir).await?);
+    if let Mode::Embedded { .. } = &settings.mode {
+        let ledger = open_own_ledger(settings, role).await?;
         return Ok(Sources { ledger, admission: None, broker: None });
     }
     let Connected { stores, dependencies, system, .. } = connect(settings, role, Wiring::default()).await?;
     let connecting = async {
-        let found = stores.ledger.system(&settings.prefix).await?;
-        system.send_replace(Some(check_prefix(&found, &settings.prefix)?));
+        system.send_replace(Some(identify(&*stores.ledger, settings).await?));
         while dependencies.iter().any(|dependency| dependency.outage().is_some()) {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }

@@ -2,6 +2,7 @@
 
 use crate::{
     distributed::catalogue,
+    embedded::Embedded,
     support::{SOON, eventually, http::ready, services::Services},
 };
 
@@ -17,13 +18,27 @@ async fn with_another_prefix_is_refused_until_the_prefix_is_changed() {
     let ids = "SELECT count(DISTINCT id) FROM system";
     assert_eq!(services.count(ids).await, 1);
 
-    for command in ["work", "serve", "web", "migrate", "reconcile"] {
-        let mut refused = services.spawn(&[command], &others);
-        let code = if command == "reconcile" { 2 } else { 1 };
-        assert_eq!(refused.ended(SOON).await.code(), Some(code), "{command}");
+    // Whatever reads or writes the ledger, with the exit code of an error.
+    let commands: [(&[&str], i32); 11] = [
+        (&["work"], 1),
+        (&["serve"], 1),
+        (&["web"], 1),
+        (&["migrate"], 1),
+        (&["pause"], 1),
+        (&["resume"], 1),
+        (&["dead-letters", "list"], 1),
+        (&["products", "list"], 2),
+        (&["products", "apply", path, "--yes"], 2),
+        (&["reconcile"], 2),
+        (&["audit"], 2),
+    ];
+    for (command, code) in commands {
+        let mut refused = services.spawn(command, &others);
+        assert_eq!(refused.ended(SOON).await.code(), Some(code), "{command:?}");
         let line = refused.logs("belongs to the system with the prefix").await;
         assert!(line.contains(&services.prefix) && line.contains("--change-prefix"), "{line}");
     }
+    assert_eq!(services.count("SELECT count(*) FROM products WHERE paused").await, 0);
 
     let mut early = services.spawn(&["migrate", "--change-prefix"], &others);
     assert_eq!(early.ended(SOON).await.code(), Some(1), "the prefix was changed while the system runs");
@@ -39,4 +54,32 @@ async fn with_another_prefix_is_refused_until_the_prefix_is_changed() {
     ready(&work.health().await).await;
     assert_eq!(services.count(ids).await, 1);
     assert_eq!(services.spawn(&["work"], &ours).ended(SOON).await.code(), Some(1));
+}
+
+#[tokio::test]
+async fn embedded_with_another_prefix_is_refused() {
+    let embedded = Embedded::new();
+    assert_eq!(embedded.spawn(&["migrate"], &[]).ended(SOON).await.code(), Some(0));
+    for (command, code) in [("serve", 1), ("migrate", 1), ("pause", 1), ("audit", 2)] {
+        let mut refused = embedded.spawn(&[command], &[("FLASHSALE_PREFIX", "other")]);
+        assert_eq!(refused.ended(SOON).await.code(), Some(code), "{command}");
+        refused.logs("belongs to the system with the prefix").await;
+    }
+}
+
+#[tokio::test]
+async fn the_help_of_migrate_says_what_it_does() {
+    let mut help = Embedded::new().spawn(&["migrate", "--help"], &[]);
+    assert_eq!(help.ended(SOON).await.code(), Some(0));
+    let said = help.printed();
+    let text = said.split_whitespace().collect::<Vec<_>>().join(" ");
+    for words in [
+        "a system with another prefix",
+        "`flashsale products apply` changes them",
+        "In the embedded mode the catalogue file is applied",
+        "migrate --change-prefix",
+        "Refused while a `serve`, `work` or `web` is connected",
+    ] {
+        assert!(text.contains(words), "{words} is not in\n{said}");
+    }
 }
