@@ -45,7 +45,8 @@ impl Preparation<'_> {
     }
 
     /// The terms of a known product are an operator's decision. In the embedded mode, the operator
-    /// who starts the only process with another file has made it.
+    /// who starts the only process with another file has made it. Where it can't be carried out,
+    /// the ledger's terms stay as they would in the distributed mode.
     async fn write_products(&self) -> Result<(), LedgerError> {
         let CatalogueFile { catalogue, path } = &self.settings.catalogue;
         // The demo product is for a ledger that has nothing to sell.
@@ -53,7 +54,15 @@ impl Preparation<'_> {
             return Ok(());
         }
         match self.settings.mode {
-            Mode::Embedded { .. } => self.apply(catalogue).await,
+            Mode::Embedded { .. } => match self.apply(catalogue).await {
+                Err(error @ LedgerError::StockBelowSold { .. }) => {
+                    tracing::warn!(
+                        "the catalogue file is not applied, and the products keep their terms: {error}"
+                    );
+                    self.ledger.add_products(catalogue.products()).await
+                }
+                applied => applied,
+            },
             Mode::Distributed(_) => self.ledger.add_products(catalogue.products()).await,
         }
     }

@@ -70,8 +70,10 @@ impl LedgerCatalogue {
         let difference = CatalogueDifference::new(read.products(), file);
         let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
         if state.difference != difference {
-            if difference.is_empty() {
+            if difference.is_empty() && difference.kept.is_empty() {
                 tracing::info!("the catalogue file and the ledger agree");
+            } else if difference.is_empty() {
+                tracing::info!("the catalogue file agrees with what is sold, except for: {difference}");
             } else {
                 tracing::warn!(
                     "the catalogue file is not what is sold; the ledger's terms count. It differs in: {difference}. \

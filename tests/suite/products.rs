@@ -187,9 +187,37 @@ async fn embedded_an_edited_file_is_applied_by_a_restart() {
         serve.signal(rustix::process::Signal::TERM);
         assert!(serve.ended(SOON).await.success());
     }
+    // Two are sold: a file with less stock, a warning; what it adds is added, as in the distributed mode.
+    let mut serve = embedded.spawn(&["serve"], &with_file);
+    let api = serve.api().await;
+    ready(&api).await;
+    assert_eq!(buy(&client(), &api, "two").await.body["unit"], json!(2));
+    serve.signal(rustix::process::Signal::TERM);
+    assert!(serve.ended(SOON).await.success());
+    write(&catalogue, &[("a", "9", 1), ("b", "1", 1)]);
+    let mut serve = embedded.spawn(&["serve"], &with_file);
+    let line = serve.logs("the catalogue file is not applied").await;
+    assert!(line.contains("total_stock = 1 of product a is below unit 2, which is sold"), "{line}");
+    let line = serve.logs("the catalogue file is not what is sold").await;
+    assert!(line.contains("a (name, price, total_stock)"), "{line}");
+    let api = serve.api().await;
+    product_is(&api, "a for 2", 2).await;
+    // The file that differs is shown as not ready, and is not required.
+    eventually("both sales are ready", SOON, async || {
+        let answer = get(&format!("{api}/readyz")).await;
+        (answer.status == 200 && answer.body.to_string().contains("sale b")).then_some(())
+    })
+    .await;
+    assert_eq!(buy(&client(), &api, "two").await.body["status"], json!("PURCHASED"));
+    assert_eq!(buy_at(&client(), &format!("{api}/products/b/buy"), "two").await.body["unit"], json!(1));
+    serve.signal(rustix::process::Signal::TERM);
+    assert!(serve.ended(SOON).await.success());
     write(&catalogue, &[("a", "3", 9)]);
     let mut apply = embedded.spawn(&["products", "apply", path(&catalogue), "--yes"], &[]);
     assert_eq!(apply.ended(SOON).await.code(), Some(0));
     let serve = embedded.spawn(&["serve"], &with_file);
     product_is(&serve.api().await, "a for 3", 9).await;
+    // Not a difference that applying the file would change, but said.
+    let line = serve.logs("the catalogue file agrees with what is sold, except for: ").await;
+    assert!(line.contains("b (not in the file)"), "{line}");
 }
