@@ -8,6 +8,7 @@
 mod answers;
 mod check;
 mod difference;
+mod empty_messages;
 mod evidence;
 mod gather;
 mod history;

@@ -218,13 +218,18 @@ fn ledger_state(stores: &Stores, telemetry: &Telemetry) -> Dependency {
 pub(super) async fn sources(settings: &Settings, role: &str) -> anyhow::Result<Sources> {
     /// A connection to a running service takes milliseconds.
     const TIMEOUT: Duration = Duration::from_secs(10);
-    if let Mode::Embedded { .. } = &settings.mode {
-        let ledger = open_own_ledger(settings, role).await?;
-        return Ok(Sources { ledger, admission: None, broker: None });
+    let mut settings = settings.clone();
+    match &mut settings.mode {
+        Mode::Embedded { .. } => {
+            let ledger = open_own_ledger(&settings, role).await?;
+            return Ok(Sources { ledger, admission: None, broker: None });
+        }
+        // A command leaves nothing in the queue, which perhaps no worker reads.
+        Mode::Distributed(services) => services.rabbit.proves_queue = false,
     }
-    let Connected { stores, dependencies, system, .. } = connect(settings, role, Wiring::default()).await?;
+    let Connected { stores, dependencies, system, .. } = connect(&settings, role, Wiring::default()).await?;
     let connecting = async {
-        system.send_replace(Some(identify(&*stores.ledger, settings).await?));
+        system.send_replace(Some(identify(&*stores.ledger, &settings).await?));
         while dependencies.iter().any(|dependency| dependency.outage().is_some()) {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }

@@ -19,11 +19,12 @@ use serde_json::{Value, json};
 use crate::{
     distributed::{catalogue, drained},
     support::{
-        SOON,
+        SOON, eventually,
         http::{buy, client, get, ready},
         process::Flashsale,
         services::Services,
     },
+    worker::{item, message},
 };
 
 /// A sale of three units in which everything went well: a, b and c have one each, and d got
@@ -389,8 +390,7 @@ async fn the_command_holds_on_a_good_sale_and_finds_what_was_done_to_it() {
     let report: Value = serde_json::from_str(&process.printed()).expect("JSON");
     assert_eq!((&report["verdict"], &report["law"]["inLedger"]), (&json!("holds"), &json!(20)));
 
-    // A row goes missing, and no worker records it again: the law, and the buyer's SUCCESS. The frozen worker holds the
-    // message with which the command proves the queue.
+    // A row goes missing, and no worker records it again: the law, and the buyer's SUCCESS.
     work.signal(rustix::process::Signal::STOP);
     services.sql().await.batch_execute("DELETE FROM purchases WHERE unit = 7").await.expect("delete");
     let mut process = services.spawn(&["audit", "--history", path, "--wait", "5"], &variables);
@@ -410,4 +410,40 @@ async fn the_command_holds_on_a_good_sale_and_finds_what_was_done_to_it() {
         process.logs(said).await;
     }
     assert_eq!(get(&format!("{api}/healthz")).await.status, 200);
+}
+
+/// Without a worker, nothing takes the messages with which publishers prove that the queue confirms.
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_worker_has_a_result_and_leaves_nothing_behind() {
+    let (services, products) = (Services::new().await, catalogue(3));
+    let variables = [("FLASHSALE_PRODUCTS", products.path().to_str().expect("path"))];
+    let mut work = services.spawn(&["work"], &variables);
+    let serve = services.spawn(&["serve"], &variables);
+    ready(&serve.api().await).await;
+    assert_eq!(buy(&client(), &serve.api().await, "one").await.body["status"], json!("SUCCESS"));
+    drained(&services, 1).await;
+    work.signal(rustix::process::Signal::TERM);
+    assert!(work.ended(SOON).await.success());
+    for command in [&["dead-letters", "list"][..], &["reconcile"], &["audit", "--wait", "5"]] {
+        let mut process = services.spawn(command, &[]);
+        assert_eq!(audited(&mut process).await, Some(0), "{command:?}: {}", process.log());
+        assert_eq!(services.depth("purchases").await, 0, "{command:?} has left a message");
+    }
+
+    // The proof of another publisher, and a purchase of a product that is not audited.
+    let another = services.spawn(&["serve"], &variables);
+    let messages = async |number| {
+        eventually("messages", SOON, async || (services.depth("purchases").await == number).then_some(()))
+            .await;
+    };
+    messages(1).await;
+    let mut process = services.spawn(&["audit", "--wait", "5"], &[]);
+    assert_eq!(audited(&mut process).await, Some(0), "{}", process.log());
+    messages(0).await;
+    services.publish(&message(&services, 1, "another", &[item("two", 1)]).await).await;
+    let mut process = services.spawn(&["audit", "--wait", "1"], &[]);
+    assert_eq!(audited(&mut process).await, Some(2));
+    process.logs("0 purchases are still in flight, 1 messages in the queue").await;
+    messages(1).await;
+    drop((serve, another));
 }

@@ -286,6 +286,7 @@ impl InProcess {
             connect_timeout: Duration::from_secs(10),
             publish_timeout: Duration::from_secs(10),
             prefetch_messages: 100,
+            proves_queue: true,
         };
         let dependency = |name| Dependency::new(name, &runtime.clock);
         let (publishing, known) = (dependency("rabbitmq"), tokio::sync::watch::channel(Some(system.id)).1);

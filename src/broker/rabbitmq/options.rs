@@ -17,6 +17,9 @@ pub struct RabbitOptions {
     pub publish_timeout: Duration,
     /// Messages that a consumer may hold unacknowledged.
     pub prefetch_messages: u16,
+    /// Whether the publishing connection is up only once the queue has confirmed a message without
+    /// purchases, which stays in the queue until a worker takes it.
+    pub proves_queue: bool,
 }
 
 impl RabbitOptions {
@@ -28,6 +31,7 @@ impl RabbitOptions {
             connect_timeout: reader.millis("broker.connect_timeout_ms", 10..=60_000),
             publish_timeout: reader.millis("broker.publish_timeout_ms", 10..=600_000),
             prefetch_messages: reader.integer("broker.prefetch_messages", 1..=65_535),
+            proves_queue: true,
         }
     }
 }

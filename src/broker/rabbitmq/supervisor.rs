@@ -136,7 +136,10 @@ impl Supervisor {
     /// Returns when the connection is of no use any more, with the reason.
     async fn keep(&self, live: Live, system: SystemId, backoff: &mut Backoff) -> BrokerError {
         loop {
-            if let Err(error) = self.prove(&live, system).await {
+            let proves = self.options.proves_queue;
+            let usable =
+                if proves { self.prove(&live, system).await } else { self.outlast_alarm(&live).await };
+            if let Err(error) = usable {
                 return error;
             }
             self.slot.set(Some(live.clone()));
@@ -172,6 +175,19 @@ impl Supervisor {
                 self.stall.suspected(sent_at);
                 return Err(BrokerError::Unconfirmed("the queue takes messages and confirms none"));
             }
+        }
+    }
+
+    async fn outlast_alarm(&self, live: &Live) -> Result<(), BrokerError> {
+        loop {
+            if !live.connection.status().connected() {
+                return Err(BrokerError::NotConnected);
+            }
+            if !live.connection.status().blocked() {
+                return Ok(());
+            }
+            self.dependency.down(BrokerError::Blocked.outage(), BrokerError::Blocked);
+            self.runtime.sleep(WATCH_INTERVAL).await;
         }
     }
 
