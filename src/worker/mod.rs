@@ -31,6 +31,10 @@ pub use recorder::{Dead, Recorder};
 /// How long a worker keeps its messages while the ledger can't be reached. Then it leaves the
 /// queue, so that a rebuild, which waits for that, can take place without this worker.
 const LEDGER_OUTAGE_MAX: Duration = Duration::from_secs(10);
+/// How long a worker keeps messages whose conflicts it can't settle, because it reaches no admission
+/// that sells. Then it gives them back: where it is on the wrong side of a split brain, a worker of
+/// the other side takes them.
+const ADMISSION_OUTAGE_MAX: Duration = Duration::from_secs(10);
 /// How often a worker asks the ledger whether it may run.
 const MAY_RUN_INTERVAL: Duration = Duration::from_millis(250);
 
@@ -170,6 +174,7 @@ impl Worker {
     /// Repeats the step until it succeeds. False: the messages go back to the queue.
     async fn finish(&self, mut batch: Batch, stop: &CancellationToken) -> bool {
         let (mut backoff, mut reached) = (Backoff::of_reconnects(&self.runtime), self.runtime.instant());
+        let mut waits_for_admission_since = None;
         let mut writing = self.ledger_state.writing();
         loop {
             match batch.step(&self.recorder).await {
@@ -179,6 +184,13 @@ impl Worker {
                 }
                 Err(StepError::Ledger(LedgerError::RebuildUnderWay)) => return false,
                 Err(StepError::Ledger(error)) => writing.failed(error.outage(), error_chain(&error)),
+                Err(StepError::Admission(error)) => {
+                    tracing::debug!(error = error_chain(&error), "the batch waits for admission");
+                    let now = self.runtime.instant();
+                    if now - *waits_for_admission_since.get_or_insert(now) > ADMISSION_OUTAGE_MAX {
+                        return false;
+                    }
+                }
                 Err(error) => tracing::debug!(error = error_chain(&error), "the batch waits"),
             }
             pause(&mut backoff, stop).await;
