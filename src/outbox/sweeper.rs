@@ -7,7 +7,9 @@
 //! there is a mark up to which the stream has been swept. A mark moves only over what the broker
 //! has confirmed, and moves the marks of all smaller ages with it, so that after an outage every
 //! entry goes out once, not once for each age that it passed meanwhile. A new connection to the
-//! broker resets the marks: what was confirmed on an earlier one may be lost.
+//! broker resets the marks: what was confirmed on an earlier one may be lost. So does a queue that is
+//! empty while entries of the first age are there: it was deleted or purged under connections that
+//! lived on, and was declared anew since, or workers hold what was in it.
 
 use std::{
     collections::HashMap,
@@ -17,7 +19,7 @@ use std::{
 
 use super::observed::Observed;
 use crate::admission::{Admission, AdmissionError};
-use crate::broker::{Broker, BrokerError};
+use crate::broker::{Broker, BrokerError, Depths};
 use crate::domain::{Entry, EntryId, ProductId, SaleState};
 use crate::runtime::{Runtime, crash_points::crash_point};
 
@@ -64,6 +66,13 @@ struct Marks {
     is_ahead: bool,
 }
 
+impl Marks {
+    /// Whether entries that are there were sent, and are not due again yet.
+    fn are_swept_up_to(&self, due: EntryId) -> bool {
+        due > EntryId::FIRST && self.swept[0] >= due
+    }
+}
+
 impl Sweeper {
     /// Sends entries again from the age of `first_age` on.
     pub fn new(
@@ -99,10 +108,6 @@ impl Sweeper {
         let (now, generation) = (self.runtime.instant(), self.broker.generation());
         let known = self.marks.remove(product).filter(|marks| marks.epoch == sale.epoch);
         let mut marks = known.unwrap_or_else(|| self.fresh_marks(sale.epoch, now));
-        // What was sent may be lost, because the connection to the broker was replaced since.
-        if marks.generation != generation && now - marks.reset_at >= RESET_INTERVAL_MIN {
-            (marks.swept, marks.generation, marks.reset_at) = ([EntryId::FIRST; AGES], generation, now);
-        }
         if now >= marks.again_at {
             marks.swept[AGES - 1] = EntryId::FIRST;
             marks.again_at = now + self.age(AGES - 1);
@@ -115,10 +120,22 @@ impl Sweeper {
             tracing::warn!(%product, "the newest outbox entry is {seconds} s ahead of admission's clock: was it wrong?");
         }
         marks.is_ahead = ahead.is_some();
-        let due = std::array::from_fn(|level| marks.observed[level].due(newest, now));
+        let due: [_; AGES] = std::array::from_fn(|level| marks.observed[level].due(newest, now));
+        // What was sent may be lost.
+        if now - marks.reset_at >= RESET_INTERVAL_MIN
+            && (marks.generation != generation
+                || marks.are_swept_up_to(due[0]) && self.queue_is_empty().await)
+        {
+            (marks.swept, marks.generation, marks.reset_at) = ([EntryId::FIRST; AGES], generation, now);
+        }
         let swept = self.sweep_ages(product, &due, &mut marks.swept).await;
         self.marks.insert(product.clone(), marks);
         swept
+    }
+
+    /// False where that is not known.
+    async fn queue_is_empty(&self) -> bool {
+        matches!(self.broker.depths().await, Ok(Some(Depths { purchases: 0, .. })))
     }
 
     async fn sweep_ages(
