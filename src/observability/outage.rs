@@ -30,6 +30,8 @@ pub enum Outage {
     Blocked,
     /// Messages are taken and not confirmed.
     Unconfirmed,
+    /// Messages of the sale that goes on have no way to the queue.
+    Unbound,
     /// Another flashsale system uses this server under the same prefix.
     ForeignSystem,
     /// Redis may evict winners.
@@ -58,6 +60,9 @@ impl fmt::Display for Outage {
             Self::SharedSessions => "its sessions are shared by a pool; use session pooling",
             Self::Blocked => "it has blocked publishers, by its memory or disk alarm",
             Self::Unconfirmed => "it does not confirm messages",
+            Self::Unbound => {
+                "its queue takes no purchases of this sale, because no `flashsale work` has bound it"
+            }
             Self::ForeignSystem => "another flashsale system uses it under the same prefix",
             Self::Evicts => "it may evict winners; set maxmemory-policy to noeviction",
             Self::WaitsForLedger => "waiting for the ledger",

@@ -9,6 +9,7 @@ mod lock;
 mod message;
 mod options;
 mod publisher;
+mod returned;
 mod send;
 mod stall;
 mod supervisor;
@@ -63,6 +64,7 @@ impl RabbitMq {
         let publisher = Publisher::start(Supervisor {
             slot: Arc::default(),
             stall: stall.clone(),
+            returned: Arc::default(),
             options: options.clone(),
             system: system.clone(),
             dependency: publishing.clone(),

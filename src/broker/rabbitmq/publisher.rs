@@ -13,11 +13,13 @@ use super::{
     Topology,
     connect::parse,
     headers,
+    returned::Returned,
     send::{self, send},
     stall::Stall,
     supervisor::{Live, Slot, Supervisor},
 };
 use crate::broker::{BrokerError, DeadReason, DeliveryHistory, Depths};
+use crate::observability::{Dependency, Outage};
 use crate::runtime::Runtime;
 
 /// The publishing connection; clones share it. Dropping the last one ends its supervisor.
@@ -27,6 +29,8 @@ pub(super) struct Publisher(Arc<Inner>);
 struct Inner {
     slot: Arc<Slot>,
     stall: Arc<Stall>,
+    returned: Arc<Returned>,
+    dependency: Dependency,
     topology: Topology,
     runtime: Runtime,
     publish_timeout: Duration,
@@ -36,13 +40,23 @@ struct Inner {
 impl Publisher {
     /// Starts connecting in the background. Fails only if the URL can't be read.
     pub(super) fn start(supervisor: Supervisor) -> Result<Self, BrokerError> {
-        let Supervisor { slot, stall, options, runtime, .. } = &supervisor;
+        let Supervisor { slot, stall, returned, options, dependency, runtime, .. } = &supervisor;
         parse(options)?;
         let (topology, publish_timeout) = (options.topology.clone(), options.publish_timeout);
-        let (slot, stall, runtime) = (slot.clone(), stall.clone(), runtime.clone());
+        let (slot, stall, returned) = (slot.clone(), stall.clone(), returned.clone());
+        let (dependency, runtime) = (dependency.clone(), runtime.clone());
         let mut running = JoinSet::new();
         running.spawn(runtime.tasks.supervised("the connection to RabbitMQ", supervisor.run()));
-        Ok(Self(Arc::new(Inner { slot, stall, topology, runtime, publish_timeout, _supervisor: running })))
+        Ok(Self(Arc::new(Inner {
+            slot,
+            stall,
+            returned,
+            dependency,
+            topology,
+            runtime,
+            publish_timeout,
+            _supervisor: running,
+        })))
     }
 
     pub(super) fn generation(&self) -> u64 {
@@ -59,7 +73,24 @@ impl Publisher {
     }
 
     pub(super) async fn publish(&self, routing_key: ShortString, body: &[u8]) -> Result<(), BrokerError> {
-        self.send(&self.0.topology.purchases, routing_key, body, FieldTable::default()).await
+        let key = routing_key.clone();
+        let sent = self.send(&self.0.topology.purchases, routing_key, body, FieldTable::default()).await;
+        self.note_route(&key, &sent);
+        sent
+    }
+
+    /// An epoch that is fenced comes back for a moment. One that sells, and comes back for longer, is
+    /// an outage: nothing that is sold reaches the queue by itself.
+    fn note_route(&self, key: &ShortString, sent: &Result<(), BrokerError>) {
+        let Inner { returned, dependency, runtime, .. } = &*self.0;
+        match sent {
+            Ok(()) if returned.ended_by(key) => dependency.up(),
+            Err(BrokerError::Unroutable) if returned.note(key, runtime.instant()) => {
+                let detail = "purchases come back: no leader has bound the queue to the epoch that sells";
+                dependency.down(Outage::Unbound, detail);
+            }
+            _ => {}
+        }
     }
 
     /// To the queue itself, past the fence.

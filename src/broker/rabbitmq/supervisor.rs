@@ -20,6 +20,7 @@ use super::{
     RabbitOptions,
     connect::{connect, with_timeout},
     message,
+    returned::Returned,
     send::{DEFAULT_EXCHANGE, send},
     stall::Stall,
 };
@@ -84,6 +85,7 @@ impl Slot {
 pub(super) struct Supervisor {
     pub(super) slot: Arc<Slot>,
     pub(super) stall: Arc<Stall>,
+    pub(super) returned: Arc<Returned>,
     pub(super) options: RabbitOptions,
     pub(super) system: watch::Receiver<Option<SystemId>>,
     pub(super) dependency: Dependency,
@@ -144,7 +146,10 @@ impl Supervisor {
             }
             self.slot.set(Some(live.clone()));
             self.stall.ended();
-            self.dependency.up();
+            // That the queue confirms does not end the outage of a sale whose epoch is not bound.
+            if !self.returned.is_unbound() {
+                self.dependency.up();
+            }
             backoff.reset();
             if let Err(error) = self.watch(&live).await {
                 return error;
@@ -207,6 +212,9 @@ impl Supervisor {
             }
             if live.connection.status().blocked() {
                 return Ok(());
+            }
+            if self.returned.is_forgotten(self.runtime.instant()) {
+                self.dependency.up();
             }
         }
     }

@@ -5,11 +5,13 @@ use std::time::Duration;
 use lapin::options::{ExchangeDeleteOptions, QueueDeleteOptions};
 
 use serde_json::json;
+use rustix::process::Signal;
 
 use crate::distributed::{catalogue, drained};
 use crate::support::{
     SOON, eventually,
     http::{buy, client, get, ready},
+    process::is_stopped,
     proxy::{Link, Proxy},
     replicated::{command, connection},
     sale::now,
@@ -17,6 +19,9 @@ use crate::support::{
     services::Services,
     stage::{Stage, UNITS, blocking, lasts, own, port_of, with_rabbitmq},
 };
+
+/// The key of the lock that keeps workers from the queue: src/ledger/postgres/lock.rs.
+const WORKERS_LOCK: i64 = 0x666c_6173_6803;
 
 /// What readiness says while the publishing connection is away.
 const AWAY: &str = "\"name\":\"rabbitmq\",\"ready\":false";
@@ -62,7 +67,7 @@ async fn is_wiped() {
     let rabbit = own(servers::rabbitmq).await;
     let stage = Stage::open(with_rabbitmq(rabbit.node.port).await).await;
     // So that there is something to lose.
-    stage.work.signal(rustix::process::Signal::STOP);
+    stage.work.signal(Signal::STOP);
     eventually("messages wait", SOON, async || (stage.services.depth("purchases").await > 0).then_some(()))
         .await;
     let start = now();
@@ -71,7 +76,7 @@ async fn is_wiped() {
         rabbit.node.wipe();
     })
     .await;
-    stage.work.signal(rustix::process::Signal::CONT);
+    stage.work.signal(Signal::CONT);
     stage.sells_without_rabbitmq("during").await;
     let _rabbit = restarted(rabbit).await;
     stage.sale.fault("rabbitmq-wipe", start, true, false);
@@ -102,6 +107,96 @@ async fn loses_its_queue_and_its_exchange() {
     })
     .await;
     stage.sale.fault("exchange-deleted", start, true, false);
+    stage.holds().await;
+}
+
+/// The queue is deleted while nobody but the API uses it. Its confirms of before are worth nothing, and it says so.
+#[tokio::test(flavor = "multi_thread")]
+async fn loses_its_queue_while_nobody_consumes() {
+    let stage = Stage::open(Services::new().await).await;
+    let (name, start) = (stage.queue(), now());
+    stage.work.signal(Signal::STOP);
+    eventually("the worker is stopped", SOON, async || is_stopped(stage.work.id()).then_some(())).await;
+    let channel = stage.services.channel().await;
+    channel.queue_delete(name.as_str().into(), QueueDeleteOptions::default()).await.expect("delete");
+    let answer = stage.sale.buy("during").await.expect("an answer");
+    assert_eq!(answer.durability.as_deref(), Some("redis"), "it was returned");
+    stage.serve.logs("lost rabbitmq: it does not confirm messages").await;
+    stage.work.signal(Signal::CONT);
+    eventually("the queue is bound again", SOON, async || {
+        let answer = stage.sale.buy(&format!("after-{}", fastrand::u64(..))).await?;
+        (answer.durability.as_deref() == Some("broker")).then_some(())
+    })
+    .await;
+    stage.sale.fault("queue-deleted-unnoticed", start, true, false);
+    stage.holds().await;
+}
+
+/// Purchases wait in the queue, no worker takes them, and each was sent again several times. Then the queue is deleted,
+/// and declared anew by the leader, on connections that live on.
+#[tokio::test(flavor = "multi_thread")]
+async fn loses_its_queue_while_the_workers_stand_aside() {
+    /// Ages of 0.1 s, 0.4 s, 1.6 s, 6.4 s and 25.6 s are reached by then; the next one is 102 s.
+    const WAIT: Duration = Duration::from_secs(35);
+    let (services, products) = (Services::new().await, catalogue(50));
+    let variables = [
+        ("FLASHSALE_PRODUCTS", products.path().to_str().expect("path")),
+        ("FLASHSALE_OUTBOX_SWEEP_AFTER_MS", "100"),
+    ];
+    let work = services.spawn(&["work"], &variables);
+    let serve = services.spawn(&["serve"], &variables);
+    let api = serve.api().await;
+    ready(&api).await;
+    ready(&work.health().await).await;
+    // As a rebuild does.
+    let operator = services.sql().await;
+    operator.execute("SELECT pg_advisory_lock($1)", &[&WORKERS_LOCK]).await.expect("lock");
+    let client = client();
+    for number in 1..=5 {
+        assert_eq!(buy(&client, &api, &format!("buyer-{number}")).await.body["durability"], "broker");
+    }
+    eventually("messages wait", SOON, async || (services.depth("purchases").await >= 5).then_some(())).await;
+    lasts(WAIT).await;
+    let name = format!("{}.purchases", services.prefix);
+    let channel = services.channel().await;
+    channel.queue_delete(name.as_str().into(), QueueDeleteOptions::default()).await.expect("delete");
+    eventually("the queue is there again", SOON, async || has_queue(&services).await.then_some(())).await;
+    assert_eq!(services.count("SELECT count(*) FROM purchases").await, 0, "a worker has taken them before");
+    operator.execute("SELECT pg_advisory_unlock($1)", &[&WORKERS_LOCK]).await.expect("unlock");
+    drained(&services, 5).await;
+    assert!(!work.log().contains("lost rabbitmq:"), "it was noticed by the connection: {}", work.log());
+}
+
+/// The queue is not bound to the epoch that sells, and no leader is there to bind it.
+#[tokio::test(flavor = "multi_thread")]
+async fn is_not_bound_to_the_epoch_that_sells() {
+    let stage = Stage::open(Services::new().await).await;
+    let (name, start) = (stage.queue(), now());
+    stage.work.signal(Signal::STOP);
+    eventually("the worker is stopped", SOON, async || is_stopped(stage.work.id()).then_some(())).await;
+    let epoch = stage.services.count("SELECT epoch FROM products").await;
+    let key = format!("limited-001.{epoch}");
+    let (queue, key) = (name.as_str(), key.as_str());
+    let channel = stage.services.channel().await;
+    let unbound = channel.queue_unbind(queue.into(), queue.into(), key.into(), FieldTable::default()).await;
+    unbound.expect("unbind");
+    eventually("it is told", SOON, async || {
+        stage.sale.buy(&format!("unbound-{}", fastrand::u64(..))).await?;
+        let told = "because no `flashsale work` has bound it";
+        stage.serve.log().contains(told).then_some(())
+    })
+    .await;
+    stage.readiness("readiness says so", |status, body| status == 200 && body.contains(AWAY)).await;
+    assert_eq!(stage.serve.log().matches("lost rabbitmq").count(), 1, "{}", stage.serve.log());
+    stage.work.signal(Signal::CONT);
+    eventually("the queue is bound again", SOON, async || {
+        let answer = stage.sale.buy(&format!("bound-{}", fastrand::u64(..))).await?;
+        (answer.durability.as_deref() == Some("broker")).then_some(())
+    })
+    .await;
+    stage.readiness("it is up", |_, body| !body.contains(AWAY)).await;
+    stage.serve.logs("rabbitmq is up, after").await;
+    stage.sale.fault("queue-unbound", start, true, false);
     stage.holds().await;
 }
 
