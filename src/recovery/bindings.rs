@@ -30,7 +30,7 @@ impl Recovery {
                     self.runtime.sleep(CONNECTING_INTERVAL).await;
                 }
                 Err(error) => {
-                    tracing::debug!(error = error_chain(&error), "the bindings are not held");
+                    self.not_bound.goes_on(self.runtime.instant(), &error_chain(&error));
                     return Ok(());
                 }
             }
@@ -42,9 +42,14 @@ impl Recovery {
     /// it.
     pub(super) async fn bind(&mut self, selling: &[(ProductId, u64)]) {
         let Some(bindings) = &mut self.bindings else { return };
-        if let Err(error) = bindings.bind(selling).await {
-            tracing::debug!(error = error_chain(&error), "the queue is not bound");
-            self.bindings = None;
+        let bound = bindings.bind(selling).await;
+        let now = self.runtime.instant();
+        match bound {
+            Ok(()) => self.not_bound.ended(now),
+            Err(error) => {
+                self.not_bound.goes_on(now, &error_chain(&error));
+                self.bindings = None;
+            }
         }
     }
 

@@ -11,6 +11,7 @@ mod rebuild;
 mod reconcile;
 mod sources;
 mod stalled_queue;
+mod trouble;
 
 use std::{
     collections::BTreeMap,
@@ -37,6 +38,7 @@ use obstacle::Obstacles;
 pub use operator::Requests;
 pub use options::RecoveryOptions;
 pub use reconcile::{Comparison, Repair, Repairs, compare, repair};
+use trouble::Trouble;
 
 /// How often the leader compares the sales of admission with those of the ledger.
 const ROUND_INTERVAL: Duration = Duration::from_millis(500);
@@ -91,6 +93,8 @@ pub struct Recovery {
     ask_dead_letters_at: Instant,
     /// When the queue of purchases was replaced.
     replaced_at: Option<Instant>,
+    no_election: Trouble,
+    not_bound: Trouble,
     /// The latest logged failure of each product.
     failures: BTreeMap<ProductId, String>,
     drift: Drift,
@@ -119,6 +123,8 @@ impl Recovery {
             requests: Requests::default(),
             ask_dead_letters_at: runtime.instant(),
             replaced_at: None,
+            no_election: Trouble::new("no leader can be elected from here"),
+            not_bound: Trouble::new("the queue is not bound to the sales"),
             failures: BTreeMap::new(),
             drift: Drift::default(),
             compare_at: runtime.instant(),
@@ -170,10 +176,15 @@ impl Recovery {
         let mut leader = match leader {
             Some(leader) => leader,
             None => match self.stores.ledger.lead().await {
-                Ok(Some(elected)) => elected,
-                Ok(None) => return (None, false),
+                Ok(elected) => {
+                    self.no_election.ended(self.runtime.instant());
+                    match elected {
+                        Some(elected) => elected,
+                        None => return (None, false),
+                    }
+                }
                 Err(error) => {
-                    tracing::debug!(error = error_chain(&error), "no election");
+                    self.no_election.goes_on(self.runtime.instant(), &error_chain(&error));
                     return (None, false);
                 }
             },
@@ -186,6 +197,7 @@ impl Recovery {
         if leader.is_none() {
             // For the next leader.
             self.bindings = None;
+            self.not_bound.ended(self.runtime.instant());
         }
         (leader, round.is_ok())
     }

@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use lapin::options::{ExchangeDeleteOptions, QueueDeleteOptions};
+use lapin::{
+    options::{ExchangeDeleteOptions, QueueDeleteOptions},
+    types::FieldTable,
+};
 
 use serde_json::json;
 use rustix::process::Signal;
