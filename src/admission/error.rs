@@ -13,6 +13,12 @@ pub enum AdmissionError {
     /// A rebuild has stopped admission. Nothing happened.
     #[error("the sale is not ready: rebuilding, {step} of {steps}: {0}", step = .0.number(), steps = RebuildStep::ALL.len())]
     Rebuilding(RebuildStep),
+    /// Two systems share a Redis and a prefix. Nothing happened.
+    #[error(
+        "another flashsale system uses this Redis under the same prefix: choose another `prefix`, or, if that \
+         system is gone for good, delete its keys, which begin with the prefix"
+    )]
+    OtherSystem,
     /// The state has a key of another type, or a part of it is gone. Nothing happened; a
     /// rebuild makes it anew.
     #[error("the admission state is damaged")]
@@ -37,6 +43,7 @@ impl AdmissionError {
         match self {
             Self::NotReady => Self::NotReady,
             Self::Rebuilding(step) => Self::Rebuilding(*step),
+            Self::OtherSystem => Self::OtherSystem,
             other => Self::Unavailable(error_chain(other).into()),
         }
     }
@@ -52,6 +59,7 @@ impl From<NotAdmitting> for AdmissionError {
         match error {
             NotAdmitting::NotReady | NotAdmitting::RolledBack => Self::NotReady,
             NotAdmitting::Rebuilding(step) => Self::Rebuilding(step),
+            NotAdmitting::OtherSystem => Self::OtherSystem,
             NotAdmitting::Damaged { .. } | NotAdmitting::Miscounted { .. } => Self::Damaged(error.into()),
         }
     }

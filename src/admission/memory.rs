@@ -8,13 +8,14 @@ use std::{
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
+use tokio::sync::watch;
 
 use super::{
     Admission, AdmissionError, Contents, Decision, Fence, Found, Opening, Reassignment, RebuildStep,
     StagedPart, Watermark, WithdrawnUnit, watermarks::Watermarks,
 };
-use crate::domain::sale::{Known, NotAdmitting, SaleMachine};
-use crate::domain::{Entry, EntryId, ProductId, Purchase, PurchaseId, SaleState, Terms, UserId};
+use crate::domain::sale::{Horizon, Known, NotAdmitting, SaleMachine};
+use crate::domain::{Entry, EntryId, ProductId, Purchase, PurchaseId, SaleState, SystemId, Terms, UserId};
 use crate::runtime::Clock;
 
 /// The server identity of a state that ends with the process.
@@ -26,12 +27,22 @@ pub struct MemoryAdmission {
     clock: Arc<dyn Clock>,
     sales: Arc<Mutex<HashMap<ProductId, SaleMachine>>>,
     watermarks: Watermarks,
+    system: watch::Receiver<Option<SystemId>>,
 }
 
 impl MemoryAdmission {
     /// Without a sale: nothing is ready until a rebuild has opened it.
     pub fn new(clock: Arc<dyn Clock>) -> Self {
-        Self { clock, sales: Arc::default(), watermarks: Watermarks::default() }
+        Self::of_system(clock, watch::channel(None).1)
+    }
+
+    /// As [`MemoryAdmission::new`], for a test in which systems share the states.
+    pub fn of_system(clock: Arc<dyn Clock>, system: watch::Receiver<Option<SystemId>>) -> Self {
+        Self { clock, sales: Arc::default(), watermarks: Watermarks::default(), system }
+    }
+
+    fn system(&self) -> Option<SystemId> {
+        *self.system.borrow()
     }
 
     /// Runs an operation on a product's state; a test also damages the state so. The time is read
@@ -45,22 +56,32 @@ impl MemoryAdmission {
         run(sales.entry(product.clone()).or_insert(SaleMachine::new(product.clone())), now)
     }
 
-    /// As [`MemoryAdmission::with`], for an operation that uses no state which is behind what was
-    /// seen.
+    /// As [`MemoryAdmission::with`], for an operation on a state that must not be another system's.
+    fn with_own<T>(
+        &self,
+        product: &ProductId,
+        run: impl FnOnce(&mut SaleMachine, DateTime<Utc>) -> T,
+    ) -> Result<T, AdmissionError> {
+        let run = |sale: &mut SaleMachine, now| sale.check_owner(self.system()).map(|()| run(sale, now));
+        Ok(self.with(product, run)?)
+    }
+
+    /// As [`MemoryAdmission::with_own`], for an operation that uses no state which is behind what is
+    /// known.
     fn with_known<T>(
         &self,
         product: &ProductId,
         run: impl FnOnce(&mut SaleMachine, Known<'_>, DateTime<Utc>) -> Result<T, NotAdmitting>,
     ) -> Result<T, AdmissionError> {
-        let watermark = self.watermarks.of(product);
-        let answer = self.with(product, |sale, now| {
-            let answer = run(sale, Known { server: SERVER, watermark }, now);
+        let horizon = self.watermarks.of(product);
+        let answer = self.with_own(product, |sale, now| {
+            let answer = run(sale, Known { server: SERVER, watermark: horizon.watermark() }, now);
             if matches!(answer, Err(NotAdmitting::RolledBack)) {
-                sale.distrust(watermark);
+                sale.distrust(horizon.seen);
             }
             answer
         });
-        Ok(answer?)
+        Ok(answer??)
     }
 }
 
@@ -79,7 +100,7 @@ impl Admission for MemoryAdmission {
 
     async fn sale(&self, product: &ProductId) -> Result<SaleState, AdmissionError> {
         let state = self.with_known(product, |sale, known, now| sale.sale(known, now))?;
-        self.watermarks.raise(product, Watermark::of(&state));
+        self.watermarks.saw(product, Watermark::of(&state));
         Ok(state)
     }
 
@@ -103,14 +124,12 @@ impl Admission for MemoryAdmission {
 
     async fn settle(&self, entries: &[Entry]) -> Result<(), AdmissionError> {
         let Some(first) = entries.first() else { return Ok(()) };
-        self.with(&first.purchase.product, |sale, _| sale.settle(entries));
-        Ok(())
+        self.with_own(&first.purchase.product, |sale, _| sale.settle(entries))
     }
 
     async fn mark_dead_lettered(&self, entries: &[Entry]) -> Result<(), AdmissionError> {
         let Some(first) = entries.first() else { return Ok(()) };
-        self.with(&first.purchase.product, |sale, _| sale.mark_dead_lettered(entries));
-        Ok(())
+        self.with_own(&first.purchase.product, |sale, _| sale.mark_dead_lettered(entries))
     }
 
     async fn withdraw(
@@ -119,8 +138,7 @@ impl Admission for MemoryAdmission {
         stands: Option<&Purchase>,
         unit: WithdrawnUnit,
     ) -> Result<(), AdmissionError> {
-        self.with(&withdrawn.product, |sale, _| sale.withdraw(withdrawn, stands, unit));
-        Ok(())
+        self.with_known(&withdrawn.product, |sale, known, _| sale.withdraw(withdrawn, stands, unit, known))
     }
 
     async fn reassign(&self, purchase: &Purchase, may_keep: bool) -> Result<Reassignment, AdmissionError> {
@@ -128,12 +146,11 @@ impl Admission for MemoryAdmission {
     }
 
     async fn adopt(&self, owner: &Purchase) -> Result<(), AdmissionError> {
-        self.with(&owner.product, |sale, _| sale.adopt(owner));
-        Ok(())
+        self.with_own(&owner.product, |sale, _| sale.adopt(owner))
     }
 
     async fn send_again(&self, purchase: &Purchase) -> Result<bool, AdmissionError> {
-        Ok(self.with(&purchase.product, |sale, now| sale.republish(purchase, now)))
+        self.with_own(&purchase.product, |sale, now| sale.republish(purchase, now))
     }
 
     async fn configure(
@@ -142,11 +159,11 @@ impl Admission for MemoryAdmission {
         epoch: u64,
         terms: &Terms,
     ) -> Result<bool, AdmissionError> {
-        Ok(self.with(product, |sale, _| sale.configure(epoch, terms)))
+        self.with_own(product, |sale, _| sale.configure(epoch, terms))
     }
 
     async fn fence(&self, product: &ProductId, epoch: u64) -> Result<Fence, AdmissionError> {
-        Ok(self.with(product, |sale, _| sale.fence(epoch)))
+        self.with_own(product, |sale, _| sale.fence(epoch, self.system()))
     }
 
     async fn note_step(
@@ -155,13 +172,11 @@ impl Admission for MemoryAdmission {
         epoch: u64,
         step: RebuildStep,
     ) -> Result<(), AdmissionError> {
-        self.with(product, |sale, _| sale.note_step(epoch, step));
-        Ok(())
+        self.with_own(product, |sale, _| sale.note_step(epoch, step))
     }
 
     async fn stage(&self, product: &ProductId, epoch: u64, part: &StagedPart) -> Result<(), AdmissionError> {
-        self.with(product, |sale, _| sale.stage(epoch, part));
-        Ok(())
+        self.with_own(product, |sale, _| sale.stage(epoch, part))
     }
 
     async fn unstage(&self, product: &ProductId, epoch: u64) -> Result<(), AdmissionError> {
@@ -177,15 +192,17 @@ impl Admission for MemoryAdmission {
         next: u32,
         revoked: bool,
     ) -> Result<Opening, AdmissionError> {
-        Ok(self.with(product, |sale, _| sale.open(epoch, terms, next, revoked, SERVER)))
+        let place = (SERVER, self.system());
+        self.with_own(product, |sale, _| sale.open(epoch, terms, next, revoked, place))
     }
 
     fn seen_epoch(&self, product: &ProductId) -> u64 {
         self.watermarks.of(product).surpassed_epoch()
     }
 
-    fn raise_watermark(&self, product: &ProductId, epoch: u64) {
-        self.watermarks.raise(product, Watermark { epoch, unit: 0 });
+    fn raise_watermark(&self, product: &ProductId, raised: u64, opened: u64) {
+        let seen = Watermark { epoch: opened, unit: 0 };
+        self.watermarks.advance(product, Horizon { seen, raised });
     }
 
     fn on_this_thread(&self) -> Arc<dyn Admission> {

@@ -21,7 +21,7 @@ pub use memory::MemoryAdmission;
 pub use redis::{Connections, Connector, InUse, Keys, Link, RedisAdmission, RedisOptions, Scripts, scripts};
 
 pub use crate::domain::sale::{
-    Contents, Decision, Fence, Found, Opening, Reassignment, RebuildStep, StagedPart, Watermark,
+    Contents, Decision, Fence, Found, Horizon, Opening, Reassignment, RebuildStep, StagedPart, Watermark,
     WithdrawnUnit,
 };
 
@@ -33,8 +33,12 @@ pub use crate::domain::sale::{
 /// that fails has had no effect, unless the error [is unknown](AdmissionError::is_unknown). Units
 /// are numbers of `1..=total_stock`.
 ///
-/// `admit`, `sale`, `find` and `reassign` use no state that is behind what this process has seen of
-/// the sale: they answer [`AdmissionError::NotReady`], and end its use for every process.
+/// `admit`, `sale`, `find`, `reassign` and `withdraw` use no state that is behind what this process
+/// knows of the sale: they answer [`AdmissionError::NotReady`]. Where a later state was seen, or
+/// opened, they also end its use for every process.
+///
+/// A state belongs to the system that fenced or opened it. To any other system, every operation that
+/// is not a mere read of the outbox or the contents answers [`AdmissionError::OtherSystem`].
 #[async_trait]
 pub trait Admission: Debug + Send + Sync {
     /// Decides one attempt; `id` becomes the purchase's if the user wins.
@@ -132,11 +136,13 @@ pub trait Admission: Debug + Send + Sync {
     ) -> Result<Opening, AdmissionError>;
 
     /// The epoch that a new state of the sale must be above, to lack nothing of what this process
-    /// has seen.
+    /// knows.
     fn seen_epoch(&self, product: &ProductId) -> u64;
 
-    /// Learns that a later epoch sells: from now on this process uses no state of an earlier one.
-    fn raise_watermark(&self, product: &ProductId, epoch: u64);
+    /// Learns the ledger's latest epoch, and the latest one that was opened: from now on this process
+    /// uses no state of an earlier epoch than `raised`. A state of an earlier one than `opened` is a
+    /// former one, which the sale has left.
+    fn raise_watermark(&self, product: &ProductId, raised: u64, opened: u64);
 
     /// The same admission with resources of its own for the calling server thread, where
     /// that makes it faster.

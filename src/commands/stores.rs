@@ -181,8 +181,9 @@ fn connect_services(
     let redis = dependency("redis");
     let publishing = dependency("rabbitmq");
     let consuming = dependency("rabbitmq-consumer");
-    let admission = RedisAdmission::start(redis_options, scripts, &redis, &runtime).context("REDIS_URL")?;
     let system = watch::Sender::new(None);
+    let admission = RedisAdmission::start(redis_options, scripts, system.subscribe(), &redis, &runtime)
+        .context("REDIS_URL")?;
     let broker =
         RabbitMq::start(rabbit.clone(), &publishing, consuming.clone(), system.subscribe(), &runtime)
             .context("AMQP_URL")?;

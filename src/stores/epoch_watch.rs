@@ -50,7 +50,7 @@ impl EpochWatch {
             match self.runtime.timeout(TIMEOUT, self.ledger.sales()).await {
                 Some(Ok(sales)) => {
                     for sale in sales {
-                        self.admission.raise_watermark(&sale.product, sale.epoch);
+                        self.admission.raise_watermark(&sale.product, sale.epoch, sale.opened_epoch);
                     }
                 }
                 Some(Err(error)) => tracing::debug!(error = error_chain(&error), "epochs are not read"),

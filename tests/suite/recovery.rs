@@ -12,7 +12,7 @@ use crate::{
     support::{
         SOON, eventually,
         http::{Answer, buy, buy_at, client, get, ready, try_send},
-        process::Flashsale,
+        process::{Flashsale, is_stopped},
         servers,
         services::Services,
         stage::{own, with_redis},
@@ -177,6 +177,38 @@ async fn readiness_tells_how_far_a_rebuild_is() {
     drop(stays.expect("a consumer"));
     channel.close(200, "it leaves".into()).await.expect("it leaves");
     ready(&api).await;
+}
+
+/// An operation raises the epoch, as `reconcile --fix` does. Until the leader rebuilds, every process learns that the
+/// state in Redis is over: that is no outage of Redis.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_raised_epoch_is_told_as_a_rebuild() {
+    let file = catalogue(50);
+    let (services, path) = (Services::new().await, file.path().to_str().expect("path"));
+    let variables = [("FLASHSALE_PRODUCTS", path)];
+    let (work, serve) = (services.spawn(&["work"], &variables), services.spawn(&["serve"], &variables));
+    let api = serve.api().await;
+    ready(&api).await;
+    assert_eq!(buy(&client(), &api, "buyer").await.body["unit"], json!(1));
+    work.signal(rustix::process::Signal::STOP);
+    eventually("the worker is stopped", SOON, async || is_stopped(work.id()).then_some(())).await;
+    let raised = services.sql().await.execute("UPDATE products SET epoch = epoch + 1", &[]).await;
+    assert_eq!(raised.expect("an epoch"), 1);
+    let told = "the sale is not ready: its admission state is being rebuilt";
+    for _ in 0..20 {
+        let answer = eventually(told, SOON, async || {
+            let answer = get(&format!("{api}/readyz")).await;
+            (answer.status == 503).then_some(answer.body.to_string())
+        })
+        .await;
+        assert!(answer.contains(told) && answer.contains("\"name\":\"redis\",\"ready\":true"), "{answer}");
+        assert_eq!(buy(&client(), &api, "another").await.status, 503);
+    }
+    work.signal(rustix::process::Signal::CONT);
+    sells_again(&client(), &api, "buyer", 1).await;
+    for process in [&work, &serve] {
+        assert!(!process.log().contains("lost redis"), "{}", process.log());
+    }
 }
 
 /// A full Redis refuses attempts up front, without a trace, and what is settled makes room again.

@@ -15,6 +15,7 @@ pub(super) fn outage(error: &RedisError) -> Outage {
         Some("MISCONF") => Outage::CannotSave,
         Some("NOAUTH" | "WRONGPASS" | "NOPERM") => Outage::AccessDenied,
         Some("BUSY") => Outage::NoAnswer,
+        Some("OTHER_SYSTEM") => Outage::ForeignSystem,
         _ if error.kind() == redis::ErrorKind::AuthenticationFailed => Outage::AccessDenied,
         _ if error.is_timeout() => Outage::NoAnswer,
         Some(_) => Outage::Refused,
@@ -26,7 +27,9 @@ impl From<RedisError> for AdmissionError {
     fn from(error: RedisError) -> Self {
         let server_refused =
             matches!(error.kind(), redis::ErrorKind::Server(_) | redis::ErrorKind::Extension);
-        if matches!(error.code(), Some("WRONGTYPE" | "FOREIGN")) {
+        if is_of_another_system(&error) {
+            Self::OtherSystem
+        } else if matches!(error.code(), Some("WRONGTYPE" | "FOREIGN")) {
             Self::Damaged(error.into())
         } else if server_refused || error.is_connection_refusal() {
             Self::Unavailable(error.into())
@@ -36,6 +39,11 @@ impl From<RedisError> for AdmissionError {
             Self::Unknown(error.into())
         }
     }
+}
+
+/// Whether a script refused the state of another system.
+pub(super) fn is_of_another_system(error: &RedisError) -> bool {
+    error.code() == Some("OTHER_SYSTEM")
 }
 
 /// Whether the server takes no writes at present: a replica, loading, full, or unable to save.

@@ -16,7 +16,7 @@ use std::{
         Arc, Mutex, PoisonError, RwLock,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use redis::RedisError;
@@ -24,7 +24,7 @@ use tokio::sync::watch;
 
 use super::{
     Connections, Connector, InUse,
-    error::{outage, refuses_writes},
+    error::{is_of_another_system, outage, refuses_writes},
     fitness::{self, Unfit},
 };
 use crate::admission::AdmissionError;
@@ -35,6 +35,9 @@ const WATCH_INTERVAL: Duration = Duration::from_secs(1);
 /// Pauses between tries to connect: short, since a failover is over within seconds.
 const RECONNECT_MIN: Duration = Duration::from_millis(50);
 const RECONNECT_MAX: Duration = Duration::from_millis(500);
+/// A sale that belongs to another system is met at each read of it, several times a second. So long
+/// after the last time the prefix counts as this system's.
+const OTHER_SYSTEM_FOR: Duration = Duration::from_secs(3);
 /// The key of a probe is gone at once.
 const PROBE_EXPIRY_MS: u64 = 1;
 
@@ -58,6 +61,8 @@ struct Server<C> {
     probe_key: String,
     /// Redis has refused a write, or was not connected, and none has succeeded since.
     is_suspect: AtomicBool,
+    /// When a sale of another system was met.
+    other_system_at: Mutex<Option<Instant>>,
     /// Connections that work: Redis counts as down when there is none.
     live: AtomicUsize,
     /// The identity that the latest check has found.
@@ -83,6 +88,7 @@ impl<C: Connector> Link<C> {
             runtime: runtime.clone(),
             probe_key: format!("{prefix}:probe"),
             is_suspect: AtomicBool::new(true),
+            other_system_at: Mutex::default(),
             live: AtomicUsize::new(0),
             identity: Mutex::default(),
             generation: watch::Sender::new(0),
@@ -140,6 +146,8 @@ impl<C: Connector> Connections for Link<C> {
         let server = &self.server;
         if link.generation < *server.generation.borrow() {
             // A late answer on a connection that was replaced: it says nothing of the present one.
+        } else if is_of_another_system(&error) {
+            server.met_another_system(&error);
         } else if refuses_writes(&error) {
             if !server.is_suspect.swap(true, Ordering::Relaxed) {
                 server.dependency.down(outage(&error), &error);
@@ -259,7 +267,19 @@ impl<C: Connector> Server<C> {
             }
             self.is_suspect.store(false, Ordering::Relaxed);
         }
-        self.dependency.up();
+        if !self.is_of_another_system() {
+            self.dependency.up();
+        }
+    }
+
+    fn met_another_system(&self, error: &RedisError) {
+        *self.other_system_at.lock().unwrap_or_else(PoisonError::into_inner) = Some(self.runtime.instant());
+        self.dependency.down(outage(error), error);
+    }
+
+    fn is_of_another_system(&self) -> bool {
+        let met_at = *self.other_system_at.lock().unwrap_or_else(PoisonError::into_inner);
+        met_at.is_some_and(|at| self.runtime.instant() - at < OTHER_SYSTEM_FOR)
     }
 
     fn check_all(&self) {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use redis::{FromRedisValue, ScriptInvocation, streams::StreamRangeReply};
+use tokio::sync::watch;
 
 mod connections;
 mod error;
@@ -24,10 +25,10 @@ pub use scripts::{Scripts, scripts};
 use server_connections::ServerConnector;
 
 use super::{
-    Admission, AdmissionError, Contents, Decision, Fence, Found, Opening, Reassignment, RebuildStep,
+    Admission, AdmissionError, Contents, Decision, Fence, Found, Horizon, Opening, Reassignment, RebuildStep,
     StagedPart, Watermark, WithdrawnUnit, watermarks::Watermarks,
 };
-use crate::domain::{Entry, EntryId, ProductId, Purchase, PurchaseId, SaleState, Terms, UserId};
+use crate::domain::{Entry, EntryId, ProductId, Purchase, PurchaseId, SaleState, SystemId, Terms, UserId};
 use crate::observability::Dependency;
 use crate::runtime::Runtime;
 
@@ -42,6 +43,8 @@ struct Shared {
     prefix: String,
     scripts: Scripts,
     watermarks: Watermarks,
+    /// `None`: the ledger, which has it, was not reached yet.
+    system: watch::Receiver<Option<SystemId>>,
 }
 
 impl RedisAdmission {
@@ -50,19 +53,36 @@ impl RedisAdmission {
     pub fn start(
         options: &RedisOptions,
         scripts: Scripts,
+        system: watch::Receiver<Option<SystemId>>,
         dependency: &Dependency,
         runtime: &Runtime,
     ) -> Result<Self, redis::RedisError> {
         let connector = ServerConnector::new(options)?;
         let link = Link::start(connector, options.connections, &options.prefix, dependency, runtime);
-        Ok(Self::new(link, &options.prefix, scripts))
+        Ok(Self::of_system(link, &options.prefix, scripts, system))
     }
 }
 
 impl<C: Connections> RedisAdmission<C> {
+    /// Of no system: nothing is compared.
     pub fn new(connections: C, prefix: &str, scripts: Scripts) -> Self {
+        Self::of_system(connections, prefix, scripts, watch::channel(None).1)
+    }
+
+    pub fn of_system(
+        connections: C,
+        prefix: &str,
+        scripts: Scripts,
+        system: watch::Receiver<Option<SystemId>>,
+    ) -> Self {
         let (prefix, watermarks) = (prefix.to_owned(), Watermarks::default());
-        Self { connections, shared: Arc::new(Shared { prefix, scripts, watermarks }) }
+        Self { connections, shared: Arc::new(Shared { prefix, scripts, watermarks, system }) }
+    }
+
+    /// The last argument of every script.
+    fn system(&self) -> String {
+        let known = *self.shared.system.borrow();
+        known.map(|SystemId(id)| id.simple().to_string()).unwrap_or_default()
     }
 
     fn scripts(&self) -> &Scripts {
@@ -107,31 +127,37 @@ impl<C: Connections> RedisAdmission<C> {
         product: &ProductId,
         mut call: ScriptInvocation<'_>,
     ) -> Result<Reply, AdmissionError> {
-        let watermark = self.shared.watermarks.of(product);
+        let horizon = self.shared.watermarks.of(product);
+        let Watermark { epoch, unit } = horizon.watermark();
         let mut link = self.connections.get()?;
-        call.arg(&*link.server).arg(watermark.epoch).arg(watermark.unit);
+        call.arg(&*link.server).arg(epoch).arg(unit).arg(self.system());
         let reply = call.invoke_async(&mut link.connection).await;
         let reply = reply.map_err(|error| self.connections.failed(&link, error))?;
-        if replies::is_rolled_back(&reply) {
-            self.distrust(product, watermark, link).await;
-            return Err(AdmissionError::NotReady);
+        match replies::rolled_back(&reply)? {
+            None => Ok(reply),
+            Some(state) => {
+                if horizon.has_left(state) {
+                    self.distrust(product, horizon.seen, link).await;
+                }
+                Err(AdmissionError::NotReady)
+            }
         }
-        Ok(reply)
     }
 
     /// Ends the use of a state for every process, and this process' use of the server that has it:
     /// where a server lives on after a failover, the address leads to another one by now.
-    async fn distrust(&self, product: &ProductId, watermark: Watermark, mut link: InUse<C::Connection>) {
+    async fn distrust(&self, product: &ProductId, seen: Watermark, mut link: InUse<C::Connection>) {
         let mut call = self.call(&self.scripts().distrust, product);
-        call.arg(watermark.epoch).arg(watermark.unit);
+        call.arg(seen.epoch).arg(seen.unit).arg(self.system());
         if let Err(error) = call.invoke_async::<()>(&mut link.connection).await {
             tracing::debug!(%product, %error, "a state that was rolled back is not marked");
         }
         self.connections.replace(&link);
     }
 
-    async fn run<T: FromRedisValue>(&self, call: &ScriptInvocation<'_>) -> Result<T, AdmissionError> {
+    async fn run<T: FromRedisValue>(&self, mut call: ScriptInvocation<'_>) -> Result<T, AdmissionError> {
         let mut link = self.connections.get()?;
+        call.arg(self.system());
         let reply = call.invoke_async(&mut link.connection).await;
         reply.map_err(|error| self.connections.failed(&link, error))
     }
@@ -152,7 +178,7 @@ impl<C: Connections> RedisAdmission<C> {
             for entry in entries {
                 call.arg(entry.id.to_string()).arg(entry.purchase.id.to_string());
             }
-            self.run::<()>(&call).await?;
+            self.run::<()>(call).await?;
         }
         Ok(())
     }
@@ -176,7 +202,7 @@ impl<C: Connections> Admission for RedisAdmission<C> {
     async fn sale(&self, product: &ProductId) -> Result<SaleState, AdmissionError> {
         let call = self.call(&self.scripts().sale, product);
         let state = replies::sale(&self.run_known(product, call).await?)?;
-        self.shared.watermarks.raise(product, Watermark::of(&state));
+        self.shared.watermarks.saw(product, Watermark::of(&state));
         Ok(state)
     }
 
@@ -242,7 +268,7 @@ impl<C: Connections> Admission for RedisAdmission<C> {
         let mut call = self.call(&self.scripts().withdraw, &withdrawn.product);
         call.arg(withdrawn.user.as_str()).arg(withdrawn.id.to_string());
         call.arg(stands.map(record).unwrap_or_default()).arg(u8::from(unit == WithdrawnUnit::Returns));
-        self.run(&call).await
+        self.run_known(&withdrawn.product, call).await.map(drop)
     }
 
     async fn reassign(&self, purchase: &Purchase, may_keep: bool) -> Result<Reassignment, AdmissionError> {
@@ -256,13 +282,13 @@ impl<C: Connections> Admission for RedisAdmission<C> {
     async fn adopt(&self, owner: &Purchase) -> Result<(), AdmissionError> {
         let mut call = self.call(&self.scripts().adopt, &owner.product);
         call.arg(owner.user.as_str()).arg(record(owner));
-        self.run(&call).await
+        self.run(call).await
     }
 
     async fn send_again(&self, purchase: &Purchase) -> Result<bool, AdmissionError> {
         let mut call = self.call(&self.scripts().republish, &purchase.product);
         call.arg(purchase.user.as_str()).arg(purchase.id.to_string());
-        self.run(&call).await
+        self.run(call).await
     }
 
     async fn configure(
@@ -274,13 +300,13 @@ impl<C: Connections> Admission for RedisAdmission<C> {
         let mut call = self.call(&self.scripts().configure, product);
         call.arg(epoch).arg(terms.total_stock);
         call.arg(millis(terms.opens_at)).arg(millis(terms.closes_at)).arg(u8::from(terms.paused));
-        self.run(&call).await
+        self.run(call).await
     }
 
     async fn fence(&self, product: &ProductId, epoch: u64) -> Result<Fence, AdmissionError> {
         let mut call = self.call(&self.scripts().fence, product);
         call.arg(epoch);
-        Ok(match self.run(&call).await? {
+        Ok(match self.run(call).await? {
             0 => Fence::Stopped,
             later => Fence::Later(later),
         })
@@ -294,7 +320,7 @@ impl<C: Connections> Admission for RedisAdmission<C> {
     ) -> Result<(), AdmissionError> {
         let mut call = self.call(&self.scripts().note_step, product);
         call.arg(epoch).arg(step.number());
-        self.run(&call).await
+        self.run(call).await
     }
 
     async fn stage(&self, product: &ProductId, epoch: u64, part: &StagedPart) -> Result<(), AdmissionError> {
@@ -307,7 +333,7 @@ impl<C: Connections> Admission for RedisAdmission<C> {
         for purchase in recorded.iter().chain(dead_lettered) {
             call.arg(purchase.user.as_str()).arg(record(purchase));
         }
-        self.run(&call).await
+        self.run(call).await
     }
 
     async fn unstage(&self, product: &ProductId, epoch: u64) -> Result<(), AdmissionError> {
@@ -327,7 +353,7 @@ impl<C: Connections> Admission for RedisAdmission<C> {
         call.arg(epoch).arg(terms.total_stock).arg(next);
         call.arg(millis(terms.opens_at)).arg(millis(terms.closes_at)).arg(u8::from(terms.paused));
         call.arg(u8::from(revoked));
-        match self.run::<String>(&call).await?.as_str() {
+        match self.run::<String>(call).await?.as_str() {
             "OPEN" => Ok(Opening::Open),
             "STALE" => Ok(Opening::Stale),
             "INCOMPLETE" => Ok(Opening::Incomplete),
@@ -339,8 +365,9 @@ impl<C: Connections> Admission for RedisAdmission<C> {
         self.shared.watermarks.of(product).surpassed_epoch()
     }
 
-    fn raise_watermark(&self, product: &ProductId, epoch: u64) {
-        self.shared.watermarks.raise(product, Watermark { epoch, unit: 0 });
+    fn raise_watermark(&self, product: &ProductId, raised: u64, opened: u64) {
+        let seen = Watermark { epoch: opened, unit: 0 };
+        self.shared.watermarks.advance(product, Horizon { seen, raised });
     }
 
     fn on_this_thread(&self) -> Arc<dyn Admission> {

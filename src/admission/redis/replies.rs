@@ -2,7 +2,7 @@
 
 use chrono::DateTime;
 
-use crate::admission::{AdmissionError, Contents, Decision, Found, Reassignment, RebuildStep};
+use crate::admission::{AdmissionError, Contents, Decision, Found, Reassignment, RebuildStep, Watermark};
 use crate::domain::{Entry, EntryId, Outcome, ProductId, Purchase, PurchaseId, PurchaseState};
 use crate::domain::{SaleState, Terms, UserId, sale::remaining};
 use crate::runtime::error_chain;
@@ -59,9 +59,13 @@ fn malformed(what: &dyn std::fmt::Display) -> AdmissionError {
     AdmissionError::Malformed(what.to_string().into())
 }
 
-/// Whether the state lacks what the caller has seen.
-pub(super) fn is_rolled_back(reply: &Reply) -> bool {
-    matches!(reply.first(), Some(redis::Value::BulkString(word)) if word == b"ROLLED_BACK")
+/// How far a state is that lacks what the caller has seen. `None`: it does not.
+pub(super) fn rolled_back(reply: &Reply) -> Result<Option<Watermark>, AdmissionError> {
+    if !matches!(reply.first(), Some(redis::Value::BulkString(word)) if word == b"ROLLED_BACK") {
+        return Ok(None);
+    }
+    let mut reader = Reader { rest: reply.get(1..).unwrap_or_default() };
+    Ok(Some(Watermark { epoch: reader.parsed()?, unit: reader.parsed()? }))
 }
 
 pub(super) fn decision(

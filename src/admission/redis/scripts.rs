@@ -1,9 +1,10 @@
 //! The texts of the scripts. Each file states the script's contract; `prelude.lua` is a part of
-//! every script.
+//! every script, and `owner.lua` of every one but `admit`.
 
 use redis::Script;
 
 const PRELUDE: &str = include_str!("scripts/prelude.lua");
+const OWNER: &str = include_str!("scripts/owner.lua");
 
 macro_rules! scripts {
     ($($name:ident),+ $(,)?) => {
@@ -50,5 +51,5 @@ fn with_prelude(script: &str) -> String {
         return script.replacen(PLACE, PRELUDE, 1);
     }
     let (first_line, rest) = script.split_once('\n').unwrap_or((script, ""));
-    format!("{first_line}\n{PRELUDE}{rest}")
+    format!("{first_line}\n{PRELUDE}{OWNER}{rest}")
 }

@@ -75,6 +75,8 @@ pub enum NotAdmitting {
     NotReady,
     #[error("a rebuild has stopped the sale: {0}")]
     Rebuilding(RebuildStep),
+    #[error("the sale belongs to another system")]
+    OtherSystem,
     #[error("the state lacks what was seen of it before: it was rolled back")]
     RolledBack,
     #[error("{held} winners and free units, of {next} that were handed out")]

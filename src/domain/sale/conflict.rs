@@ -15,12 +15,20 @@ impl SaleMachine {
     /// Takes the admission of a purchase back. `stands`: the user's purchase in the ledger,
     /// if there is one; if not, this one is revoked. The purchase's id says which admission
     /// is meant, in whichever epoch. A unit returns at most once: only the step that removes
-    /// the winner returns it.
-    pub fn withdraw(&mut self, withdrawn: &Purchase, stands: Option<&Purchase>, unit: WithdrawnUnit) {
-        let Some(sale) = self.open_sale_mut() else { return };
+    /// the winner returns it. A state that is behind refuses, because the state that sells is
+    /// another one.
+    pub fn withdraw(
+        &mut self,
+        withdrawn: &Purchase,
+        stands: Option<&Purchase>,
+        unit: WithdrawnUnit,
+        known: Known<'_>,
+    ) -> Result<(), NotAdmitting> {
+        let Some(sale) = self.open_sale_mut() else { return Ok(()) };
+        Self::check_watermark(sale, known)?;
         sale.revoked |= stands.is_none();
         let admitted = self.buyers.get(&withdrawn.user).copied();
-        let Some(winner) = admitted.filter(|winner| winner.id == withdrawn.id) else { return };
+        let Some(winner) = admitted.filter(|winner| winner.id == withdrawn.id) else { return Ok(()) };
         self.delete_entry(winner.entry);
         self.remove_dead(winner.id);
         match stands {
@@ -32,6 +40,7 @@ impl SaleMachine {
         }
         let (returned, gone) = (unit == WithdrawnUnit::Returns, stands.is_none());
         self.count(|sale| sale.balance += i64::from(returned) - i64::from(gone));
+        Ok(())
     }
 
     /// Gives a purchase a unit again: the one that it names, if `may_keep` and that unit is

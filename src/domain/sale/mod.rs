@@ -23,10 +23,10 @@ mod winners;
 
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 
-use super::{Entry, EntryId, ProductId, PurchaseId, SaleState, Terms, UserId};
+use super::{Entry, EntryId, ProductId, PurchaseId, SaleState, SystemId, Terms, UserId};
 
 pub use answers::{Contents, Decision, Fence, Found, NotAdmitting, Opening, Reassignment, WithdrawnUnit};
-pub use known::{Known, Watermark};
+pub use known::{Horizon, Known, Watermark};
 pub use read::remaining;
 pub use rebuild::StagedPart;
 pub use rebuild_step::RebuildStep;
@@ -59,6 +59,7 @@ pub enum Header {
     Fenced {
         epoch: u64,
         step: RebuildStep,
+        system: Option<SystemId>,
     },
     Open(OpenSale),
 }
@@ -73,6 +74,8 @@ pub struct OpenSale {
     /// promoted has another one, and may hold an older state than the one that it answered from.
     /// Empty: the state was found to be rolled back.
     pub server: String,
+    /// The system that the sale belongs to. `None`: it was not known when the sale was opened.
+    pub system: Option<SystemId>,
     /// What settled conflicts have added to `buyers + free - next`.
     pub balance: i64,
     /// How many entries the outbox must have.
@@ -135,12 +138,29 @@ impl SaleMachine {
         }
     }
 
+    /// Fails where the state is another system's. Every operation of the shared admission begins with
+    /// this. What is not known is not compared.
+    pub fn check_owner(&self, system: Option<SystemId>) -> Result<(), NotAdmitting> {
+        let owner = match &self.header {
+            Header::Absent => None,
+            Header::Fenced { system, .. } => *system,
+            Header::Open(sale) => sale.system,
+        };
+        let is_of_another = owner.zip(system).is_some_and(|(owner, system)| owner != system);
+        if is_of_another { Err(NotAdmitting::OtherSystem) } else { Ok(()) }
+    }
+
     /// The open sale, if its state was made on this server and has what the caller has seen.
     fn ready(&self, known: Known<'_>) -> Result<&OpenSale, NotAdmitting> {
         let made_here = self.open_sale().filter(|sale| sale.server == known.server);
         let sale = made_here.ok_or(NotAdmitting::NotReady)?;
+        Self::check_watermark(sale, known)?;
+        Ok(sale)
+    }
+
+    fn check_watermark(sale: &OpenSale, known: Known<'_>) -> Result<(), NotAdmitting> {
         let is_behind = Watermark { epoch: sale.epoch, unit: sale.next } < known.watermark;
-        if is_behind { Err(NotAdmitting::RolledBack) } else { Ok(sale) }
+        if is_behind { Err(NotAdmitting::RolledBack) } else { Ok(()) }
     }
 
     /// Ends the use of a state that lacks what a process has seen, for every process.

@@ -1,7 +1,7 @@
 //! Replacing the state by a snapshot of the ledger, and changing the terms of a running sale.
 
 use super::{Fence, Header, OpenSale, Opening, Outbox, RebuildStep, SaleMachine, Staged, Winner};
-use crate::domain::{Purchase, Terms};
+use crate::domain::{Purchase, SystemId, Terms};
 
 /// A part of the snapshot that a rebuild puts in place.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -26,7 +26,7 @@ impl SaleMachine {
     /// Stops admission until [`SaleMachine::open`] with the same epoch. Everything but
     /// the header is kept. An epoch stops a sale once: a ledger that was restored gives out numbers
     /// again that it has given out before, and two rebuilds must not share one.
-    pub fn fence(&mut self, epoch: u64) -> Fence {
+    pub fn fence(&mut self, epoch: u64, system: Option<SystemId>) -> Fence {
         let found = match &self.header {
             Header::Absent => 0,
             Header::Fenced { epoch, .. } => *epoch,
@@ -35,13 +35,13 @@ impl SaleMachine {
         if found >= epoch {
             return Fence::Later(found);
         }
-        self.header = Header::Fenced { epoch, step: RebuildStep::PausingWorkers };
+        self.header = Header::Fenced { epoch, step: RebuildStep::PausingWorkers, system };
         Fence::Stopped
     }
 
     /// Records the progress of the rebuild under `epoch`, if its fence stands.
     pub fn note_step(&mut self, epoch: u64, now_at: RebuildStep) {
-        if let Header::Fenced { epoch: fenced, step } = &mut self.header
+        if let Header::Fenced { epoch: fenced, step, .. } = &mut self.header
             && *fenced == epoch
         {
             *step = now_at;
@@ -67,7 +67,14 @@ impl SaleMachine {
 
     /// Puts the staged snapshot in place under `epoch`, whose fence must stand. `next`: the highest
     /// unit of a staged purchase; staged purchases and free units must be all of `1..=next`.
-    pub fn open(&mut self, epoch: u64, terms: &Terms, next: u32, revoked: bool, server: &str) -> Opening {
+    pub fn open(
+        &mut self,
+        epoch: u64,
+        terms: &Terms,
+        next: u32,
+        revoked: bool,
+        (server, system): (&str, Option<SystemId>),
+    ) -> Opening {
         match &self.header {
             Header::Open(sale) if sale.epoch == epoch => return Opening::Open,
             Header::Fenced { epoch: fenced, .. } if *fenced == epoch => {}
@@ -87,6 +94,7 @@ impl SaleMachine {
             terms: terms.clone(),
             next,
             server: server.to_owned(),
+            system,
             balance: 0,
             in_flight: 0,
             dead: i64::try_from(self.dead.len()).unwrap_or(i64::MAX),

@@ -26,7 +26,7 @@ const CASES: u32 = 150;
 
 /// Answers that the histories must have produced, by the beginning of their text: a comparison of
 /// histories in which these never occur would prove nothing.
-const OCCUR: [&str; 23] = [
+const OCCUR: [&str; 29] = [
     "admit Won",
     "admit Already Pending",
     "admit Already Confirmed",
@@ -35,6 +35,10 @@ const OCCUR: [&str; 23] = [
     "admit Refused(Ended",
     "admit Refused(Paused",
     "admit NotReady",
+    "admit OtherSystem",
+    "settle OtherSystem",
+    "withdraw OtherSystem",
+    "withdraw NotReady",
     "sale SaleState",
     "sale NotReady",
     "sale Rebuilding",
@@ -48,6 +52,8 @@ const OCCUR: [&str; 23] = [
     "republish true",
     "configure false",
     "fence Later",
+    "fence OtherSystem",
+    "open OtherSystem",
     "open Stale",
     "open Incomplete",
 ];
@@ -62,6 +68,7 @@ async fn compare(
         let before = Before { product, sale, now: sides.redis_time().await };
         match &step {
             Step::Server => sides.change_server().await,
+            Step::System(number) => sides.change_system(*number),
             Step::Damage(damage) => sides.damage(damage).await,
             operation => {
                 let real = run(&sides.redis, &before, operation).await;

@@ -35,8 +35,10 @@ pub(crate) async fn redis_on(services: &Services) -> Bench {
     };
     let runtime = Runtime::system();
     let dependency = Dependency::new("redis", &runtime.clock);
-    let admission: Arc<dyn Admission> =
-        Arc::new(RedisAdmission::start(&options, Scripts::default(), &dependency, &runtime).expect("start"));
+    let system = tokio::sync::watch::channel(None).1;
+    let admission: Arc<dyn Admission> = Arc::new(
+        RedisAdmission::start(&options, Scripts::default(), system, &dependency, &runtime).expect("start"),
+    );
     let bench = Bench { admission, product: ProductId::parse("p").expect("id") };
     eventually("Redis", SOON, async || dependency.outage().is_none().then_some(())).await;
     eventually("every thread has a connection", SOON, async || {

@@ -17,4 +17,5 @@ mod processes;
 pub(crate) mod rabbitmq;
 mod redis;
 mod shared_broker;
+mod shared_redis;
 mod split_brain;

@@ -37,6 +37,7 @@ macro_rules! admission_cases {
             rebuilding::staged_parts_can_be_deleted,
             rebuilding::a_state_that_lacks_what_was_seen_is_not_used,
             rebuilding::a_state_is_rebuilt_above_what_was_seen,
+            rebuilding::a_state_of_an_epoch_that_is_over_waits_for_its_rebuild,
             rebuilding::a_rebuilt_sale_continues_from_the_ledger,
             rebuilding::a_dead_lettered_purchase_keeps_its_unit_through_a_rebuild,
         }

@@ -71,10 +71,10 @@ pub(crate) async fn a_state_that_lacks_what_was_seen_is_not_used(bench: &Bench) 
     let (product, anyone) = (&bench.product, user("anyone"));
     bench.open(1, &terms(5)).await;
     bench.win("a").await;
-    bench.admission.raise_watermark(product, 1);
+    bench.admission.raise_watermark(product, 1, 1);
     bench.win("b").await;
-    // Another process says that a later epoch sells.
-    bench.admission.raise_watermark(product, 2);
+    // The ledger says that a later epoch sells, elsewhere.
+    bench.admission.raise_watermark(product, 2, 2);
     is_not_ready(|| bench.admission.admit(product, &anyone, fresh_id())).await;
     is_not_ready(|| bench.admission.sale(product)).await;
     is_not_ready(|| bench.admission.find(product, &anyone)).await;
@@ -89,12 +89,37 @@ pub(crate) async fn a_state_is_rebuilt_above_what_was_seen(bench: &Bench) {
     bench.open(7, &terms(5)).await;
     bench.win("a").await;
     assert_eq!(bench.admission.seen_epoch(product), 7);
-    bench.admission.raise_watermark(product, 10);
+    bench.admission.raise_watermark(product, 10, 10);
     assert_eq!(bench.admission.seen_epoch(product), 9, "no unit of the tenth was seen");
     is_not_ready(|| bench.admission.sale(product)).await;
     assert_eq!(bench.admission.fence(product, 8).await.expect("fence"), Fence::Later(9));
     bench.open(10, &terms(5)).await;
     assert_eq!(bench.win("b").await.purchase.unit, 1);
+}
+
+/// A rebuild is about to begin here: the connections to this server are the right ones.
+pub(crate) async fn a_state_of_an_epoch_that_is_over_waits_for_its_rebuild(bench: &Bench) {
+    let (product, anyone) = (&bench.product, user("anyone"));
+    bench.open(1, &terms(5)).await;
+    let bought = bench.win("a").await.purchase;
+    bench.admission.raise_watermark(product, 2, 1);
+    for _ in 0..3 {
+        let refused = [
+            bench.admission.admit(product, &anyone, fresh_id()).await.map(drop),
+            bench.admission.sale(product).await.map(drop),
+            bench.admission.find(product, &anyone).await.map(drop),
+            bench.admission.reassign(&bought, true).await.map(drop),
+            bench.admission.withdraw(&bought, None, WithdrawnUnit::Returns).await,
+        ];
+        for answer in refused {
+            assert!(matches!(answer, Err(AdmissionError::NotReady)), "{answer:?}");
+        }
+    }
+    let contents = bench.admission.contents(product).await.expect("contents");
+    assert_eq!(contents.winners, [bought], "a purchase was taken back where the sale is not any more");
+    assert_eq!(bench.admission.fence(product, 2).await.expect("fence"), Fence::Stopped);
+    let step = bench.admission.sale(product).await;
+    assert!(matches!(step, Err(AdmissionError::Rebuilding(_))), "{step:?}");
 }
 
 /// The first answer has the connections replaced, and the second one comes from a new connection.

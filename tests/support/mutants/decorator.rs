@@ -77,8 +77,8 @@ impl<D: AdmissionDecorator> Admission for Decorated<D> {
         self.0.inner().seen_epoch(product)
     }
 
-    fn raise_watermark(&self, product: &ProductId, epoch: u64) {
-        self.0.inner().raise_watermark(product, epoch);
+    fn raise_watermark(&self, product: &ProductId, raised: u64, opened: u64) {
+        self.0.inner().raise_watermark(product, raised, opened);
     }
 
     async fn admit(

@@ -3,12 +3,12 @@
 --
 -- ARGV  1 user   2 purchase id to give if the user wins
 --       3 identity of the server as its connection knows it
---       4, 5 epoch and highest unit that the caller has seen
+--       4, 5 epoch and highest unit that the caller has seen   6 the caller's system
 -- Reply {"SUCCESS", unit, purchase id, entry id, epoch}
 --       {"PURCHASED", unit, purchase id, entry id, epoch, pending (1|0)}   the user's one purchase
 --       {"SOLD_OUT"} {"UPCOMING"} {"ENDED"} {"PAUSED"}
 --       {"NOT_READY"}   no state, the state of another server, or a damaged state
---       {"ROLLED_BACK"} the state lacks what the caller has seen
+--       {"ROLLED_BACK", epoch, next}   the state lacks what the caller has seen
 --
 -- Atomic: a unit is taken, its winner written and its outbox entry made together or not at all. Lua
 -- has no rollback: everything that could fail is read before the first write, and the first write
@@ -20,15 +20,18 @@
 -- a second old.
 
 local call = redis.call
-local sale = call('HMGET', KEYS[1], 'epoch', 'total', 'next', 'server', 'paused', 'opens_ms', 'closes_ms')
+local sale = call('HMGET', KEYS[1], 'epoch', 'total', 'next', 'server', 'paused', 'opens_ms', 'closes_ms', 'system')
 local epoch, total, next_unit = tonumber(sale[1]), tonumber(sale[2]), tonumber(sale[3])
+if sale[8] and sale[8] ~= ARGV[6] and sale[8] ~= '' and ARGV[6] ~= '' then
+  return redis.error_reply('OTHER_SYSTEM the sale belongs to the system ' .. sale[8])
+end
 if not epoch or not total or not next_unit or sale[4] ~= ARGV[3] then
   return {'NOT_READY'}
 end
 if sale[1] ~= ARGV[4] or sale[3] ~= ARGV[5] then -- equal texts are the cheap case
   local seen = tonumber(ARGV[4])
   if epoch < seen or epoch == seen and next_unit < tonumber(ARGV[5]) then
-    return {'ROLLED_BACK'}
+    return {'ROLLED_BACK', sale[1], sale[3]}
   end
 end
 

@@ -3,6 +3,7 @@
 -- rebuild's step, are left.
 --
 -- ARGV  1 epoch of the rebuild
+--       2 the caller's system, which owns the state from now on
 -- Reply 0 when stopped, or the epoch, not an earlier one, that has stopped or opened the sale
 --       already, or that a process has seen
 --
@@ -30,7 +31,7 @@ if has_type(SALE, 'hash') then
   end
 end
 call('DEL', SALE)
-call('HSET', SALE, 'fence', ARGV[1], 'step', 1)
+call('HSET', SALE, 'fence', ARGV[1], 'step', 1, 'system', ARGV[2])
 for key, kind in pairs({[FREE] = 'list', [BUYERS] = 'hash', [OUTBOX] = 'stream', [DEAD] = 'set'}) do
   if not has_type(key, kind) then
     call('DEL', key)

@@ -7,7 +7,7 @@
 --       {"NONE", revoked (1|0)}   1: purchases of this sale were revoked; the ledger knows whose
 --       {"NOT_READY"}   no state, the state of another server, or a damaged state: a purchase
 --       whose entry is lost would pass for recorded
---       {"ROLLED_BACK"} the state lacks what the caller has seen
+--       {"ROLLED_BACK", epoch, next}   the state lacks what the caller has seen
 
 local sale = call('HMGET', SALE, 'epoch', 'next', 'server', 'revoked')
 local epoch, next_unit = tonumber(sale[1]), tonumber(sale[2])
@@ -15,7 +15,7 @@ if not epoch or not next_unit or sale[3] ~= ARGV[2] then
   return {'NOT_READY'}
 end
 if is_behind(epoch, next_unit, ARGV[3], ARGV[4]) then
-  return {'ROLLED_BACK'}
+  return {'ROLLED_BACK', sale[1], sale[2]}
 end
 if damage(next_unit) then
   return {'NOT_READY'}

@@ -2,7 +2,7 @@
 -- Puts a staged snapshot in place: the last step of a rebuild, after which the sale is ready.
 --
 -- ARGV  1 epoch   2 total   3 next   4 opens_ms or ""   5 closes_ms or ""   6 paused (1|0)
---       7 "1": purchases of this sale were revoked
+--       7 "1": purchases of this sale were revoked   8 the caller's system, which owns the state
 -- Reply "OPEN" | "STALE": a later epoch's fence stands, or none since Redis was lost again
 --       | "INCOMPLETE": parts of the snapshot are missing
 -- Error READONLY on a server that is no primary
@@ -36,6 +36,6 @@ end
 -- A small hash is searched from its beginning: what admit.lua reads at each run comes first, and is
 -- always there.
 call('HSET', SALE, 'epoch', ARGV[1], 'total', ARGV[2], 'next', ARGV[3], 'server', server, 'paused', ARGV[6],
-  'opens_ms', ARGV[4], 'closes_ms', ARGV[5], 'in_flight', 0, 'dead', call('SCARD', DEAD),
+  'opens_ms', ARGV[4], 'closes_ms', ARGV[5], 'system', ARGV[8], 'in_flight', 0, 'dead', call('SCARD', DEAD),
   'revoked', ARGV[7])
 return 'OPEN'

@@ -4,12 +4,17 @@
 -- KEYS  1 sale (hash)   2 free (list)   3 buyers (hash)   4 outbox (stream)   5 dead (set);
 --       in scripts that make a state also   6 staged free (list)   7 staged buyers (hash)
 --       8 staged dead (set)
+-- ARGV  the script's own, and the last one of each: the id of the caller's system, "" while the
+--       caller does not know it
+-- Error OTHER_SYSTEM, of each script: the state is another system's. Nothing was read or changed.
 --
--- sale    while it is open: epoch, total, next, opens_ms, closes_ms, paused, server, balance,
---         in_flight, dead, revoked; once it is found to be rolled back: seen, the epoch that
---         the next one must be above; while a rebuild has stopped it: fence, step
+-- sale    while it is open: epoch, total, next, opens_ms, closes_ms, paused, system, server,
+--         balance, in_flight, dead, revoked; once it is found to be rolled back: seen, the epoch
+--         that the next one must be above; while a rebuild has stopped it: fence, step, system
 -- buyers  user to winner, "unit purchase-id entry-id". Where a rebuild has put the winner there,
 --         the entry id is one that no stream gives out.
+--
+-- A state belongs to the system that fenced or opened it (`system`; "" where that was not known).
 --
 -- A state may be used only on the server that it was made on: `server` is run_id and master_replid,
 -- of 40 hexadecimal digits each, and a space between. A restart changes the first; a promotion
@@ -36,6 +41,12 @@ local function is_made_here(server, known)
   return string.sub(server or '', 1, 40) == string.sub(known, 1, 40)
     and string.find(info, 'role:master', 1, true)
     and string.find(info, 'master_replid:' .. string.sub(server, -40), 1, true)
+end
+
+-- Whether a state whose field `system` is this is another system's than the caller's.
+local function is_of_another(system)
+  local own = ARGV[#ARGV]
+  return system and system ~= '' and own ~= '' and system ~= own
 end
 
 -- Whether a state of this epoch and `next` lacks what the caller has seen before: the state was

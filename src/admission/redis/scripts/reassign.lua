@@ -10,7 +10,7 @@
 --       {"OTHER", unit, purchase id, entry id, epoch}   the user's other purchase, which stands
 --       {"NONE"}        no unit is left
 --       {"NOT_READY"}   no state, or the state of another server
---       {"ROLLED_BACK"} the state lacks what the caller has seen
+--       {"ROLLED_BACK", epoch, next}   the state lacks what the caller has seen
 --
 -- The lowest free unit goes first. A unit beyond `next` that is kept makes the units between free,
 -- up to GAP_MAX. Window and pause do not matter, since the purchase was admitted before. Keeps
@@ -25,7 +25,7 @@ if not epoch or not total or not next_unit or not is_made_here(sale[4], ARGV[5])
   return {'NOT_READY'}
 end
 if is_behind(epoch, next_unit, ARGV[6], ARGV[7]) then
-  return {'ROLLED_BACK'}
+  return {'ROLLED_BACK', sale[1], sale[3]}
 end
 local may_keep = ARGV[4] == '0'
 local old_entry

@@ -6,6 +6,9 @@
 --
 -- Idempotent. A purchase that the ledger has already may be put there again: recording is
 -- idempotent too.
+-- Identity and watermark are not checked: what is put there goes past the broker's fence, and the
+-- ledger decides. A purchase of a former primary or of a state that was rolled back is recorded
+-- where its buyer and its unit are free, moved, or found revoked, each as its message would be.
 
 local epoch = call('HGET', SALE, 'epoch')
 local winner = call('HGET', BUYERS, ARGV[1])

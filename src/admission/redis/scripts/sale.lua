@@ -7,7 +7,7 @@
 --       id of the newest outbox entry or ""}
 --       {"REBUILDING", step} while a rebuild has stopped the sale
 --       {"NOT_READY"}   no state of this server
---       {"ROLLED_BACK"} the state lacks what the caller has seen
+--       {"ROLLED_BACK", epoch, next}   the state lacks what the caller has seen
 -- Error FOREIGN when a part of the state is gone
 
 local sale = call('HMGET', SALE, 'epoch', 'total', 'next', 'opens_ms', 'closes_ms', 'paused', 'server', 'fence', 'step')
@@ -19,7 +19,7 @@ if not epoch or not sale[2] or not next_unit or not is_made_here(sale[7], ARGV[1
   return {'NOT_READY'}
 end
 if is_behind(epoch, next_unit, ARGV[2], ARGV[3]) then
-  return {'ROLLED_BACK'}
+  return {'ROLLED_BACK', sale[1], sale[3]}
 end
 local damaged = damage(next_unit)
 if damaged then

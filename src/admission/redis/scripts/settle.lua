@@ -8,7 +8,11 @@
 -- Entries of another epoch are never touched, so that a late message cannot delete what it does not
 -- know of. Only a purchase that had an entry is counted as dead, since another one has no unit of
 -- this sale. Allowed when Redis is full: settling is what empties it.
--- Idempotent.
+-- Idempotent. Identity and watermark are not checked: that the ledger, or the dead-letter queue, has
+-- these purchases is true of each copy of the state. Within an epoch and a history of the server, an
+-- entry id is one purchase's for ever, and nothing is admitted under another history, so in a state
+-- that was rolled back, or on a former primary, the ids are those of the same purchases. Where the
+-- state that sells is another copy, the entry stays there, and is swept, until it is settled there.
 
 if call('HGET', SALE, 'epoch') ~= ARGV[1] then
   return 0
@@ -16,7 +20,7 @@ end
 local dead = ARGV[2] == '1'
 local forget = call('SCARD', DEAD) > 0 and not dead
 local deleted, added = 0, 0
-for i = 3, #ARGV, 2 do
+for i = 3, #ARGV - 1, 2 do
   local entry, id = ARGV[i], ARGV[i + 1]
   local found = call('XDEL', OUTBOX, entry)
   deleted = deleted + found

@@ -19,7 +19,7 @@ end
 for i = free_end + 2, dead_end do
   call('SADD', STAGED_DEAD, ARGV[i])
 end
-for i = dead_end + 1, #ARGV, 2 do
+for i = dead_end + 1, #ARGV - 1, 2 do
   call('HSET', STAGED_BUYERS, ARGV[i], ARGV[i + 1])
 end
 for _, key in ipairs({STAGED_FREE, STAGED_BUYERS, STAGED_DEAD}) do

@@ -92,7 +92,7 @@ fn ten_thousand_units_are_sold_once_each() {
         time.advance(attempt % 2);
         let (user, id) = (format!("user-{attempt}"), format!("id-{attempt}"));
         let head = ["EVALSHA", &sha, &count];
-        let words = [&head[..], &KEYS, &[user.as_str(), &id, &server, "1", "0"]].concat();
+        let words = [&head[..], &KEYS, &[user.as_str(), &id, &server, "1", "0", ""]].concat();
         let reply: Vec<String> = redis::from_redis_value(redis.run(0, &words).unwrap()).unwrap();
         let expected = if attempt < 10_000 { "SUCCESS" } else { "SOLD_OUT" };
         assert_eq!(reply[0], expected, "{attempt}");
@@ -116,6 +116,7 @@ fn run(comparison: &mut Comparison, name: &str, args: Vec<Word>) -> String {
     let mut words = vec!["EVAL".into(), text.into(), KEYS.len().to_string().into()];
     words.extend(KEYS.map(Word::from));
     words.extend(args);
+    words.push("".into()); // the caller's system
     comparison.run(&words)
 }
 
@@ -167,7 +168,7 @@ fn step(comparison: &mut Comparison, random: &mut fastrand::Rng, epoch: &mut u32
         }
         22..25 => {
             let stands = if random.bool() { String::new() } else { format!("{unit} ledger-9 5-5") };
-            run(comparison, "withdraw", words![user, id, stands, flag])
+            run(comparison, "withdraw", words![user, id, stands, flag, server, seen_epoch, seen_unit])
         }
         25..28 => run(comparison, "reassign", words![user, id, unit, flag, server, seen_epoch, seen_unit]),
         28..30 => run(comparison, "adopt", words![user, format!("{unit} ledger-{unit} 5-5")]),

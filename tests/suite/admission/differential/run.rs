@@ -98,6 +98,10 @@ pub(super) async fn run(side: &dyn Admission, before: &Before<'_>, step: &Step) 
         Step::Republish { user, version } => {
             text("republish", side.send_again(&before.purchase(*user, *version)).await)
         }
+        Step::Raise { raised, opened } => {
+            side.raise_watermark(before.product, before.epoch(*raised), before.epoch(*opened));
+            String::new()
+        }
         step => rebuild(side, before, step).await,
     }
 }
@@ -154,6 +158,7 @@ fn text<T: Debug>(operation: &str, answer: Result<T, AdmissionError>) -> String 
     match answer {
         Ok(answer) => format!("{operation} {answer:?}"),
         Err(AdmissionError::NotReady) => format!("{operation} NotReady"),
+        Err(AdmissionError::OtherSystem) => format!("{operation} OtherSystem"),
         Err(AdmissionError::Rebuilding(step)) => format!("{operation} Rebuilding {step:?}"),
         Err(AdmissionError::Damaged(_)) => format!("{operation} Damaged"),
         Err(other) => panic!("{operation}: {other:?}"),

@@ -12,13 +12,14 @@ use flashsale::{
         Admission, AdmissionError, Connections, InUse, Keys, MemoryAdmission, RedisAdmission, Scripts,
     },
     domain::{
-        EntryId, ProductId,
+        EntryId, ProductId, SystemId,
         sale::{Header, OpenSale, Outbox, SaleMachine},
     },
     runtime::{Clock, SystemClock},
 };
 use futures_util::future::BoxFuture;
 use redis::{RedisError, aio::MultiplexedConnection};
+use tokio::sync::watch;
 
 use super::steps::Damage;
 use crate::conformance::user;
@@ -28,6 +29,7 @@ pub(super) struct Sides {
     pub(super) redis: RedisAdmission<Claiming>,
     pub(super) memory: MemoryAdmission,
     connections: Claiming,
+    system: watch::Sender<Option<SystemId>>,
     clock: Arc<SetClock>,
     keys: Keys,
 }
@@ -36,14 +38,23 @@ impl Sides {
     pub(super) fn new(connections: Claiming, prefix: &str, product: &str) -> Self {
         let product = ProductId::parse(product).expect("product id");
         let clock = Arc::new(SetClock(Mutex::new(DateTime::UNIX_EPOCH)));
+        let (system, known) = watch::channel(None);
+        let scripts = Scripts::default();
         Self {
-            redis: RedisAdmission::new(connections.clone(), prefix, Scripts::default()),
-            memory: MemoryAdmission::new(clock.clone()),
+            redis: RedisAdmission::of_system(connections.clone(), prefix, scripts, known.clone()),
+            memory: MemoryAdmission::of_system(clock.clone(), known),
             connections,
+            system,
             clock,
             keys: Keys::new(prefix, &product),
             product,
         }
+    }
+
+    /// From now on a process of this system goes on. It has seen what the one before has.
+    pub(super) fn change_system(&self, number: u8) {
+        let id = SystemId(uuid::Uuid::from_u128(number.into()));
+        self.system.send_replace((number > 0).then_some(id));
     }
 
     /// The state in memory.

@@ -63,6 +63,13 @@ pub(super) enum Step {
         next: u8,
         revoked: bool,
     },
+    /// Another system's process goes on: 0 does not know which system it is of.
+    System(u8),
+    /// The ledger's epochs, relative to the one that stands.
+    Raise {
+        raised: i8,
+        opened: i8,
+    },
     /// The server has another identity from now on.
     Server,
     Damage(Damage),
@@ -171,6 +178,8 @@ fn step() -> impl Strategy<Value = Step> {
             Step::Open { epoch, terms, next, revoked }
         }),
         1 => Just(Step::Server),
+        2 => prop_oneof![1 => Just(0_u8), 6 => Just(1), 2 => Just(2)].prop_map(Step::System),
+        1 => (epoch(), epoch()).prop_map(|(raised, opened)| Step::Raise { raised, opened }),
         2 => damage.prop_map(Step::Damage),
     ]
 }
@@ -179,5 +188,7 @@ fn step() -> impl Strategy<Value = Step> {
 pub(super) fn history() -> impl Strategy<Value = Vec<Step>> {
     let steps = || vec(step(), 1..25);
     let part = || prop_oneof![9 => rebuild(), 1 => steps()];
-    (part(), steps(), part(), steps()).prop_map(|(a, b, c, d)| [a, b, c, d].concat())
+    // The second rebuild is by the system that most histories begin with.
+    let own = || vec![Step::System(1)];
+    (part(), steps(), part(), steps()).prop_map(move |(a, b, c, d)| [own(), a, b, own(), c, d].concat())
 }
