@@ -156,7 +156,7 @@ async fn loses_its_queue_while_the_workers_stand_aside() {
     operator.execute("SELECT pg_advisory_lock($1)", &[&WORKERS_LOCK]).await.expect("lock");
     let client = client();
     for number in 1..=5 {
-        assert_eq!(buy(&client, &api, &format!("buyer-{number}")).await.body["durability"], "broker");
+        assert_eq!(buy(&client, &api, &format!("buyer-{number}")).await.body["status"], "SUCCESS");
     }
     eventually("messages wait", SOON, async || (services.depth("purchases").await >= 5).then_some(())).await;
     lasts(WAIT).await;
