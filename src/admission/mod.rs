@@ -37,8 +37,8 @@ pub use crate::domain::sale::{
 /// knows of the sale: they answer [`AdmissionError::NotReady`]. Where a later state was seen, or
 /// opened, they also end its use for every process.
 ///
-/// A state belongs to the system that fenced or opened it. To any other system, every operation that
-/// is not a mere read of the outbox or the contents answers [`AdmissionError::OtherSystem`].
+/// A state belongs to the system that fenced or opened it. To any other system, every operation
+/// that is not a mere read of the outbox or the contents answers [`AdmissionError::OtherSystem`].
 #[async_trait]
 pub trait Admission: Debug + Send + Sync {
     /// Decides one attempt; `id` becomes the purchase's if the user wins.
@@ -139,9 +139,9 @@ pub trait Admission: Debug + Send + Sync {
     /// knows.
     fn seen_epoch(&self, product: &ProductId) -> u64;
 
-    /// Learns the ledger's latest epoch, and the latest one that was opened: from now on this process
-    /// uses no state of an earlier epoch than `raised`. A state of an earlier one than `opened` is a
-    /// former one, which the sale has left.
+    /// Learns the ledger's latest epoch, and the latest one that was opened: from now on this
+    /// process uses no state of an earlier epoch than `raised`. A state of an earlier one than
+    /// `opened` is a former one, which the sale has left.
     fn raise_watermark(&self, product: &ProductId, raised: u64, opened: u64);
 
     /// The same admission with resources of its own for the calling server thread, where

@@ -7,9 +7,9 @@
 //! there is a mark up to which the stream has been swept. A mark moves only over what the broker
 //! has confirmed, and moves the marks of all smaller ages with it, so that after an outage every
 //! entry goes out once, not once for each age that it passed meanwhile. A new connection to the
-//! broker resets the marks: what was confirmed on an earlier one may be lost. So does a queue that is
-//! empty while entries of the first age are there: it was deleted or purged under connections that
-//! lived on, and was declared anew since, or workers hold what was in it.
+//! broker resets the marks: what was confirmed on an earlier one may be lost. So does a queue that
+//! is empty while entries of the first age are there: it was deleted or purged under connections
+//! that lived on, and was declared anew since, or workers hold what was in it.
 
 use std::{
     collections::HashMap,

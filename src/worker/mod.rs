@@ -31,9 +31,9 @@ pub use recorder::{Dead, Recorder};
 /// How long a worker keeps its messages while the ledger can't be reached. Then it leaves the
 /// queue, so that a rebuild, which waits for that, can take place without this worker.
 const LEDGER_OUTAGE_MAX: Duration = Duration::from_secs(10);
-/// How long a worker keeps messages whose conflicts it can't settle, because it reaches no admission
-/// that sells. Then it gives them back: where it is on the wrong side of a split brain, a worker of
-/// the other side takes them.
+/// How long a worker keeps messages whose conflicts it can't settle, because it reaches no
+/// admission that sells. Then it gives them back: where it is on the wrong side of a split brain, a
+/// worker of the other side takes them.
 const ADMISSION_OUTAGE_MAX: Duration = Duration::from_secs(10);
 /// How often a worker asks the ledger whether it may run.
 const MAY_RUN_INTERVAL: Duration = Duration::from_millis(250);

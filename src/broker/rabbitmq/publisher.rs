@@ -79,8 +79,8 @@ impl Publisher {
         sent
     }
 
-    /// A purchase of a fenced epoch is returned for a moment. One of an epoch that sells, for longer,
-    /// is an outage: nothing that is sold reaches the queue by itself.
+    /// A purchase of a fenced epoch is returned for a moment. One of an epoch that sells, for
+    /// longer, is an outage: nothing that is sold reaches the queue by itself.
     fn note_route(&self, key: &ShortString, sent: &Result<(), BrokerError>) {
         let Inner { returned, dependency, runtime, .. } = &*self.0;
         match sent {

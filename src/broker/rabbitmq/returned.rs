@@ -1,4 +1,5 @@
-//! Notices that purchases of an epoch are returned by the exchange for longer than a fence explains.
+//! Notices that purchases of an epoch are returned by the exchange for longer than a fence
+//! explains.
 //!
 //! A process stops selling under an epoch that is over as soon as it learns of that. What is
 //! returned for longer is of the epoch that sells, and the leader has not bound it.

@@ -27,8 +27,8 @@ impl Horizon {
         self.seen.max(Watermark { epoch: self.raised, unit: 0 })
     }
 
-    /// Whether a state was rolled back, or is on a server that the sale has left. One that is behind
-    /// an epoch which was only raised is about to be rebuilt where it is.
+    /// Whether a state was rolled back, or is on a server that the sale has left. One that is
+    /// behind an epoch which was only raised is about to be rebuilt where it is.
     pub fn has_left(self, state: Watermark) -> bool {
         state < self.seen
     }

@@ -138,8 +138,8 @@ impl SaleMachine {
         }
     }
 
-    /// Fails where the state is another system's. Every operation of the shared admission begins with
-    /// this. What is not known is not compared.
+    /// Fails where the state is another system's. Every operation of the shared admission begins
+    /// with this. What is not known is not compared.
     pub fn check_owner(&self, system: Option<SystemId>) -> Result<(), NotAdmitting> {
         let owner = match &self.header {
             Header::Absent => None,

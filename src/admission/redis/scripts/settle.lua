@@ -8,11 +8,12 @@
 -- Entries of another epoch are never touched, so that a late message cannot delete what it does not
 -- know of. Only a purchase that had an entry is counted as dead, since another one has no unit of
 -- this sale. Allowed when Redis is full: settling is what empties it.
--- Idempotent. Identity and watermark are not checked: that the ledger, or the dead-letter queue, has
--- these purchases is true of each copy of the state. Within an epoch and a history of the server, an
--- entry id is one purchase's for ever, and nothing is admitted under another history, so in a state
--- that was rolled back, or on a former primary, the ids are those of the same purchases. Where the
--- state that sells is another copy, the entry stays there, and is swept, until it is settled there.
+-- Idempotent. Identity and watermark are not checked: that the ledger, or the dead-letter queue,
+-- has these purchases is true of each copy of the state. Within an epoch and a history of the
+-- server, an entry id is one purchase's for ever, and nothing is admitted under another history, so
+-- in a state that was rolled back, or on a former primary, the ids are those of the same purchases.
+-- Where the state that sells is another copy, the entry stays there, and is swept, until it is
+-- settled there.
 
 if call('HGET', SALE, 'epoch') ~= ARGV[1] then
   return 0

@@ -18,7 +18,8 @@
 -- A state that is behind, as that of a former primary is, refuses: the purchase would be taken back
 -- there, its message acknowledged, and the state that sells would keep the winner, and would not
 -- tell a buyer to ask the ledger why. Without a state, and in one of another history of the server,
--- which is rebuilt before it sells, nothing is lost: the rebuild finds the revocation in the ledger.
+-- which is rebuilt before it sells, nothing is lost: the rebuild finds the revocation in the
+-- ledger.
 --
 -- Atomic: every key is read, and its type so checked, before the first write. Idempotent.
 
