@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use lapin::{
-    options::{ExchangeDeleteOptions, QueueDeleteOptions},
+    options::{ExchangeDeleteOptions, ExchangeUnbindOptions, QueueDeleteOptions},
     types::FieldTable,
 };
 
-use serde_json::json;
 use rustix::process::Signal;
+use serde_json::json;
 
 use crate::distributed::{catalogue, drained};
 use crate::support::{
@@ -163,7 +163,7 @@ async fn loses_its_queue_while_the_workers_stand_aside() {
     let name = format!("{}.purchases", services.prefix);
     let channel = services.channel().await;
     channel.queue_delete(name.as_str().into(), QueueDeleteOptions::default()).await.expect("delete");
-    eventually("the queue is there again", SOON, async || has_queue(&services).await.then_some(())).await;
+    eventually("the queue is there again", SOON, async || services.has_queue().await.then_some(())).await;
     assert_eq!(services.count("SELECT count(*) FROM purchases").await, 0, "a worker has taken them before");
     operator.execute("SELECT pg_advisory_unlock($1)", &[&WORKERS_LOCK]).await.expect("unlock");
     drained(&services, 5).await;
@@ -179,10 +179,12 @@ async fn is_not_bound_to_the_epoch_that_sells() {
     eventually("the worker is stopped", SOON, async || is_stopped(stage.work.id()).then_some(())).await;
     let epoch = stage.services.count("SELECT epoch FROM products").await;
     let key = format!("limited-001.{epoch}");
-    let (queue, key) = (name.as_str(), key.as_str());
+    let (from, to) = (name.as_str(), format!("{name}.open"));
     let channel = stage.services.channel().await;
-    let unbound = channel.queue_unbind(queue.into(), queue.into(), key.into(), FieldTable::default()).await;
-    unbound.expect("unbind");
+    let (options, arguments) = (ExchangeUnbindOptions::default(), FieldTable::default());
+    let unbound =
+        channel.exchange_unbind(to.as_str().into(), from.into(), key.as_str().into(), options, arguments);
+    unbound.await.expect("unbind");
     eventually("it is told", SOON, async || {
         stage.sale.buy(&format!("unbound-{}", fastrand::u64(..))).await?;
         let told = "because no `flashsale work` has bound it";
