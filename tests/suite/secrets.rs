@@ -57,14 +57,20 @@ async fn are_hidden_when_every_server_refuses_them() {
         ("REDIS_URL", format!("redis://:{ENCODED}@127.0.0.1:{}", redis.port)),
         ("AMQP_URL", format!("amqp://guest:{ENCODED}@{amqp_host}")),
     ];
-    let [quiet, loud] = ["info", "trace"].map(|filter| {
-        let more = [("FLASHSALE_LOG_FILTER", filter), ("RUST_BACKTRACE", "full")];
-        urls.iter().map(|(name, url)| (*name, url.as_str())).chain(more).collect::<Vec<_>>()
-    });
+    let urls = urls.each_ref().map(|(name, url)| (*name, url.as_str()));
     // RabbitMQ is asked once the ledger could be read: with the right URL of the database.
     let reached = [("DATABASE_URL", services.database_url.as_str())];
-    for (variables, database) in [(&quiet, &[][..]), (&loud, &[]), (&quiet, &reached), (&loud, &reached)] {
-        let variables = [&variables[..], database].concat();
+    for (filter, format, database) in [
+        ("info", "text", &[][..]),
+        ("info", "json", &[]),
+        ("trace", "text", &[]),
+        ("trace", "json", &[]),
+        ("info", "text", &reached),
+        ("info", "json", &reached),
+        ("trace", "text", &reached),
+        ("trace", "json", &reached),
+    ] {
+        let variables = [&urls[..], &log(filter, format), database].concat();
         let processes = ["work", "serve", "web"].map(|command| services.spawn(&[command], &variables));
         let [work, serve, web] = &processes;
         // Each server that was asked has refused.
@@ -84,12 +90,24 @@ async fn are_hidden_when_every_server_refuses_them() {
         assert_hidden("console", &text(&console, has_outages).await);
         for process in &processes {
             assert_hidden("a log", &process.log());
+            assert_is_json(&process.log(), format);
         }
     }
-    let mut audit = services.spawn(&["audit"], &urls.each_ref().map(|(name, url)| (*name, url.as_str())));
+    let mut audit = services.spawn(&["audit"], &urls);
     assert_eq!(audit.ended(SOON).await.code(), Some(2));
     audit.logs("flashsale: no result").await;
     assert_hidden("a command", &audit.log());
+}
+
+fn log(filter: &'static str, format: &'static str) -> [(&'static str, &'static str); 3] {
+    [("FLASHSALE_LOG_FILTER", filter), ("FLASHSALE_LOG_FORMAT", format), ("RUST_BACKTRACE", "full")]
+}
+
+/// Hiding leaves JSON whole.
+fn assert_is_json(log: &str, format: &str) {
+    for line in log.lines().filter(|_| format == "json") {
+        assert!(serde_json::from_str::<Value>(line).is_ok(), "no JSON: {line:.600}");
+    }
 }
 
 /// The body of an answer, once it is as wanted.
@@ -116,12 +134,16 @@ async fn that_are_right_are_hidden_as_well() {
         ("DATABASE_URL", format!("postgres://shop:{ENCODED}@{host}")),
         ("REDIS_URL", format!("redis://:{ENCODED}@127.0.0.1:{}", redis.port)),
     ];
-    let more = [("FLASHSALE_LOG_FILTER", "trace"), ("RUST_BACKTRACE", "full")];
-    let variables: Vec<_> = urls.iter().map(|(name, url)| (*name, url.as_str())).chain(more).collect();
-    let processes: [Flashsale; 2] = ["work", "serve"].map(|command| services.spawn(&[command], &variables));
-    crate::support::http::ready(&processes[0].health().await).await;
-    crate::support::http::ready(&processes[1].api().await).await;
-    for process in &processes {
-        assert_hidden("a log", &process.log());
+    for format in ["text", "json"] {
+        let variables: Vec<_> =
+            urls.iter().map(|(name, url)| (*name, url.as_str())).chain(log("trace", format)).collect();
+        let processes: [Flashsale; 2] =
+            ["work", "serve"].map(|command| services.spawn(&[command], &variables));
+        crate::support::http::ready(&processes[0].health().await).await;
+        crate::support::http::ready(&processes[1].api().await).await;
+        for process in &processes {
+            assert_hidden("a log", &process.log());
+            assert_is_json(&process.log(), format);
+        }
     }
 }

@@ -52,10 +52,23 @@ impl Flashsale {
         command
     }
 
+    /// The same command in a shell that does something before: what only a process can do to itself.
+    pub(crate) fn after(preparation: &str, plain: &Command) -> Command {
+        let mut command = Command::new("/bin/sh");
+        command.args(["-c", &format!("{preparation}; exec \"$0\" \"$@\"")]).arg(plain.get_program());
+        command.args(plain.get_args()).env_clear();
+        command.envs(plain.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        command
+    }
+
     /// Runs a command with these streams as its standard output and its log. What is not piped is not known here.
-    pub(crate) fn start(mut command: Command, stdout: Stdio, stderr: Stdio) -> Self {
-        let mut child =
-            command.stdin(Stdio::null()).stdout(stdout).stderr(stderr).spawn().expect("flashsale");
+    pub(crate) fn start(command: Command, stdout: Stdio, stderr: Stdio) -> Self {
+        Self::start_with(command, Stdio::null(), stdout, stderr)
+    }
+
+    /// With a standard input as well.
+    pub(crate) fn start_with(mut command: Command, stdin: Stdio, stdout: Stdio, stderr: Stdio) -> Self {
+        let mut child = command.stdin(stdin).stdout(stdout).stderr(stderr).spawn().expect("flashsale");
         let lines = child.stderr.take().map(collect).unwrap_or_default();
         let printed = child.stdout.take().map(collect).unwrap_or_default();
         let words: Vec<_> = command.get_args().map(|word| word.to_string_lossy().into_owned()).collect();
@@ -76,6 +89,15 @@ impl Flashsale {
         self.lines.lock().expect("lines").join("\n")
     }
 
+    /// Waits for a line that contains `text` on its standard output.
+    pub(crate) async fn prints(&self, text: &str) {
+        let found = async || {
+            let printed = self.printed.lock().expect("lines");
+            printed.iter().any(|line| line.contains(text)).then_some(())
+        };
+        eventually(text, START, found).await;
+    }
+
     /// Waits for a line that contains `text`, and gives what follows it.
     pub(crate) async fn logs(&self, text: &str) -> String {
         let found = async || {
@@ -86,24 +108,30 @@ impl Flashsale {
         waited.unwrap_or_else(|_| panic!("`{}` never logged {text:?}:\n{}", self.arguments, self.log()))
     }
 
+    /// A base URL, from a log in either format.
+    async fn base(&self, text: &str) -> String {
+        let rest = self.logs(text).await;
+        rest.split('"').next().unwrap_or_default().to_owned()
+    }
+
     /// The base URL of the API.
     pub(crate) async fn api(&self) -> String {
-        self.logs("API listening on ").await
+        self.base("API listening on ").await
     }
 
     /// The base URL of the pages.
     pub(crate) async fn shop(&self) -> String {
-        self.logs("shop listening on ").await
+        self.base("shop listening on ").await
     }
 
     /// The base URL of the operations console.
     pub(crate) async fn console(&self) -> String {
-        self.logs("operations console listening on ").await
+        self.base("operations console listening on ").await
     }
 
     /// The base URL of a worker's health.
     pub(crate) async fn health(&self) -> String {
-        self.logs("health listening on ").await
+        self.base("health listening on ").await
     }
 
     /// The process id.
