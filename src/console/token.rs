@@ -11,7 +11,7 @@ use std::{
 
 use actix_web::{HttpRequest, http::header};
 
-use crate::runtime::{Entropy, FileError, secrets};
+use crate::runtime::{Entropy, FileError, read_secret};
 
 /// Shorter ones could be guessed.
 const LEN_MIN: usize = 32;
@@ -28,8 +28,8 @@ impl fmt::Debug for ConsoleToken {
 
 impl ConsoleToken {
     /// The token of this file. A file that is missing is written, with a new token that only its
-    /// owner can read; one that others can read is refused. Processes that share the file share the
-    /// token, also if they start at the same time.
+    /// owner can read; one that others can read, or that holds no token, is refused. Processes that
+    /// share the file share the token, also if they start at the same time.
     pub fn of_file(path: &Path, entropy: &dyn Entropy) -> Result<Self, FileError> {
         Self::read_or_create(path, entropy).map_err(FileError::of("use the token file", path))
     }
@@ -38,18 +38,11 @@ impl ConsoleToken {
         if !path.try_exists()? {
             Self::create(path, entropy)?;
         }
-        let mode = fs::metadata(path)?.permissions().mode();
-        if mode & 0o077 != 0 {
-            let readable =
-                format!("others than its owner may use it (mode {:o}); chmod 600 it", mode & 0o777);
-            return Err(io::Error::new(io::ErrorKind::PermissionDenied, readable));
-        }
-        let token = fs::read_to_string(path)?.trim().to_owned();
-        if token.len() < LEN_MIN || !token.bytes().all(|byte| byte.is_ascii_graphic()) {
+        let token = read_secret(path)?;
+        if token.len() < LEN_MIN {
             let wanted = format!("it holds no token: {LEN_MIN} or more printable characters; delete it");
             return Err(io::Error::new(io::ErrorKind::InvalidData, wanted));
         }
-        secrets::hide(token.as_bytes());
         Ok(Self(token))
     }
 

@@ -9,6 +9,7 @@ mod error_chain;
 mod file_error;
 pub mod open_files;
 pub mod output;
+mod secret_file;
 pub mod secrets;
 pub mod shutdown;
 pub mod tasks;
@@ -23,6 +24,7 @@ pub use clock::{Clock, SystemClock};
 pub use entropy::{Entropy, SystemEntropy};
 pub use error_chain::{Cause, error_chain};
 pub use file_error::{FileError, user_name};
+pub use secret_file::read_secret;
 use tasks::Tasks;
 
 /// Clock, entropy and tasks of a process; cheap to clone.
