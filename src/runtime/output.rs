@@ -8,8 +8,10 @@
 
 use std::{
     fmt::Display,
+    fs::File,
     io::{self, IsTerminal, Write},
-    sync::{Condvar, LazyLock, Mutex, MutexGuard, PoisonError},
+    os::fd::AsFd,
+    sync::{Condvar, LazyLock, Mutex, MutexGuard, OnceLock, PoisonError},
     thread,
     time::Duration,
 };
@@ -30,6 +32,9 @@ static STDERR: LazyLock<Lines> = LazyLock::new(|| {
     let _ = thread::Builder::new().name("stderr".to_owned()).spawn(|| STDERR.write_out());
     Lines::default()
 });
+
+/// Standard output as this process was given it, once libraries print elsewhere.
+static REPORTS: OnceLock<File> = OnceLock::new();
 
 /// Lines on their way to standard error.
 #[derive(Default)]
@@ -55,6 +60,15 @@ impl Lines {
         }
         queue.waiting.extend_from_slice(text.as_bytes());
         self.changed.notify_all();
+    }
+
+    /// Adds something that is of use only if it is written at once.
+    fn add_if_idle(&self, text: &str) {
+        let mut queue = self.lock();
+        if queue.waiting.is_empty() && !queue.is_writing {
+            queue.waiting.extend_from_slice(text.as_bytes());
+            self.changed.notify_all();
+        }
     }
 
     /// Takes all lines that wait, as soon as there are any, and the number of dropped ones.
@@ -118,6 +132,12 @@ pub fn note(line: impl Display) {
     STDERR.add(&scrub(&format!("{line}\n")));
 }
 
+/// Draws a frame of a progress bar. It is left out while the terminal takes nothing: the next frame
+/// shows the same and more.
+pub fn draw(frame: &str) {
+    STDERR.add_if_idle(&scrub(frame));
+}
+
 /// Where the log is written: each call of [`Write::write`] is a whole event.
 #[derive(Clone, Copy, Debug)]
 pub struct LogWriter;
@@ -144,17 +164,43 @@ pub fn is_terminal() -> bool {
     io::stderr().is_terminal()
 }
 
+/// Columns of the terminal that shows standard error.
+#[expect(clippy::disallowed_methods, reason = "nothing is written")]
+pub fn terminal_width() -> u16 {
+    const USUAL: u16 = 80;
+    match rustix::termios::tcgetwinsize(io::stderr()) {
+        Ok(size) if size.ws_col > 0 => size.ws_col,
+        _ => USUAL,
+    }
+}
+
+/// From now on, what libraries print to standard output is discarded, because their macros panic
+/// where it can't be written. [`print`] goes on to write to it.
+pub fn discard_what_libraries_print() -> io::Result<()> {
+    if REPORTS.get().is_some() {
+        return Ok(());
+    }
+    #[expect(clippy::disallowed_methods, reason = "nothing is written")]
+    let reports = io::stdout().as_fd().try_clone_to_owned()?;
+    rustix::stdio::dup2_stdout(File::options().write(true).open("/dev/null")?)?;
+    REPORTS.get_or_init(|| reports.into());
+    Ok(())
+}
+
 /// Writes a report to standard output, on a thread that may wait for the reader. That the reader is
 /// gone is no error (`flashsale audit | head`); any other failure is noted on standard error.
 pub async fn print(report: impl Display) {
-    let report = scrub(&report.to_string()).into_owned();
+    let mut report = scrub(&report.to_string()).into_owned();
+    if !report.ends_with('\n') {
+        report.push('\n');
+    }
     let writing = tokio::task::spawn_blocking(move || {
+        if let Some(mut reports) = REPORTS.get() {
+            return reports.write_all(report.as_bytes());
+        }
         #[expect(clippy::disallowed_methods, reason = "the one place that writes to standard output")]
         let mut out = io::stdout().lock();
         out.write_all(report.as_bytes())?;
-        if !report.ends_with('\n') {
-            out.write_all(b"\n")?;
-        }
         out.flush()
     });
     match writing.await {

@@ -9,6 +9,7 @@ pub(crate) mod sale;
 pub(crate) mod servers;
 pub(crate) mod services;
 pub(crate) mod stage;
+pub(crate) mod terminal;
 
 use std::time::Duration;
 
