@@ -6,14 +6,19 @@ use std::{
     process::ExitCode,
 };
 
-use anyhow::{Context, ensure};
+use anyhow::{Context, bail, ensure};
 use clap::Args;
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
 use super::overrides::Overrides;
-use crate::runtime::{Runtime, error_chain, output, secrets::scrub};
-use crate::stress::{ConsoleAccess, Options, RunResult, SCENARIOS_HELP, Scenario, ScenarioName, run};
+use crate::runtime::{
+    Runtime, error_chain, output,
+    secrets::{hide, scrub},
+};
+use crate::stress::{
+    ConsoleAccess, NoConsole, Options, RunResult, SCENARIOS_HELP, Scenario, ScenarioName, run,
+};
 
 /// Put a running system under load and judge the result
 ///
@@ -39,7 +44,8 @@ pub(super) struct Stress {
     /// The shop, for the viewers of `mixed` [default: at the API's host, and the configured port]
     #[arg(long, value_name = "URL")]
     web: Option<Url>,
-    /// The operations console [default: at the API's host, and the configured port]
+    /// The operations console, which is sent the token [default: at the API's host, if that is this
+    /// machine, and the configured port]
     #[arg(long, value_name = "URL")]
     console: Option<Url>,
     /// The console's token file [default: the configured one]
@@ -91,31 +97,20 @@ impl Stress {
     }
 
     async fn result(self, overrides: &Overrides, stop: CancellationToken) -> anyhow::Result<RunResult> {
-        let factors = [
-            ("--scale", self.scale),
-            ("--duration-scale", self.duration_scale),
-            ("--latency-scale", self.latency_scale),
-        ];
-        for (name, factor) in factors {
-            ensure!((0.001..=1_000.0).contains(&factor), "{name} must be from 0.001 to 1000");
+        // goose announces its users, and would fail with the stream.
+        if let Err(error) = output::discard_what_libraries_print() {
+            output::note(format_args!("flashsale: goose will write to standard output: {error}"));
         }
-        let mut scenario = Scenario::of(self.scenario, self.scale, self.duration_scale)
-            .with_latency_factor(self.latency_scale);
-        if let Some(attempts) = self.attempts {
-            ensure!((1..=10_000_000).contains(&attempts), "--attempts must be from 1 to 10000000");
-            scenario = scenario.with_attempts(attempts).context("--attempts is for the stampede alone")?;
+        let scenario = self.scenario()?;
+        for url in [&self.api, &self.web, &self.console].into_iter().flatten() {
+            check_url(url)?;
         }
         let settings = overrides.settings(&[])?;
-        let api = self.api.map_or_else(|| url_of(settings.api.addr), Ok)?;
-        let web = self.web.map_or_else(|| beside(&api, settings.web_addr), Ok)?;
-        let is_named = self.console.is_some();
-        let console = match (self.console, settings.console.addr) {
-            (Some(url), _) => Some(url),
-            (None, Some(addr)) => Some(beside(&api, addr)?),
-            (None, None) => None,
-        };
-        for url in [&api, &web].into_iter().chain(&console) {
-            ensure!(url.scheme() == "http", "{url}: only http:// is supported");
+        let api = self.api.clone().map_or_else(|| url_of(settings.api.addr), Ok)?;
+        let web = self.web.clone().map_or_else(|| beside(&api, settings.web_addr), Ok)?;
+        let console = self.console(settings.console.addr)?;
+        if let Some(path) = &self.goose_report {
+            ensure!(path.extension().is_some_and(|end| end == "html"), "--goose-report must end in .html");
         }
         let runtime = Runtime::system();
         let fresh = || format!("s{:x}-", runtime.clock.now().timestamp_millis());
@@ -126,9 +121,7 @@ impl Stress {
             printable && users_prefix.len() <= 100,
             "--users-prefix must be at most 100 printable ASCII characters without spaces, quotes and backslashes"
         );
-        // The token of this machine's console is not sent to another machine unless that is meant.
-        let own = settings.console.token_file.filter(|_| is_named || is_on_this_machine(&api));
-        let token_file = self.token_file.or(own);
+        let token_file = self.token_file.or(settings.console.token_file);
         let command = scrub(&command_line(std::env::args())).into_owned();
         let options = Options {
             scenario,
@@ -147,6 +140,39 @@ impl Stress {
         output::print(&verdict).await;
         Ok(verdict.result)
     }
+
+    fn scenario(&self) -> anyhow::Result<Scenario> {
+        let factors = [
+            ("--scale", self.scale),
+            ("--duration-scale", self.duration_scale),
+            ("--latency-scale", self.latency_scale),
+        ];
+        for (name, factor) in factors {
+            ensure!((0.001..=1_000.0).contains(&factor), "{name} must be from 0.001 to 1000");
+        }
+        let scenario = Scenario::of(self.scenario, self.scale, self.duration_scale)
+            .with_latency_factor(self.latency_scale);
+        let Some(attempts) = self.attempts else { return Ok(scenario) };
+        ensure!((1..=10_000_000).contains(&attempts), "--attempts must be from 1 to 10000000");
+        scenario.with_attempts(attempts).context("--attempts is for the stampede alone")
+    }
+
+    /// Where the token is sent: to a console that is named, or to this machine.
+    fn console(&self, configured: Option<SocketAddr>) -> anyhow::Result<Result<Url, NoConsole>> {
+        if let Some(named) = &self.console {
+            return Ok(Ok(named.clone()));
+        }
+        let Some(addr) = configured else { return Ok(Err(NoConsole::NotConfigured)) };
+        let url = self.api.as_ref().map_or_else(|| url_of(addr), |api| beside(api, addr))?;
+        if is_on_this_machine(&url) {
+            return Ok(Ok(url));
+        }
+        ensure!(
+            self.token_file.is_none(),
+            "the token would be sent to {url}, which is another machine: name the console with --console"
+        );
+        Ok(Err(NoConsole::NotNamed))
+    }
 }
 
 /// The URL at which this machine reaches a server that listens there.
@@ -164,6 +190,18 @@ fn beside(api: &Url, addr: SocketAddr) -> anyhow::Result<Url> {
     let mut url = api.clone();
     ensure!(url.set_port(Some(addr.port())).is_ok(), "{api} has no host");
     Ok(url)
+}
+
+fn check_url(url: &Url) -> anyhow::Result<()> {
+    ensure!(url.scheme() == "http", "{url}: only http:// is supported");
+    if !url.username().is_empty() || url.password().is_some() {
+        hide(url.password().unwrap_or_default().as_bytes());
+        let mut shown = url.clone();
+        // Both can be removed from a URL that has a host.
+        let _ = (shown.set_username(""), shown.set_password(None));
+        bail!("{shown}: a user or a password is not supported");
+    }
+    Ok(())
 }
 
 fn is_on_this_machine(url: &Url) -> bool {

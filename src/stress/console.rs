@@ -1,14 +1,14 @@
 //! The operations console of the system under test: it gives the evidence for an audit to whoever
 //! has its token.
 
-use std::{fs, path::PathBuf, time::Duration};
+use std::{path::PathBuf, time::Duration};
 
-use anyhow::{Context, bail, ensure};
+use anyhow::{Context, bail};
 use url::Url;
 
 use crate::audit::{Counts, Evidence};
 use crate::domain::ProductId;
-use crate::runtime::{FileError, secrets};
+use crate::runtime::{FileError, read_secret};
 
 /// The answer has every purchase of the product.
 const EVIDENCE_TIMEOUT: Duration = Duration::from_mins(5);
@@ -19,6 +19,20 @@ pub struct ConsoleAccess {
     pub url: Url,
     /// `None`: the configuration names none.
     pub token_file: Option<PathBuf>,
+}
+
+/// Why a run asks no console.
+#[derive(Clone, Copy, Debug, thiserror::Error)]
+pub enum NoConsole {
+    #[error("no console is configured (console.addr)")]
+    NotConfigured,
+    /// Its address would be that of the API by default, and nobody has said that the token may be
+    /// sent there.
+    #[error(
+        "the API is on another machine: name its console with --console, and the console's token file \
+         with --token-file"
+    )]
+    NotNamed,
 }
 
 #[derive(Clone)]
@@ -47,12 +61,9 @@ impl Console {
              with --token-file",
         )?;
         let shown = file.display();
-        let token = fs::read_to_string(file).map_err(FileError::of("read the token file", file)).context(
+        let token = read_secret(file).map_err(FileError::of("read the token file", file)).context(
             "is `flashsale serve` (or `web`) running with this token file, as this user? Name it with --token-file",
         )?;
-        let token = token.trim().to_owned();
-        secrets::hide(token.as_bytes());
-        ensure!(token.bytes().all(|byte| byte.is_ascii_graphic()), "the token file {shown} holds no token");
         let console =
             Self { url: access.url.clone(), token, client: client.clone(), product: product.clone() };
         console.counts().await.with_context(|| format!("token file {shown}"))?;
@@ -82,7 +93,7 @@ impl Console {
             200 => Ok(text),
             401 => bail!("{url} refuses the token: the file is of another system"),
             404 => bail!("{url} has no evidence: its process has no console.token_file, or no such product"),
-            _ => bail!("{url} answered {status}: {text}"),
+            _ => bail!("{url} answered {status}: {text:.400}"),
         }
     }
 }

@@ -28,31 +28,45 @@ mod target;
 mod verdict;
 mod virtual_users;
 
-use anyhow::Context;
 use tokio_util::sync::CancellationToken;
 
 use crate::audit::Evidence;
 use crate::domain::ProductId;
 use crate::runtime::{Runtime, error_chain, output};
 use console::Console;
-pub use console::ConsoleAccess;
+pub use console::{ConsoleAccess, NoConsole};
+use files::Files;
 use head::Run;
 pub use options::Options;
 use scenario::Load;
 pub use scenario::{SCENARIOS_HELP, Scenario, ScenarioName};
-use target::Target;
+use target::{Target, TargetSale};
 pub use verdict::{RunResult, RunVerdict};
 
 /// The console, with what the stores held before the run.
 async fn open_console(
-    access: Option<&ConsoleAccess>,
+    access: Result<&ConsoleAccess, &NoConsole>,
     product: &ProductId,
     client: &reqwest::Client,
 ) -> anyhow::Result<(Console, Evidence)> {
-    let access = access.context("no console is configured (console.addr)")?;
+    let access = access.map_err(|why| *why)?;
     let console = Console::open(access, product, client).await?;
     let before = console.evidence().await?;
     Ok((console, before))
+}
+
+fn head(options: &Options, target: &Target, sale: &TargetSale, runtime: &Runtime) -> Run {
+    Run {
+        scenario: options.scenario.name.as_str(),
+        question: options.scenario.question,
+        product: format!("{} ({})", sale.product.name, sale.product.id),
+        api: target.api.to_string(),
+        began_at: runtime.clock.now().to_rfc3339_opts(chrono::SecondsFormat::Secs, true),
+        machine: files::machine(),
+        version: env!("CARGO_PKG_VERSION"),
+        command: options.command.clone(),
+        open_model: !matches!(options.scenario.buyers, Load::Closed { .. }),
+    }
 }
 
 /// Runs a scenario and writes the files that the options name.
@@ -62,6 +76,7 @@ pub async fn run(
     stop: &CancellationToken,
 ) -> anyhow::Result<RunVerdict> {
     let Options { scenario, api, web, product, users_prefix, .. } = &options;
+    let files = Files::open(&options)?;
     let (mut target, sale) =
         Target::find(api.clone(), web.clone(), product.as_deref(), users_prefix.clone(), runtime).await?;
     anyhow::ensure!(
@@ -80,17 +95,7 @@ pub async fn run(
     output::note(format_args!("{}: {}", scenario.name.as_str(), scenario.question));
     let (name, units) = (&sale.product.name, sale.product.total_stock);
     output::note(format_args!("{name} at {}, {units} units, {}", target.api, sale.status));
-    let run = Run {
-        scenario: scenario.name.as_str(),
-        question: scenario.question,
-        product: format!("{} ({})", sale.product.name, sale.product.id),
-        api: target.api.to_string(),
-        began_at: runtime.clock.now().to_rfc3339_opts(chrono::SecondsFormat::Secs, true),
-        machine: files::machine(),
-        version: env!("CARGO_PKG_VERSION"),
-        command: options.command.clone(),
-        open_model: !matches!(scenario.buyers, Load::Closed { .. }),
-    };
+    let run = head(&options, &target, &sale, runtime);
     let goose_report = options.goose_report.as_ref().map(|path| path.display().to_string());
     let loading = Box::pin(load::send(scenario, &target, &sale, runtime, goose_report.as_deref(), stop));
     let (recorder, hostile) = loading.await?;
@@ -118,14 +123,13 @@ pub async fn run(
                     criteria.extend(of_stores);
                     report = Some(audited);
                 }
-                Err(error) => doubts.push(format!("the run could not be audited: {error:#}")),
+                Err(error) => {
+                    doubts.push(format!("the run could not be audited: {}", error_chain(error.as_ref())));
+                }
             }
         }
     }
     let verdict = RunVerdict::new(criteria, doubts, report);
-    // The result of minutes of load outlives a full disk.
-    if let Err(error) = files::write(&options, &run, &recorder, &verdict) {
-        output::note(format_args!("flashsale: not written: {}", error_chain(error.as_ref())));
-    }
+    files.write(&run, &recorder, &verdict);
     Ok(verdict)
 }

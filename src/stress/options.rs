@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use url::Url;
 
-use super::{ConsoleAccess, Scenario};
+use super::{ConsoleAccess, NoConsole, Scenario};
 
 #[derive(Debug)]
 pub struct Options {
@@ -12,8 +12,7 @@ pub struct Options {
     pub api: Url,
     /// The shop's pages.
     pub web: Url,
-    /// `None`: the system has no console.
-    pub console: Option<ConsoleAccess>,
+    pub console: Result<ConsoleAccess, NoConsole>,
     /// `None`: the first of the catalogue.
     pub product: Option<String>,
     pub users_prefix: String,

@@ -75,9 +75,9 @@ impl Target {
             response.with_context(|| format!("{url} can't be reached: is `flashsale serve` running?"))?;
         let status = response.status();
         let body = response.text().await?;
-        anyhow::ensure!(status == 200, "{url} answered {status}: {body}");
+        anyhow::ensure!(status == 200, "{url} answered {status}: {body:.400}");
         let sale: TargetSale =
-            serde_json::from_str(&body).with_context(|| format!("{url} answered {body}"))?;
+            serde_json::from_str(&body).with_context(|| format!("{url} answered {body:.400}"))?;
         let product = ProductId::parse(&sale.product.id)?;
         let users_prefix = users_prefix.into();
         let origin = (runtime.instant(), runtime.clock.now());
@@ -189,7 +189,7 @@ async fn read(request: reqwest::RequestBuilder) -> anyhow::Result<String> {
     let response = request.send().await?;
     let (status, url) = (response.status(), response.url().clone());
     let text = response.text().await?;
-    anyhow::ensure!(status == 200, "{url} answered {status}: {text}");
+    anyhow::ensure!(status == 200, "{url} answered {status}: {text:.400}");
     Ok(text)
 }
 

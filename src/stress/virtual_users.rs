@@ -15,7 +15,7 @@ use std::{
 use anyhow::{Context, bail};
 use futures_util::FutureExt;
 use goose::{
-    GooseAttack,
+    GooseAttack, GooseError,
     client::GooseClientBuilder,
     config::GooseConfiguration,
     goose::{GooseUser, Scenario as GooseScenario, Transaction, TransactionResult},
@@ -28,6 +28,7 @@ use super::{
     response::{ResponseClass, View},
     target::{REQUEST_TIMEOUT, Target},
 };
+use crate::runtime::output;
 
 /// Each virtual user may hold a connection.
 const USERS_MAX: usize = 4_000;
@@ -103,11 +104,30 @@ pub(super) async fn run(
         .and_then(|attack| attack.set_client_builder_without_cookies(client))
         .map(|attack| attack.register_scenario(scenario));
     let attack = attack.map_err(anyhow::Error::from)?;
-    // goose announces its users with a macro that panics where nobody reads standard output.
     match AssertUnwindSafe(Box::pin(attack.execute())).catch_unwind().await {
+        Ok(Err(error))
+            if has_load(recorder)
+                && let Some(why) = report_failure(&error) =>
+        {
+            output::note(format_args!("flashsale: not written: goose's report: {why}"));
+            Ok(())
+        }
         Ok(ended) => ended.map(drop).context("goose"),
-        Err(_logged) => bail!("goose panicked; can standard output be written?"),
+        Err(_logged) => bail!("goose panicked"),
     }
+}
+
+/// goose writes its report after the load, and fails if it can't.
+fn report_failure(error: &GooseError) -> Option<String> {
+    match error {
+        GooseError::Io(error) => Some(error.to_string()),
+        GooseError::InvalidOption { option, detail, .. } if option == "--report-file" => Some(detail.clone()),
+        _ => None,
+    }
+}
+
+fn has_load(recorder: &Recorder) -> bool {
+    recorder.read(|record| !record.attempts.is_empty())
 }
 
 fn configuration(target: &Target, users: usize, report: Option<&str>) -> GooseConfiguration {

@@ -1,20 +1,29 @@
 //! `flashsale stress` against real systems: every scenario passes on a good one, and says why when
 //! something is wrong.
 
-use std::os::unix::fs::PermissionsExt;
+use std::{
+    os::unix::fs::{PermissionsExt, chown, symlink},
+    process::Stdio,
+    sync::{Arc, Mutex},
+};
 
-use rustix::process::Signal;
+use rustix::process::{Signal, geteuid};
 use serde_json::Value;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpListener,
+};
 
 use crate::{
     distributed::catalogue,
     embedded::Embedded,
     support::{
         SOON,
-        http::{buy, client, ready},
+        http::{buy, client, get, ready},
         process::Flashsale,
         servers,
         services::Services,
+        terminal::Terminal,
     },
 };
 
@@ -266,13 +275,35 @@ async fn serve_and_stress_on_one_machine_end_in_pass_without_a_flag() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn without_the_evidence_it_can_not_tell_and_says_why() {
-    let (embedded, other) = (Embedded::new(), Embedded::new());
-    let (serve, elsewhere) = (embedded.spawn(&["serve"], &[]), other.spawn(&["serve"], &[]));
+    let (embedded, other, file) = (Embedded::new(), Embedded::new(), catalogue(100_000));
+    let products = [("FLASHSALE_PRODUCTS", file.path().to_str().expect("path"))];
+    let (serve, elsewhere) = (embedded.spawn(&["serve"], &products), other.spawn(&["serve"], &[]));
     let here = Target::embedded(&embedded, &serve).await;
     let there = Target::embedded(&other, &elsewhere).await;
     let nowhere = format!("http://127.0.0.1:{}", servers::free_port());
-    let cases = [
+    let folder = tempfile::tempdir().expect("folder");
+    let path = |name: &str| folder.path().join(name).to_str().expect("path").to_owned();
+    let [empty, open, foreign] = [path("empty"), path("open"), path("foreign")];
+    let token = std::fs::read(&here.token_file).expect("a token");
+    for (path, content, mode) in
+        [(&empty, &b"\n"[..], 0o600), (&open, &token, 0o640), (&foreign, &token, 0o600)]
+    {
+        std::fs::write(path, content).expect("a file");
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).expect("mode");
+    }
+    // A file of somebody else: root can give one away, and others find one that root owns.
+    let foreign = if geteuid().is_root() {
+        chown(&foreign, Some(65_534), None).expect("chown");
+        foreign.as_str()
+    } else {
+        "/etc/passwd"
+    };
+    let cases: [(_, &str, _); 8] = [
         (&here.console, "/no/such/file", "read the token file /no/such/file"),
+        (&here.console, &empty, "it is empty: delete it, and restart"),
+        (&here.console, &open, "others than its owner may use it (mode 640): chmod 600 it"),
+        (&here.console, foreign, "chown it"),
+        (&here.console, folder.path().to_str().expect("path"), "it is not a file"),
         (&here.console, &there.token_file, "refuses the token"),
         (&nowhere, &here.token_file, "the console can't be reached at"),
         (&here.api, &here.token_file, "has no evidence"),
@@ -343,6 +374,14 @@ async fn bad_arguments_are_named() {
         (vec!["--scenario", "buy", "--attempts", "5"], "--attempts is for the stampede alone"),
         (vec!["--scenario", "buy", "--api", "https://x"], "only http:// is supported"),
         (
+            vec!["--scenario", "buy", "--api", "http://u:s3cret@x"],
+            "http://x/: a user or a password is not supported",
+        ),
+        (
+            vec!["--scenario", "buy", "--api", "http://10.0.0.1:1", "--token-file", "/x"],
+            "name the console with --console",
+        ),
+        (
             vec!["--scenario", "buy", "--api", "http://127.0.0.1:1"],
             "can't be reached: is `flashsale serve` running?",
         ),
@@ -350,5 +389,200 @@ async fn bad_arguments_are_named() {
         let mut process = Flashsale::spawn(&[&["stress"], &arguments[..]].concat(), &[]);
         assert_eq!(process.ended(SOON).await.code(), Some(2), "{arguments:?}");
         process.logs(output).await;
+        assert!(!process.log().contains("s3cret"), "{}", process.log());
     }
+}
+
+/// The files that a run is asked for: flag, and name in a folder.
+const FILES: [(&str, &str); 4] = [
+    ("--report", "report.html"),
+    ("--json", "result.json"),
+    ("--history", "history.jsonl"),
+    ("--goose-report", "goose.html"),
+];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn files_that_can_not_be_written_are_refused_before_the_first_request() {
+    let embedded = Embedded::new();
+    let serve = embedded.spawn(&["serve"], &[]);
+    let target = Target::embedded(&embedded, &serve).await;
+    let folder = tempfile::tempdir().expect("folder");
+    for (flag, name) in FILES {
+        let folder = folder.path().to_str().expect("path");
+        let missing = format!("{folder}/missing/{name}");
+        let (code, output) = target.stress("buy", &[flag, &missing]).await;
+        assert_eq!(code, Some(2), "{flag}: {output}");
+        let line = output.lines().find(|line| line.contains(&missing)).expect("a line about the file");
+        assert!(line.contains("can't write") && line.contains("check that it exists"), "{line}");
+        let directory = format!("{folder}/directory/{name}");
+        std::fs::create_dir_all(&directory).expect("a directory");
+        let (code, output) = target.stress("buy", &[flag, &directory]).await;
+        assert_eq!(code, Some(2), "{flag}: {output}");
+        assert!(output.contains("it is a directory: name a file"), "{output}");
+        assert!(!output.contains("waiting until every purchase"), "{output}");
+    }
+    assert_eq!(get(&format!("{}/sale/stock", target.api)).await.body["stock"], 10_000, "somebody bought");
+    // What is there is kept until there is something to replace it.
+    let kept = folder.path().join("report.html");
+    std::fs::write(&kept, "an earlier report").expect("write");
+    let report = kept.to_str().expect("path");
+    let (code, output) = target.stress("buy", &["--report", report, "--json", "/no/such/folder"]).await;
+    assert_eq!(code, Some(2), "{output}");
+    assert_eq!(std::fs::read_to_string(&kept).expect("a file"), "an earlier report");
+}
+
+/// No space is left at the end of the run: the result is that of the load, and the other files are written.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_without_space_does_not_change_the_verdict() {
+    let embedded = Embedded::new();
+    let serve = embedded.spawn(&["serve"], &[]);
+    let target = Target::embedded(&embedded, &serve).await;
+    let folder = tempfile::tempdir().expect("folder");
+    for (full, _) in FILES {
+        for (latency, code) in [("1000", 0), ("0.001", 1)] {
+            let mut files = Vec::new();
+            for (flag, name) in FILES {
+                let path = folder.path().join(name);
+                let _ = std::fs::remove_file(&path);
+                if flag == full {
+                    symlink("/dev/full", &path).expect("a link");
+                }
+                files.extend([flag.to_owned(), path.to_str().expect("path").to_owned()]);
+            }
+            let mut arguments: Vec<_> = files.iter().map(String::as_str).collect();
+            let Target { api, web, console, token_file } = &target;
+            arguments.extend(["--api", api, "--web", web, "--console", console, "--token-file", token_file]);
+            arguments.extend(["--scenario", "flashsale", "--scale", "0.02", "--duration-scale", "0.02"]);
+            let mut process =
+                Flashsale::spawn(&[&["stress"], &arguments[..], &["--latency-scale", latency]].concat(), &[]);
+            let ended = process.ended(SOON).await.code();
+            assert_eq!(ended, Some(code), "{full}: {}\n{}", process.printed(), process.log());
+            let line = process.logs("not written").await;
+            assert!(line.contains("No space left on device"), "{full}: {line}");
+            for (flag, name) in FILES.iter().filter(|(flag, _)| *flag != full) {
+                let length = std::fs::metadata(folder.path().join(name)).expect("a file").len();
+                assert!(length > 100, "{full} is full, and {flag} has {length} bytes");
+            }
+        }
+    }
+}
+
+/// A server at the address of a console, which says in its errors what it was asked; and what it was asked. Of the
+/// console at `real` it gives everything but the evidence after the first time.
+async fn echo(port: u16, real: Option<String>) -> Arc<Mutex<String>> {
+    let listener = TcpListener::bind(("127.0.0.1", port)).await.expect("a port");
+    let asked: Arc<Mutex<String>> = Arc::default();
+    let noted = asked.clone();
+    tokio::spawn(async move {
+        let mut given = 0;
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let mut head = vec![0; 8192];
+            let length = stream.read(&mut head).await.unwrap_or(0);
+            let head = String::from_utf8_lossy(&head[..length]).into_owned();
+            noted.lock().expect("heads").push_str(&head);
+            let path = head.split(' ').nth(1).unwrap_or_default().to_owned();
+            given += u32::from(!path.ends_with("/counts"));
+            let real = real.as_ref().filter(|_| path.ends_with("/counts") || given == 1);
+            let (status, body) = match real {
+                Some(real) => {
+                    let token = head.lines().find_map(|line| line.strip_prefix("authorization: "));
+                    let asking = client().get(format!("{real}{path}"));
+                    let answer = asking.header("authorization", token.unwrap_or_default()).send().await;
+                    (200, answer.expect("answer").text().await.expect("text"))
+                }
+                None => (500, head),
+            };
+            let head = format!("HTTP/1.1 {status} X\r\nContent-Length: {}\r\n", body.len());
+            let answer = format!("{head}Connection: close\r\n\r\n{body}");
+            let _ = stream.write_all(answer.as_bytes()).await;
+        }
+    });
+    asked
+}
+
+/// A console says in its errors what it was sent. Neither the files nor the output of a run show it.
+#[tokio::test(flavor = "multi_thread")]
+async fn its_files_show_no_secret() {
+    const TOKEN: &str = "a-token-with-\"<quotes>\"-and-'\\'-of-32-characters";
+    let embedded = Embedded::new();
+    let token_file = format!("{}/console-token", embedded.data_dir());
+    std::fs::write(&token_file, TOKEN).expect("write");
+    std::fs::set_permissions(&token_file, std::fs::Permissions::from_mode(0o600)).expect("mode");
+    let serve = embedded.spawn(&["serve"], &[]);
+    let target = Target::embedded(&embedded, &serve).await;
+    let port = servers::free_port();
+    let asked = echo(port, Some(target.console.clone())).await;
+    let target = Target { console: format!("http://127.0.0.1:{port}"), ..target };
+    let folder = tempfile::tempdir().expect("folder");
+    let files = FILES.map(|(flag, name)| [flag.to_owned(), folder.path().join(name).display().to_string()]);
+    let arguments: Vec<_> = files.iter().flatten().map(String::as_str).collect();
+    let (code, output) = target.stress("flashsale", &arguments).await;
+    assert_eq!(code, Some(2), "{output}");
+    assert!(asked.lock().expect("heads").contains(TOKEN), "the console was not asked");
+    let [report, json, history, goose] =
+        files.map(|[_, path]| std::fs::read_to_string(path).expect("a file"));
+    for said in [&report, &json, &output] {
+        assert!(said.contains("could not be audited") && said.contains("answered 500"), "{said}");
+    }
+    for said in [&report, &json, &history, &goose, &output] {
+        let line = said.lines().find(|line| line.contains("a-token-with"));
+        assert!(line.is_none(), "the token is shown: {}", line.unwrap_or_default());
+    }
+    assert!(serde_json::from_str::<Value>(&json).is_ok(), "{json}");
+}
+
+/// The address of the console is that of the API by default. Where that is another machine, the token is not sent to
+/// it unless the console is named.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_token_stays_on_this_machine_unless_the_console_is_named() {
+    let embedded = Embedded::new();
+    let serve = embedded.spawn(&["serve"], &[]);
+    let Target { api, token_file, .. } = Target::embedded(&embedded, &serve).await;
+    let token = std::fs::read_to_string(&token_file).expect("a token");
+    let port = servers::free_port();
+    let asked = echo(port, None).await;
+    // No loopback address, although this machine answers there.
+    let elsewhere = api.replace("127.0.0.1", "0.0.0.0");
+    let console_addr = format!("127.0.0.1:{port}");
+    let machine =
+        [("FLASHSALE_CONSOLE_ADDR", console_addr.as_str()), ("FLASHSALE_CONSOLE_TOKEN_FILE", &token_file)];
+    let named = format!("http://{console_addr}");
+    for (more, said, is_sent) in [
+        (&[][..], "the API is on another machine: name its console with --console", false),
+        (&["--token-file", &token_file], "name the console with --console", false),
+        (&["--token-file", &token_file, "--console", &named], "answered 500", true),
+    ] {
+        let arguments = [&["--scenario", "flashsale", "--api", &elsewhere], more].concat();
+        let (code, output) = stress(&arguments, &machine).await;
+        assert_eq!(code, Some(2), "{output}");
+        assert!(output.contains(said), "{output}");
+        assert_eq!(asked.lock().expect("heads").contains(token.trim()), is_sent, "{more:?}");
+    }
+    let (_, output) = stress(&["--scenario", "flashsale", "--api", &api], &machine).await;
+    assert!(output.contains("answered 500"), "on this machine it is sent: {output}");
+}
+
+/// Its progress is shown at a terminal whose output nobody takes.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_terminal_that_nobody_reads_does_not_hold_it_up() {
+    let embedded = Embedded::new();
+    let serve = embedded.spawn(&["serve"], &[]);
+    let Target { api, console, token_file, .. } = Target::embedded(&embedded, &serve).await;
+    let place = ["--api", &api, "--console", &console, "--token-file", &token_file];
+    // Long enough for the terminal's buffer to be full.
+    let load =
+        ["--scenario", "flashsale", "--scale", "0.02", "--duration-scale", "0.6", "--latency-scale", "1000"];
+    let command = || Flashsale::command(&[&["stress"], &load[..], &place].concat(), &[]);
+    let (unread, read) = (Terminal::open(), Terminal::open());
+    let shown = read.read_on();
+    let mut processes =
+        [&unread, &read].map(|terminal| Flashsale::start(command(), Stdio::piped(), terminal.stream()));
+    for process in &mut processes {
+        // Other tests run on the same machine: whether it passes, is not what is tested.
+        let code = process.ended(SOON * 2).await.code();
+        assert!([Some(0), Some(1)].contains(&code), "{code:?}: {}", process.printed());
+        assert!(process.printed().contains("every check of the audit holds"), "{}", process.printed());
+    }
+    let shown = shown.lock().expect("text");
+    assert!(shown.contains("flashsale [") && shown.contains("/s of "), "{shown}");
 }
