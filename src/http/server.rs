@@ -34,12 +34,15 @@ pub struct ServerOptions {
     pub addr: SocketAddr,
     /// Connections at a time, over all threads; see [`ConnectionBudget`](super::ConnectionBudget).
     pub connections_max: usize,
-    /// Timeout for the head of each request.
+    /// Timeout for the head of each request, and for the whole of one that arrives while another is
+    /// answered.
     pub head_timeout: Duration,
 }
 
 /// A server that listens. It stops, after requests under way, when its handle says so.
 pub struct Listening {
+    /// What logs call it.
+    pub name: &'static str,
     pub server: Server,
     pub handle: ServerHandle,
     /// With the port that was given by the system if 0 was configured.
@@ -114,7 +117,7 @@ pub fn listen(
     })?;
     let server = server.run();
     tracing::info!("{name} listening on http://{addr}");
-    Ok(Listening { handle: server.handle(), server, addr })
+    Ok(Listening { name, handle: server.handle(), server, addr })
 }
 
 fn bind(addr: SocketAddr) -> std::io::Result<TcpListener> {
