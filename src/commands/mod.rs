@@ -9,6 +9,7 @@
 mod audit;
 mod data_dir;
 mod dead_letters;
+mod descriptors;
 mod healthcheck;
 mod ledger;
 mod migrate;

@@ -6,7 +6,7 @@ use actix_web::web::Data;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
-use super::{settings::Settings, stores::Connected};
+use super::{descriptors::budget, settings::Settings, stores::Connected};
 use crate::{
     api::{self, Api},
     checkout::Checkout,
@@ -32,25 +32,21 @@ pub(super) struct Servers<'process> {
 impl Servers<'_> {
     /// The API, whose process has no other server.
     pub(super) fn listen_api(&self) -> anyhow::Result<Vec<Listening>> {
-        Ok(vec![self.api(self.budget(1, 0))?])
+        Ok(vec![self.api(budget(self.settings, (1, 0), 0)?)?])
     }
 
     /// The shop, and the operations console on an address of its own, which buyers need not be able
     /// to reach.
     pub(super) fn listen_pages(&self) -> anyhow::Result<Vec<Listening>> {
-        self.pages(self.budget(1, 1))
+        self.pages(budget(self.settings, (1, 1), 0)?)
     }
 
     /// API, shop and operations console.
     pub(super) fn listen_all(&self) -> anyhow::Result<Vec<Listening>> {
-        let budget = self.budget(2, 1);
+        let budget = budget(self.settings, (2, 1), 0)?;
         let mut servers = vec![self.api(budget)?];
         servers.extend(self.pages(budget)?);
         Ok(servers)
-    }
-
-    fn budget(&self, buyers_servers: usize, operators_servers: usize) -> ConnectionBudget {
-        ConnectionBudget::new(buyers_servers, operators_servers, self.settings.api.connections_max)
     }
 
     fn api(&self, budget: ConnectionBudget) -> anyhow::Result<Listening> {
@@ -129,10 +125,12 @@ fn console_token(settings: &Settings, connected: &Connected) -> Option<ConsoleTo
     token.inspect_err(refused).ok()
 }
 
+/// A worker's health, if it has an address.
 pub(super) fn listen_health(settings: &Settings, readiness: Readiness) -> anyhow::Result<Option<Listening>> {
+    let servers = usize::from(settings.work_health_addr.is_some());
+    let budget = budget(settings, (0, servers), settings.worker.lanes)?;
     let Some(addr) = settings.work_health_addr else { return Ok(None) };
     let readiness = Data::new(readiness);
-    let budget = ConnectionBudget::new(0, 1, 0);
     let listening = listen("health", &options(settings, addr, budget.operators), move |config| {
         health::routes(config, readiness.clone());
     });

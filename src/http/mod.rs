@@ -14,5 +14,5 @@ pub(crate) mod security;
 pub mod server;
 mod unread;
 
-pub use connection_budget::ConnectionBudget;
+pub use connection_budget::{ConnectionBudget, Demand, TooFewDescriptors};
 pub use options::ApiOptions;

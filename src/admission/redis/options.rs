@@ -26,4 +26,10 @@ impl RedisOptions {
             response_timeout: reader.millis("redis.response_timeout_ms", 10..=60_000),
         }
     }
+
+    /// Connections that a process may have at a time, besides those of its server threads.
+    pub fn connections_max(&self) -> usize {
+        // Each may be replaced while its end is still awaited.
+        2 * self.connections
+    }
 }

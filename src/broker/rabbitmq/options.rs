@@ -34,4 +34,12 @@ impl RabbitOptions {
             proves_queue: true,
         }
     }
+
+    /// Connections that a process with so many consumers may have at a time.
+    pub fn connections_max(consumers: usize) -> usize {
+        /// Of the publisher, the bindings, and the dead letters.
+        const OTHERS: usize = 3;
+        // Each may be replaced while its end is still awaited.
+        2 * (consumers + OTHERS)
+    }
 }

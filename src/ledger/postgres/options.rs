@@ -33,4 +33,12 @@ impl PostgresOptions {
     pub fn of_command(&self, command: &str) -> Self {
         Self { application_name: format!("flashsale {command}"), ..self.clone() }
     }
+
+    /// Connections that a process may have at a time.
+    pub fn connections_max(&self) -> usize {
+        /// Of the leader, of the proof that sessions are a process's own, and of migrations; and
+        /// those that they replace.
+        const SESSIONS: usize = 8;
+        self.pool_size + SESSIONS
+    }
 }
