@@ -17,6 +17,8 @@ use tokio::{
     time::{Sleep, sleep},
 };
 
+use super::framing::Framing;
+
 /// The kernel ends a connection whose client takes no byte for this long: a client that never
 /// reads, or that has vanished.
 const UNREAD_TIMEOUT: Duration = Duration::from_secs(10);
@@ -50,8 +52,8 @@ impl Progress {
 /// What is being waited for, with an end.
 enum Wait {
     Nothing,
-    /// The rest of a head that is not the first, after so many requests.
-    Head(u64, Pin<Box<Sleep>>),
+    /// The rest of a request that is not the first, after so many requests.
+    Request(u64, Pin<Box<Sleep>>),
     /// The end of the answer under way, after the client has closed its half.
     LastAnswer(Pin<Box<Sleep>>),
 }
@@ -59,6 +61,7 @@ enum Wait {
 pub(super) struct Connection {
     stream: TcpStream,
     progress: Progress,
+    framing: Framing,
     head_timeout: Duration,
     wait: Wait,
 }
@@ -68,35 +71,46 @@ impl Connection {
         if let Err(error) = SockRef::from(&stream).set_tcp_user_timeout(Some(UNREAD_TIMEOUT)) {
             tracing::debug!(%error, "a connection has no timeout for what its client does not read");
         }
-        Self { stream, progress: Progress::default(), head_timeout, wait: Wait::Nothing }
+        let (progress, framing) = (Progress::default(), Framing::default());
+        Self { stream, progress, framing, head_timeout, wait: Wait::Nothing }
     }
 
     pub(super) fn progress(&self) -> Progress {
         self.progress.clone()
     }
 
-    /// Notes what a read has brought: `Some(0)` is the end of what the client sends.
-    fn note_read(&mut self, bytes: Option<usize>) {
+    /// Notes what a read has brought: nothing is the end of what the client sends.
+    fn note_read(&mut self, bytes: &[u8]) {
+        self.framing.feed(bytes);
+        if bytes.is_empty() {
+            self.wait = Wait::LastAnswer(Box::pin(sleep(HALF_CLOSED_TIMEOUT)));
+        }
+    }
+
+    /// The rest of a request has its time while nothing else is waited for. The head of the first
+    /// request is bounded by actix, and a body by the handler that reads it.
+    fn note_wait(&mut self) {
         let Requests { begun, is_handled } = &*self.progress.0;
-        match (bytes, &self.wait) {
-            (Some(0), _) => self.wait = Wait::LastAnswer(Box::pin(sleep(HALF_CLOSED_TIMEOUT))),
-            // The head that was waited for has arrived.
-            (_, Wait::Head(after, _)) if *after != begun.get() => self.wait = Wait::Nothing,
-            (Some(_), Wait::Nothing) if begun.get() > 0 && !is_handled.get() => {
-                self.wait = Wait::Head(begun.get(), Box::pin(sleep(self.head_timeout)));
+        let is_waiting = begun.get() > 0 && !is_handled.get() && self.framing.is_within_request();
+        match &self.wait {
+            Wait::LastAnswer(_) => {}
+            Wait::Request(after, _) if is_waiting && *after == begun.get() => {}
+            _ if is_waiting => {
+                self.wait = Wait::Request(begun.get(), Box::pin(sleep(self.head_timeout)));
             }
-            _ => {}
+            _ => self.wait = Wait::Nothing,
         }
     }
 
     /// Fails once what is being waited for takes too long.
     fn check(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
-        let (Wait::Head(_, timer) | Wait::LastAnswer(timer)) = &mut self.wait else { return Ok(()) };
+        self.note_wait();
+        let (Wait::Request(_, timer) | Wait::LastAnswer(timer)) = &mut self.wait else { return Ok(()) };
         if timer.as_mut().poll(cx).is_pending() {
             return Ok(());
         }
-        if matches!(self.wait, Wait::Head(..)) {
-            return Err(io::Error::new(io::ErrorKind::TimedOut, "the head of a request takes too long"));
+        if matches!(self.wait, Wait::Request(..)) {
+            return Err(io::Error::new(io::ErrorKind::TimedOut, "the rest of a request takes too long"));
         }
         if !self.progress.0.is_handled.get() {
             return Err(io::Error::new(io::ErrorKind::BrokenPipe, "the client has closed its half"));
@@ -116,7 +130,9 @@ impl AsyncRead for Connection {
         let this = self.get_mut();
         let before = buffer.filled().len();
         let polled = Pin::new(&mut this.stream).poll_read(cx, buffer)?;
-        this.note_read(polled.is_ready().then(|| buffer.filled().len() - before));
+        if polled.is_ready() {
+            this.note_read(buffer.filled().get(before..).unwrap_or_default());
+        }
         this.check(cx)?;
         polled.map(Ok)
     }

@@ -4,6 +4,7 @@ pub mod body;
 mod connection;
 mod connection_budget;
 pub mod extract;
+mod framing;
 pub mod health;
 mod options;
 pub(crate) mod pages;
