@@ -107,7 +107,7 @@ fn run_command(cli: Cli, wiring: Wiring) -> anyhow::Result<ExitCode> {
             Command::Migrate(command) => command.run(&overrides, stop).await?,
             Command::Pause(command) => command.run(&overrides).await?,
             Command::Resume(command) => command.run(&overrides).await?,
-            Command::Products(command) => return Ok(command.run(&overrides).await),
+            Command::Products(command) => return Ok(command.run(&overrides, stop).await),
             Command::Audit(command) => return Ok(command.run(&overrides).await),
             Command::Stress(command) => return Ok(command.run(&overrides, stop).await),
             Command::Reconcile(command) => return Ok(command.run(&overrides).await),

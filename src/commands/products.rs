@@ -1,11 +1,12 @@
 //! `flashsale products`
 
-use std::{fmt, io::IsTerminal, process::ExitCode};
+use std::{fmt, io::IsTerminal, process::ExitCode, thread};
 
-use anyhow::bail;
+use anyhow::{Context, bail, ensure};
 use chrono::{DateTime, Utc};
 use clap::{Args, Subcommand};
 use tokio::sync::oneshot;
+use tokio_util::sync::CancellationToken;
 
 use super::{
     data_dir::DataDir, ledger::open_own_ledger, overrides::Overrides, settings::Mode, target::actor,
@@ -54,10 +55,10 @@ enum Action {
 }
 
 impl Products {
-    pub(super) async fn run(self, overrides: &Overrides) -> ExitCode {
+    pub(super) async fn run(self, overrides: &Overrides, stop: CancellationToken) -> ExitCode {
         let ended = match self.action {
             Action::List => list(overrides).await.map(|()| true),
-            Action::Apply { file, yes, dry_run } => apply(overrides, &file, yes, dry_run).await,
+            Action::Apply { file, yes, dry_run } => apply(overrides, &file, yes, dry_run, &stop).await,
         };
         match ended {
             Ok(true) => ExitCode::SUCCESS,
@@ -80,7 +81,13 @@ async fn list(overrides: &Overrides) -> anyhow::Result<()> {
 }
 
 /// Returns whether no difference is left.
-async fn apply(overrides: &Overrides, file: &str, yes: bool, dry_run: bool) -> anyhow::Result<bool> {
+async fn apply(
+    overrides: &Overrides,
+    file: &str,
+    yes: bool,
+    dry_run: bool,
+    stop: &CancellationToken,
+) -> anyhow::Result<bool> {
     let settings = overrides.settings(&[])?;
     let wanted = read_catalogue(file)?;
     let (ledger, actor) = (open_own_ledger(&settings, "products").await?, actor());
@@ -94,7 +101,7 @@ async fn apply(overrides: &Overrides, file: &str, yes: bool, dry_run: bool) -> a
     if plan.difference.is_empty() {
         return Ok(true);
     }
-    if dry_run || !(yes || confirmed().await?) {
+    if dry_run || !(yes || confirmed(stop).await?) {
         output::print("nothing was changed").await;
         return Ok(false);
     }
@@ -103,7 +110,8 @@ async fn apply(overrides: &Overrides, file: &str, yes: bool, dry_run: bool) -> a
     Ok(true)
 }
 
-async fn confirmed() -> anyhow::Result<bool> {
+/// Asks the person at the terminal. Only an answer counts: neither its end nor a signal is one.
+async fn confirmed(stop: &CancellationToken) -> anyhow::Result<bool> {
     if !std::io::stdin().is_terminal() {
         bail!(
             "standard input is no terminal, so nobody can be asked: give --yes to apply this, or --dry-run"
@@ -112,12 +120,20 @@ async fn confirmed() -> anyhow::Result<bool> {
     output::print("Apply this? [y/N]").await;
     // On a thread that the end of the process does not wait for: signals are heard meanwhile.
     let (tell, told) = oneshot::channel();
-    std::thread::spawn(move || {
+    thread::Builder::new().name("prompt".to_owned()).spawn(move || {
         let mut answer = String::new();
         // Where nobody waits any more, nobody is told.
-        let _ = tell.send(std::io::stdin().read_line(&mut answer).map(|_bytes| answer));
-    });
-    Ok(matches!(told.await??.trim(), "y" | "Y" | "yes"))
+        let _ = tell.send(std::io::stdin().read_line(&mut answer).map(|bytes| (bytes, answer)));
+    })?;
+    let (bytes, answer) = tokio::select! {
+        told = told => told?.context("standard input can't be read, so nothing was changed")?,
+        () = stop.cancelled() => bail!("stopped before an answer, so nothing was changed"),
+    };
+    ensure!(
+        bytes > 0,
+        "standard input ended without an answer, so nothing was changed: give --yes to apply this"
+    );
+    Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
 }
 
 /// A product as a list shows it.

@@ -1,6 +1,6 @@
 //! The terms of a known product change by an operation, and by nothing else.
 
-use std::path::Path;
+use std::{path::Path, process::Stdio, time::Duration};
 
 use serde_json::{Value, json};
 
@@ -12,6 +12,7 @@ use crate::{
         http::{buy, buy_at, client, get, ready},
         process::Flashsale,
         services::Services,
+        terminal::Terminal,
     },
 };
 
@@ -220,4 +221,52 @@ async fn embedded_an_edited_file_is_applied_by_a_restart() {
     // Not a difference that applying the file would change, but said.
     let line = serve.logs("the catalogue file agrees with what is sold, except for: ").await;
     assert!(line.contains("b (not in the file)"), "{line}");
+}
+
+/// The person at the terminal decides; without an answer nothing is changed, and the command says so.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_operator_is_asked_before_it_is_applied() {
+    let (embedded, catalogue) = (Embedded::new(), file(&[("a", "1", 3)]));
+    let mut serve = embedded.spawn(&["serve"], &[("FLASHSALE_PRODUCTS", path(&catalogue))]);
+    ready(&serve.api().await).await;
+    serve.signal(rustix::process::Signal::TERM);
+    assert!(serve.ended(SOON).await.success());
+    write(&catalogue, &[("a", "2", 5)]);
+    let arguments = ["products", "apply", path(&catalogue)];
+    let asked = |terminal: &Terminal| {
+        let command = Flashsale::command(&arguments, &embedded.variables(&[]));
+        Flashsale::start_with(command, terminal.stream(), Stdio::piped(), Stdio::piped())
+    };
+    for (keys, code, said) in [
+        ("n\n", 1, None),
+        ("\n", 1, None),
+        ("\u{4}", 2, Some("standard input ended without an answer, so nothing was changed")),
+    ] {
+        let terminal = Terminal::open();
+        terminal.types(keys);
+        let mut apply = asked(&terminal);
+        assert_eq!(apply.ended(SOON).await.code(), Some(code), "{keys:?}: {}", apply.log());
+        match said {
+            Some(said) => drop(apply.logs(said).await),
+            None => assert!(apply.printed().contains("nothing was changed"), "{}", apply.printed()),
+        }
+    }
+    // Nobody types anything: a signal is heard all the same.
+    let terminal = Terminal::open();
+    let mut apply = asked(&terminal);
+    apply.prints("Apply this?").await;
+    apply.signal(rustix::process::Signal::TERM);
+    assert_eq!(apply.ended(Duration::from_secs(5)).await.code(), Some(2), "{}", apply.log());
+    apply.logs("stopped before an answer, so nothing was changed").await;
+    let list = async || {
+        let mut list = embedded.spawn(&["products", "list"], &[]);
+        assert!(list.ended(SOON).await.success());
+        list.printed()
+    };
+    assert!(list().await.contains("price: 1.00 USD\n    total_stock: 3"), "{}", list().await);
+    let terminal = Terminal::open();
+    terminal.types("y\n");
+    let mut apply = asked(&terminal);
+    assert_eq!(apply.ended(SOON).await.code(), Some(0), "{}", apply.log());
+    assert!(list().await.contains("price: 2.00 USD\n    total_stock: 5"), "{}", list().await);
 }
