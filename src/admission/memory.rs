@@ -12,7 +12,7 @@ use tokio::sync::watch;
 
 use super::{
     Admission, AdmissionError, Contents, Decision, Fence, Found, Opening, Reassignment, RebuildStep,
-    StagedPart, Watermark, WithdrawnUnit, watermarks::Watermarks,
+    SnapshotTotals, StagedPart, Watermark, WithdrawnUnit, watermarks::Watermarks,
 };
 use crate::domain::sale::{Horizon, Known, NotAdmitting, SaleMachine};
 use crate::domain::{Entry, EntryId, ProductId, Purchase, PurchaseId, SaleState, SystemId, Terms, UserId};
@@ -153,6 +153,31 @@ impl Admission for MemoryAdmission {
         self.with_own(&purchase.product, |sale, now| sale.republish(purchase, now))
     }
 
+    async fn cancel(
+        &self,
+        cancelled: &Purchase,
+        keeps_unit: bool,
+        may_buy_again: bool,
+    ) -> Result<bool, AdmissionError> {
+        self.with_known(&cancelled.product, |sale, known, _| {
+            sale.cancel(cancelled, keeps_unit, may_buy_again, known)
+        })
+    }
+
+    async fn bar(&self, earlier: &[Purchase]) -> Result<(), AdmissionError> {
+        let Some(first) = earlier.first() else { return Ok(()) };
+        self.with_known(&first.product, |sale, known, _| sale.bar(earlier, known))
+    }
+
+    async fn rename(
+        &self,
+        product: &ProductId,
+        user: &UserId,
+        pseudonym: &UserId,
+    ) -> Result<bool, AdmissionError> {
+        self.with_known(product, |sale, known, _| sale.rename(user, pseudonym, known))
+    }
+
     async fn configure(
         &self,
         product: &ProductId,
@@ -189,11 +214,10 @@ impl Admission for MemoryAdmission {
         product: &ProductId,
         epoch: u64,
         terms: &Terms,
-        next: u32,
-        revoked: bool,
+        totals: SnapshotTotals,
     ) -> Result<Opening, AdmissionError> {
         let place = (SERVER, self.system());
-        self.with_own(product, |sale, _| sale.open(epoch, terms, next, revoked, place))
+        self.with_own(product, |sale, _| sale.open(epoch, terms, totals, place))
     }
 
     fn seen_epoch(&self, product: &ProductId) -> u64 {

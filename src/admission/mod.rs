@@ -21,8 +21,8 @@ pub use memory::MemoryAdmission;
 pub use redis::{Connections, Connector, InUse, Keys, Link, RedisAdmission, RedisOptions, Scripts, scripts};
 
 pub use crate::domain::sale::{
-    Contents, Decision, Fence, Found, Horizon, Opening, Reassignment, RebuildStep, StagedPart, Watermark,
-    WithdrawnUnit,
+    Contents, Decision, Fence, Found, Horizon, Opening, Reassignment, RebuildStep, SnapshotTotals,
+    StagedPart, Watermark, WithdrawnUnit,
 };
 
 /// Everything that changes or reads a sale's admission state.
@@ -33,9 +33,9 @@ pub use crate::domain::sale::{
 /// that fails has had no effect, unless the error [is unknown](AdmissionError::is_unknown). Units
 /// are numbers of `1..=total_stock`.
 ///
-/// `admit`, `sale`, `find`, `reassign` and `withdraw` use no state that is behind what this process
-/// knows of the sale: they answer [`AdmissionError::NotReady`]. Where a later state was seen, or
-/// opened, they also end its use for every process.
+/// `admit`, `sale`, `find`, `reassign`, `withdraw`, `cancel`, `bar` and `rename` use no state that
+/// is behind what this process knows of the sale: they answer [`AdmissionError::NotReady`]. Where a
+/// later state was seen, or opened, they also end its use for every process.
 ///
 /// A state belongs to the system that fenced or opened it. To any other system, every operation
 /// that is not a mere read of the outbox or the contents answers [`AdmissionError::OtherSystem`].
@@ -65,7 +65,8 @@ pub trait Admission: Debug + Send + Sync {
         limit: usize,
     ) -> Result<Vec<Entry>, AdmissionError>;
 
-    /// Reads all winners, ordered by unit, and the returned units, in whichever state the sale is.
+    /// Reads all winners, ordered by unit, who may not buy any more, and the returned units, in
+    /// whichever state the sale is.
     /// Read page by page: the answer is a snapshot only while nobody buys. What this program did
     /// not write is left out.
     async fn contents(&self, product: &ProductId) -> Result<Contents, AdmissionError>;
@@ -98,6 +99,29 @@ pub trait Admission: Debug + Send + Sync {
     /// the entry is there.
     async fn send_again(&self, purchase: &Purchase) -> Result<bool, AdmissionError>;
 
+    /// Takes a purchase out of the sale that the ledger has as cancelled. Its unit is withheld, or
+    /// returns; its user may buy again, or the right is used up. False: there is no such purchase,
+    /// or it is cancelled here.
+    async fn cancel(
+        &self,
+        cancelled: &Purchase,
+        keeps_unit: bool,
+        may_buy_again: bool,
+    ) -> Result<bool, AdmissionError>;
+
+    /// Uses up the rights of users who bought elsewhere, unless they have a purchase here.
+    /// `earlier` are of one product, and have no unit.
+    async fn bar(&self, earlier: &[Purchase]) -> Result<(), AdmissionError>;
+
+    /// Gives what a user has to another name, which must be new. False: a purchase of the user is
+    /// still on its way under the present name, or the other name is not new.
+    async fn rename(
+        &self,
+        product: &ProductId,
+        user: &UserId,
+        pseudonym: &UserId,
+    ) -> Result<bool, AdmissionError>;
+
     /// Changes the terms of a running sale. False: the sale is of another epoch, or more units are
     /// handed out than the new total.
     async fn configure(&self, product: &ProductId, epoch: u64, terms: &Terms)
@@ -123,16 +147,14 @@ pub trait Admission: Debug + Send + Sync {
     /// Deletes what was staged for `epoch`, after a rebuild that did not succeed.
     async fn unstage(&self, product: &ProductId, epoch: u64) -> Result<(), AdmissionError>;
 
-    /// Puts the staged snapshot in place under `epoch`, whose fence must stand. `next`: the highest
-    /// unit of a staged purchase; staged purchases and free units must be all of `1..=next`.
-    /// `revoked`: whether purchases of this sale were revoked.
+    /// Puts the staged snapshot in place under `epoch`, whose fence must stand. The snapshot must
+    /// be as large as `totals` says.
     async fn open(
         &self,
         product: &ProductId,
         epoch: u64,
         terms: &Terms,
-        next: u32,
-        revoked: bool,
+        totals: SnapshotTotals,
     ) -> Result<Opening, AdmissionError>;
 
     /// The epoch that a new state of the sale must be above, to lack nothing of what this process

@@ -1,5 +1,5 @@
 //! The conservation law: every unit of a sale is in exactly one place,
-//! `total_stock = remaining + in_flight + recorded + dead_lettered`.
+//! `total_stock = remaining + in_flight + recorded + dead_lettered + withheld`.
 
 use std::fmt;
 
@@ -7,8 +7,19 @@ use serde::Serialize;
 
 use super::SaleState;
 
-/// The units of one sale, or of several sales together. Always
-/// `total_stock = remaining + in_flight + recorded + dead_lettered + missing - moving - surplus`.
+/// The units that the ledger has of one sale, counted at one instant.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LedgerCounts {
+    pub recorded: u64,
+    /// Units of cancelled purchases that are not sold again.
+    pub withheld: u64,
+    /// Units of cancelled purchases that return to stock, and that admission may not have yet.
+    pub returning: u64,
+}
+
+/// The units of one sale, or of several sales together. Always `total_stock` is the sum of
+/// `remaining`, `in_flight`, `recorded`, `dead_lettered`, `withheld`, `returning` and `missing`,
+/// less `moving` and `surplus`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Conservation {
@@ -22,6 +33,10 @@ pub struct Conservation {
     pub recorded: u64,
     /// Purchases that admission has marked as dead-lettered.
     pub dead_lettered: u64,
+    /// Units of cancelled purchases that are not sold again.
+    pub withheld: u64,
+    /// Units of cancelled purchases on their way back to stock.
+    pub returning: u64,
     /// Purchases that are counted twice, because they moved between two reads.
     pub moving: u64,
     /// Admitted purchases that are in no place.
@@ -36,16 +51,19 @@ impl Conservation {
         total_stock: u64,
         remaining: u64,
         in_flight: u64,
-        recorded: u64,
+        counts: LedgerCounts,
         dead_lettered: u64,
     ) -> Self {
-        let sum = remaining + in_flight + recorded + dead_lettered;
+        let LedgerCounts { recorded, withheld, returning } = counts;
+        let sum = remaining + in_flight + recorded + dead_lettered + withheld + returning;
         Self {
             total_stock,
             remaining,
             in_flight,
             recorded,
             dead_lettered,
+            withheld,
+            returning,
             moving: 0,
             missing: total_stock.saturating_sub(sum),
             surplus: sum.saturating_sub(total_stock),
@@ -56,21 +74,26 @@ impl Conservation {
     /// the ledger was counted: admission gives its counts in one atomic read, the ledger cannot
     /// take part in it, and purchases move on in between. The number of rows must lie between what
     /// the two states allow, so no tolerance is needed.
-    pub fn between(before: &SaleState, recorded: u64, after: &SaleState) -> Self {
+    pub fn between(before: &SaleState, counts: LedgerCounts, after: &SaleState) -> Self {
+        let LedgerCounts { recorded, withheld, returning } = counts;
         let admitted = |sale: &SaleState| u64::from(sale.terms.total_stock.saturating_sub(sale.remaining));
         let unrecorded = before.in_flight + before.dead;
+        // What admission does not have to sell. A unit that returns may be back by `after`.
+        let held = recorded + withheld;
         // A purchase that had left the outbox before the ledger was counted was in the ledger then.
-        let missing = admitted(before).saturating_sub(unrecorded).saturating_sub(recorded);
+        let missing = admitted(before).saturating_sub(unrecorded).saturating_sub(held + returning);
         // A row belongs to a purchase that was admitted before `after`; a unit may have been
         // returned since.
-        let surplus = recorded.saturating_sub(admitted(after).max(admitted(before)));
-        let counted_twice = (unrecorded + recorded).saturating_sub(admitted(before));
+        let surplus = held.saturating_sub(admitted(after).max(admitted(before)));
+        let counted_twice = (unrecorded + held + returning).saturating_sub(admitted(before));
         Self {
             total_stock: before.terms.total_stock.into(),
             remaining: before.remaining.into(),
             in_flight: before.in_flight,
             recorded,
             dead_lettered: before.dead,
+            withheld,
+            returning,
             moving: counted_twice.saturating_sub(surplus),
             missing,
             surplus,
@@ -84,6 +107,8 @@ impl Conservation {
             in_flight: sum.in_flight + law.in_flight,
             recorded: sum.recorded + law.recorded,
             dead_lettered: sum.dead_lettered + law.dead_lettered,
+            withheld: sum.withheld + law.withheld,
+            returning: sum.returning + law.returning,
             moving: sum.moving + law.moving,
             missing: sum.missing + law.missing,
             surplus: sum.surplus + law.surplus,
@@ -103,7 +128,14 @@ impl fmt::Display for Conservation {
             out,
             "{total_stock} {sign} {remaining} remaining + {in_flight} in flight + {recorded} in the ledger + \
              {dead_lettered} dead-lettered"
-        )
+        )?;
+        // Most sales have none of these.
+        for (number, what) in [(self.withheld, "withheld"), (self.returning, "on their way back to stock")] {
+            if number > 0 {
+                write!(out, " + {number} {what}")?;
+            }
+        }
+        Ok(())
     }
 }
 
@@ -120,9 +152,14 @@ mod tests {
 
     /// Checks the equation of the type, and returns `missing` and `surplus`.
     fn checked(law: &Conservation) -> (u64, u64) {
-        let sum = law.remaining + law.in_flight + law.recorded + law.dead_lettered + law.missing;
+        let sum = law.remaining + law.in_flight + law.recorded + law.dead_lettered;
+        let sum = sum + law.withheld + law.returning + law.missing;
         assert_eq!(sum - law.moving - law.surplus, law.total_stock, "{law:?}");
         (law.missing, law.surplus)
+    }
+
+    fn rows(recorded: u64) -> LedgerCounts {
+        LedgerCounts { recorded, ..LedgerCounts::default() }
     }
 
     proptest::proptest! {
@@ -131,28 +168,29 @@ mod tests {
             (left_before, left_after) in (0_u32..=100, 0_u32..=100),
             (flight_before, flight_after) in (0_u64..=100, 0_u64..=100),
             dead in 0_u64..=100,
-            rows in 0_u64..=250,
+            (recorded, withheld, returning) in (0_u64..=250, 0_u64..=20, 0_u64..=20),
         ) {
             let (before, after) = (sale(left_before, flight_before, dead), sale(left_after, flight_after, dead));
-            checked(&Conservation::between(&before, rows, &after));
-            checked(&Conservation::at_rest(100, left_before.into(), flight_before, rows, dead));
+            let counts = LedgerCounts { recorded, withheld, returning };
+            checked(&Conservation::between(&before, counts, &after));
+            checked(&Conservation::at_rest(100, left_before.into(), flight_before, counts, dead));
         }
     }
 
     #[test]
     fn at_rest_one_purchase_too_few_or_too_many_is_found() {
-        for (rows, missing, surplus) in [(39, 1, 0), (40, 0, 0), (41, 0, 1)] {
-            let law = Conservation::at_rest(100, 57, 0, rows, 3);
-            assert_eq!((checked(&law), law.holds()), ((missing, surplus), rows == 40), "{rows} rows");
+        for (number, missing, surplus) in [(39, 1, 0), (40, 0, 0), (41, 0, 1)] {
+            let law = Conservation::at_rest(100, 57, 0, rows(number), 3);
+            assert_eq!((checked(&law), law.holds()), ((missing, surplus), number == 40), "{number} rows");
         }
         let state = sale(57, 0, 3);
         // While the system runs, a dead letter that is replayed may be in the ledger as well for a
         // moment.
-        for (rows, missing, surplus) in [(39, 1, 0), (40, 0, 0), (43, 0, 0), (44, 0, 1)] {
+        for (number, missing, surplus) in [(39, 1, 0), (40, 0, 0), (43, 0, 0), (44, 0, 1)] {
             assert_eq!(
-                checked(&Conservation::between(&state, rows, &state)),
+                checked(&Conservation::between(&state, rows(number), &state)),
                 (missing, surplus),
-                "{rows} rows"
+                "{number} rows"
             );
         }
     }
@@ -162,9 +200,9 @@ mod tests {
         // 20 were admitted, 12 of them in flight; then 30, of which 5; the ledger was counted in
         // between.
         let (before, after) = (sale(80, 12, 0), sale(70, 5, 0));
-        let law = |rows| checked(&Conservation::between(&before, rows, &after));
-        for rows in 8..=30 {
-            assert_eq!(law(rows), (0, 0), "{rows} rows");
+        let law = |number| checked(&Conservation::between(&before, rows(number), &after));
+        for number in 8..=30 {
+            assert_eq!(law(number), (0, 0), "{number} rows");
         }
         assert_eq!((law(7), law(31)), ((1, 0), (0, 1)));
     }
@@ -172,12 +210,33 @@ mod tests {
     #[test]
     fn several_sales_are_the_sum_of_each() {
         let (one, other) = (sale(57, 0, 3), sale(80, 12, 0));
-        let laws = [Conservation::between(&one, 40, &one), Conservation::between(&other, 7, &other)];
+        let laws =
+            [Conservation::between(&one, rows(40), &one), Conservation::between(&other, rows(7), &other)];
         let sum = Conservation::sum(laws.iter());
         assert_eq!((sum.total_stock, sum.remaining, sum.missing, sum.holds()), (200, 137, 1, false));
         assert_eq!(
             sum.to_string(),
             "200 ≠ 137 remaining + 12 in flight + 47 in the ledger + 3 dead-lettered"
         );
+    }
+
+    /// A cancelled purchase leaves the rows; its unit is withheld, or on its way back to stock
+    /// until admission has it, and both may be counted for a moment.
+    #[test]
+    fn a_cancelled_purchase_is_accounted_for_at_each_moment() {
+        let (admitted, returned) = (sale(57, 0, 3), sale(58, 0, 3));
+        let counts = |withheld, returning| LedgerCounts { recorded: 39, withheld, returning };
+        for (counts, sale) in [
+            (counts(1, 0), &admitted),
+            (counts(0, 1), &admitted),
+            (counts(0, 1), &returned),
+            (counts(0, 0), &returned),
+        ] {
+            let law = Conservation::between(sale, counts, sale);
+            assert_eq!((checked(&law), law.holds()), ((0, 0), true), "{law}");
+        }
+        let law = Conservation::at_rest(100, 57, 0, counts(1, 0), 3);
+        assert!(law.holds() && law.to_string().ends_with("3 dead-lettered + 1 withheld"), "{law}");
+        assert!(!Conservation::between(&admitted, counts(0, 0), &admitted).holds());
     }
 }

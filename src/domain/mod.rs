@@ -2,6 +2,7 @@
 //!
 //! Pure values and rules. Nothing here does I/O, reads a clock or knows a driver.
 
+mod cancellation;
 mod catalogue;
 mod catalogue_difference;
 mod conservation;
@@ -16,11 +17,12 @@ mod system;
 mod terms;
 mod user;
 
+pub use cancellation::{AdmissionChange, Cancellation, ChangeKind, Claims, RecordedPurchase, UsedRight};
 pub use catalogue::{Catalogue, CatalogueError};
 pub use catalogue_difference::{CatalogueDifference, FieldChange, ProductChange, order_after};
-pub use conservation::Conservation;
+pub use conservation::{Conservation, LedgerCounts};
 pub use entry::{Entry, EntryId, EntryIdError};
-pub use ledger_verdict::{LedgerVerdict, Obstacles};
+pub use ledger_verdict::{LedgerVerdict, Obstacles, UsersPurchase};
 pub use money::{Money, MoneyError};
 pub use outcome::{Outcome, Phase};
 pub use product::{Product, ProductId, ProductIdError};

@@ -15,6 +15,10 @@ use super::{ProductId, UserId};
 pub struct PurchaseId(pub Uuid);
 
 impl PurchaseId {
+    /// Before every other id.
+    pub const FIRST: Self = Self(Uuid::nil());
+    pub const LAST: Self = Self(Uuid::max());
+
     /// A fresh id for an attempt made at `now`. `random` makes it unguessable: 74 of
     /// its bits are used.
     pub fn new(now: DateTime<Utc>, random: [u64; 2]) -> Self {
@@ -37,21 +41,26 @@ pub struct Purchase {
     pub id: PurchaseId,
     pub product: ProductId,
     pub user: UserId,
-    /// Which unit, from 1.
+    /// Which unit, from 1. 0: none, because the purchase was cancelled, or made elsewhere and
+    /// imported.
     pub unit: u32,
     /// When admission gave the unit, by admission's clock, to the millisecond.
     pub admitted_at: DateTime<Utc>,
 }
 
-/// How far a purchase has come. It only ever moves from `Pending` to one of the others.
+/// How far a purchase has come. It only ever moves from `Pending` to one of the others, and from
+/// `Confirmed` to `Cancelled`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum PurchaseState {
     /// Admitted, and on its way to the ledger.
     Pending,
     Confirmed,
-    /// Taken back, with a reason; only after admission lost data or by an operator.
+    /// Taken back before it was recorded, with a reason; only after admission lost data or by an
+    /// operator.
     Revoked,
+    /// Taken back by an operator after it was recorded, with a reason.
+    Cancelled,
 }
 
 impl PurchaseState {
@@ -61,6 +70,7 @@ impl PurchaseState {
             Self::Pending => "PENDING",
             Self::Confirmed => "CONFIRMED",
             Self::Revoked => "REVOKED",
+            Self::Cancelled => "CANCELLED",
         }
     }
 }
@@ -83,4 +93,6 @@ pub struct Revocation {
     pub id: PurchaseId,
     /// A sentence for the buyer.
     pub reason: String,
+    /// `Revoked` or `Cancelled`.
+    pub state: PurchaseState,
 }

@@ -37,6 +37,12 @@ impl UserId {
         Ok(Self(text.into()))
     }
 
+    /// A name that leads back to nobody. `random` makes it unique.
+    pub fn pseudonym(random: [u64; 2]) -> Self {
+        let [a, b] = random;
+        Self(format!("erased-{a:016x}{b:016x}").into())
+    }
+
     /// The id as text.
     pub fn as_str(&self) -> &str {
         &self.0

@@ -10,7 +10,7 @@ use flashsale::{
 use tokio::time::sleep;
 
 use crate::{
-    cases::{Bench, admission_cases, buying, conflicts, outbox, rebuilding},
+    cases::{Bench, admission_cases, buying, conflicts, operators, outbox, rebuilding},
     executor::WORLD,
     link,
     redis::SimRedis,

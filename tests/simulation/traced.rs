@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use flashsale::{
-    admission::{Admission, AdmissionError, Decision, Opening},
+    admission::{Admission, AdmissionError, Decision, Opening, SnapshotTotals},
     domain::{ProductId, PurchaseId, Terms, UserId},
 };
 
@@ -56,11 +56,10 @@ impl AdmissionDecorator for Traced {
         product: &ProductId,
         epoch: u64,
         terms: &Terms,
-        next: u32,
-        revoked: bool,
+        totals: SnapshotTotals,
     ) -> Result<Opening, AdmissionError> {
-        let opened = self.inner.open(product, epoch, terms, next, revoked).await;
-        self.sim.note(self.pid, format_args!("open epoch {epoch} with {next} units handed out: {opened:?}"));
+        let opened = self.inner.open(product, epoch, terms, totals).await;
+        self.sim.note(self.pid, format_args!("open epoch {epoch} with {totals:?}: {opened:?}"));
         opened
     }
 }

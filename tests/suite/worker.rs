@@ -22,6 +22,7 @@ use flashsale::{
 use serde_json::{Value, json};
 
 use crate::{
+    conformance::handed_out,
     ledger::{Bench, fresh_id, purchase},
     support::{
         SOON, eventually,
@@ -215,7 +216,7 @@ async fn an_entry_is_sent_again_at_growing_ages_and_once_after_an_outage() {
     let product = ProductId::parse("p").expect("id");
     let terms = Terms { total_stock: 10, opens_at: None, closes_at: None, paused: false };
     gate.fence(&product, 1).await.expect("fence");
-    gate.open(&product, 1, &terms, 0, false).await.expect("open");
+    gate.open(&product, 1, &terms, handed_out(0)).await.expect("open");
     let id = fresh_id();
     gate.admit(&product, &UserId::parse("a").expect("user"), id).await.expect("won");
 
@@ -257,7 +258,7 @@ async fn what_a_new_leader_finds_is_young_and_an_entry_of_the_future_is_not() {
     let product = ProductId::parse("p").expect("id");
     let terms = Terms { total_stock: 10, opens_at: None, closes_at: None, paused: false };
     gate.fence(&product, 1).await.expect("fence");
-    gate.open(&product, 1, &terms, 0, false).await.expect("open");
+    gate.open(&product, 1, &terms, handed_out(0)).await.expect("open");
     let id = fresh_id();
     gate.admit(&product, &UserId::parse("a").expect("user"), id).await.expect("won");
     clock.ahead.store(0, Ordering::Relaxed);

@@ -26,9 +26,11 @@ use server_connections::ServerConnector;
 
 use super::{
     Admission, AdmissionError, Contents, Decision, Fence, Found, Horizon, Opening, Reassignment, RebuildStep,
-    StagedPart, Watermark, WithdrawnUnit, watermarks::Watermarks,
+    SnapshotTotals, StagedPart, Watermark, WithdrawnUnit, watermarks::Watermarks,
 };
-use crate::domain::{Entry, EntryId, ProductId, Purchase, PurchaseId, SaleState, SystemId, Terms, UserId};
+use crate::domain::{
+    Entry, EntryId, ProductId, Purchase, PurchaseId, SaleState, SystemId, Terms, UsedRight, UserId,
+};
 use crate::observability::Dependency;
 use crate::runtime::Runtime;
 
@@ -291,6 +293,38 @@ impl<C: Connections> Admission for RedisAdmission<C> {
         self.run(call).await
     }
 
+    async fn cancel(
+        &self,
+        cancelled: &Purchase,
+        keeps_unit: bool,
+        may_buy_again: bool,
+    ) -> Result<bool, AdmissionError> {
+        let mut call = self.call(&self.scripts().cancel, &cancelled.product);
+        call.arg(cancelled.user.as_str()).arg(cancelled.id.to_string());
+        call.arg(u8::from(keeps_unit)).arg(u8::from(may_buy_again));
+        replies::is_done(&self.run_known(&cancelled.product, call).await?)
+    }
+
+    async fn bar(&self, earlier: &[Purchase]) -> Result<(), AdmissionError> {
+        let Some(first) = earlier.first() else { return Ok(()) };
+        let mut call = self.call(&self.scripts().bar, &first.product);
+        for purchase in earlier {
+            call.arg(purchase.user.as_str()).arg(record(purchase));
+        }
+        replies::is_done(&self.run_known(&first.product, call).await?).map(|_done| ())
+    }
+
+    async fn rename(
+        &self,
+        product: &ProductId,
+        user: &UserId,
+        pseudonym: &UserId,
+    ) -> Result<bool, AdmissionError> {
+        let mut call = self.call(&self.scripts().rename, product);
+        call.arg(user.as_str()).arg(pseudonym.as_str());
+        replies::is_done(&self.run_known(product, call).await?)
+    }
+
     async fn configure(
         &self,
         product: &ProductId,
@@ -324,7 +358,7 @@ impl<C: Connections> Admission for RedisAdmission<C> {
     }
 
     async fn stage(&self, product: &ProductId, epoch: u64, part: &StagedPart) -> Result<(), AdmissionError> {
-        let StagedPart { recorded, dead_lettered, free } = part;
+        let StagedPart { recorded, dead_lettered, used, free } = part;
         let mut call = self.staging_call(&self.scripts().stage, product, epoch);
         call.arg(free.len()).arg(free).arg(dead_lettered.len());
         for purchase in dead_lettered {
@@ -332,6 +366,10 @@ impl<C: Connections> Admission for RedisAdmission<C> {
         }
         for purchase in recorded.iter().chain(dead_lettered) {
             call.arg(purchase.user.as_str()).arg(record(purchase));
+        }
+        for UsedRight { purchase, is_cancelled } in used {
+            let mark = if *is_cancelled { " C" } else { "" };
+            call.arg(purchase.user.as_str()).arg(record(purchase) + mark);
         }
         self.run(call).await
     }
@@ -346,13 +384,13 @@ impl<C: Connections> Admission for RedisAdmission<C> {
         product: &ProductId,
         epoch: u64,
         terms: &Terms,
-        next: u32,
-        revoked: bool,
+        totals: SnapshotTotals,
     ) -> Result<Opening, AdmissionError> {
         let mut call = self.staging_call(&self.scripts().open, product, epoch);
+        let SnapshotTotals { next, balance, revoked } = totals;
         call.arg(epoch).arg(terms.total_stock).arg(next);
         call.arg(millis(terms.opens_at)).arg(millis(terms.closes_at)).arg(u8::from(terms.paused));
-        call.arg(u8::from(revoked));
+        call.arg(u8::from(revoked)).arg(balance);
         match self.run::<String>(call).await?.as_str() {
             "OPEN" => Ok(Opening::Open),
             "STALE" => Ok(Opening::Stale),

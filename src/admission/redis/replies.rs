@@ -4,7 +4,7 @@ use chrono::DateTime;
 
 use crate::admission::{AdmissionError, Contents, Decision, Found, Reassignment, RebuildStep, Watermark};
 use crate::domain::{Entry, EntryId, Outcome, ProductId, Purchase, PurchaseId, PurchaseState};
-use crate::domain::{SaleState, Terms, UserId, sale::remaining};
+use crate::domain::{SaleState, Terms, UsedRight, UserId, sale::remaining};
 use crate::runtime::error_chain;
 
 /// The elements of a script's reply, all of them text or integers.
@@ -24,6 +24,7 @@ impl Reader<'_> {
             redis::Value::SimpleString(text) => Ok(text),
             redis::Value::Int(0) => Ok("0"),
             redis::Value::Int(1) => Ok("1"),
+            redis::Value::Int(2) => Ok("2"),
             other => Err(malformed(&format!("{other:?}"))),
         }
     }
@@ -49,9 +50,14 @@ impl Reader<'_> {
         Ok(Entry { id, epoch, purchase })
     }
 
-    /// `1` while the outbox or the dead-letter queue has the purchase, `0` once the ledger has it
+    /// As `state_of` in `prelude.lua` replies it.
     fn state(&mut self) -> Result<PurchaseState, AdmissionError> {
-        Ok(if self.text()? == "1" { PurchaseState::Pending } else { PurchaseState::Confirmed })
+        match self.text()? {
+            "0" => Ok(PurchaseState::Confirmed),
+            "1" => Ok(PurchaseState::Pending),
+            "2" => Ok(PurchaseState::Cancelled),
+            other => Err(malformed(&other)),
+        }
     }
 }
 
@@ -107,6 +113,16 @@ pub(super) fn reassignment(
         "MOVED" => Ok(Reassignment::Moved(reader.entry(product, user)?)),
         "OTHER" => Ok(Reassignment::Other(reader.entry(product, user)?)),
         "NONE" => Ok(Reassignment::NoUnitLeft),
+        "NOT_READY" => Err(AdmissionError::NotReady),
+        other => Err(malformed(&other)),
+    }
+}
+
+/// Whether the script did what it is for.
+pub(super) fn is_done(reply: &Reply) -> Result<bool, AdmissionError> {
+    match (Reader { rest: reply }).text()? {
+        "DONE" => Ok(true),
+        "NONE" | "KEPT" => Ok(false),
         "NOT_READY" => Err(AdmissionError::NotReady),
         other => Err(malformed(&other)),
     }
@@ -171,8 +187,9 @@ impl<'product> Winners<'product> {
 
     pub(super) fn add(&mut self, page: Vec<(String, String)>) {
         for (user, value) in page {
-            match winner(self.product, &user, &value) {
-                Some(winner) => self.contents.winners.push(winner),
+            match owner(self.product, &user, &value) {
+                Some(Owner::Winner(winner)) => self.contents.winners.push(winner),
+                Some(Owner::Used(right)) => self.contents.used.push(right),
                 None => self.skip(|| format!("the winner {user:.100?} with {value:.100?}")),
             }
         }
@@ -193,19 +210,36 @@ impl<'product> Winners<'product> {
         // A scan may return a field twice.
         contents.winners.sort_by_key(|winner| (winner.unit, winner.id));
         contents.winners.dedup();
+        contents.used.sort_by(|one, other| one.purchase.user.cmp(&other.purchase.user));
+        contents.used.dedup();
         contents
     }
 }
 
-/// A field of `buyers`: user, and `unit purchase-id entry-id`.
-fn winner(product: &ProductId, user: &str, value: &str) -> Option<Purchase> {
+/// What a field of `buyers` is.
+enum Owner {
+    Winner(Purchase),
+    Used(UsedRight),
+}
+
+/// A field of `buyers`: user, and `unit purchase-id entry-id`, with `C` behind it where the
+/// purchase was cancelled.
+fn owner(product: &ProductId, user: &str, value: &str) -> Option<Owner> {
     let mut parts = value.split(' ');
     let (unit, id) = (parts.next()?.parse().ok()?, PurchaseId(parts.next()?.parse().ok()?));
     let entry_id: EntryId = parts.next()?.parse().ok()?;
     let (user, admitted_at) = (UserId::parse(user).ok()?, entry_id.admitted_at());
+    let is_cancelled = match parts.next() {
+        None => false,
+        Some("C") => true,
+        Some(_unknown) => return None,
+    };
     let purchase = Purchase { id, product: product.clone(), user, unit, admitted_at };
+    if is_cancelled || unit == 0 {
+        return Some(Owner::Used(UsedRight { purchase, is_cancelled }));
+    }
     let entry = Entry { id: entry_id, epoch: 0, purchase };
-    entry.check().ok().map(|()| entry.purchase)
+    entry.check().ok().map(|()| Owner::Winner(entry.purchase))
 }
 
 /// The entries of an `XRANGE`. Entries that this program did not write are left out, so that they

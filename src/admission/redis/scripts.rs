@@ -34,7 +34,8 @@ macro_rules! scripts {
 }
 
 scripts! {
-    admit, sale, find, distrust, settle, withdraw, reassign, adopt, republish, configure, fence, note_step, stage, open,
+    admit, sale, find, distrust, settle, withdraw, reassign, adopt, republish, cancel, bar, rename, configure, fence,
+    note_step, stage, open,
 }
 
 impl Default for Scripts {

@@ -21,7 +21,7 @@ impl SaleMachine {
         if let Some(&winner) = self.buyers.get(user) {
             self.check_integrity(sale).map_err(|_damaged| NotAdmitting::NotReady)?;
             let entry = self.entry(user, winner, epoch);
-            let is_same_attempt = winner.id == id;
+            let is_same_attempt = Self::counts(winner, id);
             return Ok(if is_same_attempt {
                 Decision::Won(entry)
             } else {

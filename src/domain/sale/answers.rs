@@ -1,14 +1,15 @@
 //! What the operations on a sale answer.
 
 use super::{Entry, RebuildStep};
-use crate::domain::{Outcome, Purchase, PurchaseState};
+use crate::domain::{Outcome, Purchase, PurchaseState, UsedRight};
 
 /// The decision about one attempt.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Decision {
     /// The user has a unit now. The entry is in the outbox.
     Won(Entry),
-    /// The user had a unit already: that purchase, and how far it is.
+    /// The user's one purchase, and how far it is. Without a unit where it only keeps the user from
+    /// buying.
     Already(Entry, PurchaseState),
     /// No unit for this user: `SOLD_OUT`, `UPCOMING`, `ENDED` or `PAUSED`.
     Refused(Outcome),
@@ -19,8 +20,8 @@ pub enum Decision {
 pub enum Found {
     /// The user's purchase, and how far it is.
     Purchase(Entry, PurchaseState),
-    /// The user has none. `revocations`: some purchases of this sale were revoked, and
-    /// the ledger knows whose.
+    /// The user has none. `revocations`: some purchases of this sale were taken back, and the
+    /// ledger knows whose.
     Nothing { revocations: bool },
 }
 
@@ -37,15 +38,16 @@ pub enum WithdrawnUnit {
 pub enum Reassignment {
     /// The purchase has the unit and the outbox entry of this entry now.
     Moved(Entry),
-    /// The user has another purchase by now, which stands.
+    /// The user has another purchase by now, which stands, or one that was cancelled or imported.
     Other(Entry),
     NoUnitLeft,
 }
 
-/// Who has which unit, and which units were returned.
+/// Who has which unit, who may not buy any more, and which units were returned.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Contents {
     pub winners: Vec<Purchase>,
+    pub used: Vec<UsedRight>,
     pub free: Vec<u32>,
 }
 

@@ -28,7 +28,9 @@ impl SaleMachine {
         Self::check_watermark(sale, known)?;
         sale.revoked |= stands.is_none();
         let admitted = self.buyers.get(&withdrawn.user).copied();
-        let Some(winner) = admitted.filter(|winner| winner.id == withdrawn.id) else { return Ok(()) };
+        let Some(winner) = admitted.filter(|winner| Self::counts(*winner, withdrawn.id)) else {
+            return Ok(());
+        };
         self.delete_entry(winner.entry);
         self.remove_dead(winner.id);
         match stands {
@@ -57,7 +59,7 @@ impl SaleMachine {
         let user = &purchase.user;
         let old = self.buyers.get(user).copied();
         if let Some(winner) = old {
-            if winner.id != purchase.id {
+            if !Self::counts(winner, purchase.id) {
                 return Ok(Reassignment::Other(self.entry(user, winner, epoch)));
             }
             if winner.unit != purchase.unit || may_keep {
@@ -89,7 +91,7 @@ impl SaleMachine {
     /// the entry is there.
     pub fn republish(&mut self, purchase: &Purchase, now: DateTime<Utc>) -> bool {
         let Some(epoch) = self.open_sale().map(|sale| sale.epoch) else { return false };
-        let winner = self.buyers.get(&purchase.user).filter(|winner| winner.id == purchase.id);
+        let winner = self.buyers.get(&purchase.user).filter(|winner| Self::counts(**winner, purchase.id));
         let lost = winner.filter(|winner| !self.outbox.entries.contains_key(&winner.entry));
         let Some(unit) = lost.map(|winner| winner.unit) else { return false };
         self.write_winner(&purchase.user, unit, purchase.id, epoch, now);

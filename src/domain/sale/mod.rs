@@ -7,14 +7,14 @@
 //!
 //! The state is distrusted. It may only be used while it is of the server that answers, is not
 //! behind what the caller has seen, and is whole: `buyers + free = next + balance` (every unit up
-//! to `next` has a buyer or is free, apart from the units that settled conflicts have displaced,
-//! which `balance` counts; 0 in every sale that never lost data), and outbox and dead-lettered
-//! purchases are as many as were counted.
+//! to `next` has a buyer or is free, and every buyer has a unit, apart from the exceptions that
+//! `balance` counts), and outbox and dead-lettered purchases are as many as were counted.
 
 mod admit;
 mod answers;
 mod conflict;
 mod known;
+mod operator;
 mod read;
 mod rebuild;
 mod rebuild_step;
@@ -28,7 +28,7 @@ use super::{Entry, EntryId, ProductId, PurchaseId, SaleState, SystemId, Terms, U
 pub use answers::{Contents, Decision, Fence, Found, NotAdmitting, Opening, Reassignment, WithdrawnUnit};
 pub use known::{Horizon, Known, Watermark};
 pub use read::remaining;
-pub use rebuild::StagedPart;
+pub use rebuild::{SnapshotTotals, StagedPart};
 pub use rebuild_step::RebuildStep;
 pub use winners::Winner;
 
@@ -76,13 +76,16 @@ pub struct OpenSale {
     pub server: String,
     /// The system that the sale belongs to. `None`: it was not known when the sale was opened.
     pub system: Option<SystemId>,
-    /// What settled conflicts have added to `buyers + free - next`.
+    /// `buyers + free - next`: the users who may not buy and have no unit, less the units that are
+    /// withheld and have no buyer, and what settled conflicts have added. 0 in a sale that never
+    /// lost data, and in which no operator has cancelled or imported a purchase.
     pub balance: i64,
     /// How many entries the outbox must have.
     pub in_flight: i64,
     /// How many dead-lettered purchases there must be.
     pub dead: i64,
-    /// Whether purchases of this sale were revoked; the ledger knows whose.
+    /// Whether purchases of this sale were taken back, whose users may buy again; the ledger knows
+    /// whose.
     pub revoked: bool,
     /// The epoch that the next one must be above, because a process has seen what this state
     /// lacks.

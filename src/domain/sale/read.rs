@@ -5,7 +5,7 @@ use std::ops::Bound::{Excluded, Included};
 use chrono::{DateTime, Utc};
 
 use super::{Contents, Entry, Found, Header, Known, NotAdmitting, SaleMachine};
-use crate::domain::{EntryId, SaleState, UserId};
+use crate::domain::{EntryId, SaleState, UsedRight, UserId};
 
 /// Units that have no owner: the fresh ones and the returned ones.
 pub fn remaining(total_stock: u32, next: u32, free: usize) -> u32 {
@@ -52,12 +52,20 @@ impl SaleMachine {
         range.take(limit).map(|(_, entry)| entry.clone()).collect()
     }
 
-    /// Everything that `buyers` and `free` hold, winners ordered by unit: in whichever
-    /// state the sale is.
+    /// Everything that `buyers` and `free` hold, winners ordered by unit and used rights by user:
+    /// in whichever state the sale is.
     pub fn contents(&self) -> Contents {
-        let winners = self.buyers.iter().map(|(user, &winner)| self.purchase(user, winner));
-        let mut winners: Vec<_> = winners.collect();
+        let (mut winners, mut used) = (Vec::new(), Vec::new());
+        for (user, &winner) in &self.buyers {
+            let (purchase, is_cancelled) = (self.purchase(user, winner), winner.is_cancelled);
+            if winner.is_used() {
+                used.push(UsedRight { purchase, is_cancelled });
+            } else {
+                winners.push(purchase);
+            }
+        }
         winners.sort_by_key(|winner| (winner.unit, winner.id));
-        Contents { winners, free: self.free.iter().copied().collect() }
+        used.sort_by(|one, other| one.purchase.user.cmp(&other.purchase.user));
+        Contents { winners, used, free: self.free.iter().copied().collect() }
     }
 }

@@ -3,14 +3,18 @@
 use chrono::{DateTime, Utc};
 
 use super::{Entry, SaleMachine};
-use crate::domain::{EntryId, Purchase, PurchaseId, PurchaseState, UserId};
+use crate::domain::{EntryId, Purchase, PurchaseId, PurchaseState, UsedRight, UserId};
 
-/// What `buyers` holds of a user: `unit purchase-id entry-id`.
+/// What `buyers` holds of a user: `unit purchase-id entry-id`, and a mark where the purchase was
+/// cancelled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Winner {
+    /// 0: the record only keeps the user from buying.
     pub unit: u32,
     pub id: PurchaseId,
     pub entry: EntryId,
+    /// An operator has cancelled the purchase, and it keeps the user from another one.
+    pub is_cancelled: bool,
 }
 
 impl Winner {
@@ -18,7 +22,17 @@ impl Winner {
     /// queue has it: its entry id has a sequence that no outbox gives out.
     pub fn without_entry(purchase: &Purchase) -> Self {
         let entry = EntryId::end_of(purchase.admitted_at);
-        Self { unit: purchase.unit, id: purchase.id, entry }
+        Self { unit: purchase.unit, id: purchase.id, entry, is_cancelled: false }
+    }
+
+    /// The record of a right that is used up.
+    pub(super) fn of_right(right: &UsedRight) -> Self {
+        Self { is_cancelled: right.is_cancelled, ..Self::without_entry(&right.purchase) }
+    }
+
+    /// Whether the record only keeps the user from buying.
+    pub(super) fn is_used(self) -> bool {
+        self.is_cancelled || self.unit == 0
     }
 }
 
@@ -36,7 +50,7 @@ impl SaleMachine {
         let fresh = EntryId { sequence: 0, ..EntryId::end_of(now) };
         let last = self.outbox.last;
         let after_last = EntryId { sequence: last.sequence + 1, ..last };
-        let winner = Winner { unit, id, entry: fresh.max(after_last) };
+        let winner = Winner { unit, id, entry: fresh.max(after_last), is_cancelled: false };
         let entry = self.entry(user, winner, epoch);
         self.outbox.last = entry.id;
         self.outbox.entries.insert(entry.id, entry.clone());
@@ -60,10 +74,15 @@ impl SaleMachine {
     }
 
     pub(super) fn state_of(&self, winner: Winner) -> PurchaseState {
-        if self.outbox.entries.contains_key(&winner.entry) || self.dead.contains(&winner.id) {
-            PurchaseState::Pending
-        } else {
-            PurchaseState::Confirmed
+        match winner {
+            Winner { is_cancelled: true, .. } => PurchaseState::Cancelled,
+            _ if self.is_pending(winner) => PurchaseState::Pending,
+            _ => PurchaseState::Confirmed,
         }
+    }
+
+    pub(super) fn is_pending(&self, winner: Winner) -> bool {
+        !winner.is_cancelled
+            && (self.outbox.entries.contains_key(&winner.entry) || self.dead.contains(&winner.id))
     }
 }

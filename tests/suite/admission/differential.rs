@@ -26,7 +26,7 @@ const CASES: u32 = 150;
 
 /// Answers that the histories must have produced, by the beginning of their text: a comparison of
 /// histories in which these never occur would prove nothing.
-const OCCUR: [&str; 29] = [
+const OCCUR: [&str; 37] = [
     "admit Won",
     "admit Already Pending",
     "admit Already Confirmed",
@@ -50,6 +50,14 @@ const OCCUR: [&str; 29] = [
     "reassign NoUnitLeft",
     "reassign NotReady",
     "republish true",
+    "admit Already Cancelled",
+    "cancel true",
+    "cancel false",
+    "cancel NotReady",
+    "bar ()",
+    "bar NotReady",
+    "rename true",
+    "rename false",
     "configure false",
     "fence Later",
     "fence OtherSystem",

@@ -16,7 +16,7 @@ use flashsale::{
 };
 
 use crate::{
-    conformance::{Bench, admission_cases, buying, conflicts, outbox, rebuilding},
+    conformance::{Bench, admission_cases, buying, conflicts, operators, outbox, rebuilding},
     support::{SOON, eventually, services::Services},
 };
 

@@ -2,6 +2,7 @@
 
 pub(crate) mod buying;
 pub(crate) mod conflicts;
+pub(crate) mod operators;
 pub(crate) mod outbox;
 pub(crate) mod rebuilding;
 
@@ -11,7 +12,7 @@ use std::sync::{
 };
 
 use flashsale::{
-    admission::{Admission, Decision, Fence, Opening},
+    admission::{Admission, Decision, Fence, Opening, SnapshotTotals},
     domain::{Entry, EntryId, Phase, ProductId, PurchaseId, Terms, UserId},
 };
 use uuid::Uuid;
@@ -33,6 +34,12 @@ macro_rules! admission_cases {
             conflicts::a_purchase_of_a_lost_state_keeps_its_unit_if_that_is_free,
             conflicts::a_revoked_purchase_frees_the_user_but_not_the_unit,
             conflicts::a_purchase_whose_unit_is_taken_gets_the_lowest_free_one,
+            operators::a_cancelled_purchase_returns_its_unit_once_and_uses_the_right_up,
+            operators::a_cancelled_purchase_may_keep_its_unit_and_let_its_buyer_buy_again,
+            operators::who_bought_elsewhere_can_not_buy_here,
+            operators::a_user_is_renamed_once_nothing_is_on_its_way,
+            operators::decisions_are_not_made_without_a_usable_state,
+            rebuilding::used_rights_and_withheld_units_outlive_a_rebuild,
             rebuilding::only_the_epoch_that_stopped_a_sale_opens_it,
             rebuilding::staged_parts_can_be_deleted,
             rebuilding::a_state_that_lacks_what_was_seen_is_not_used,
@@ -59,6 +66,11 @@ pub(crate) fn terms(total_stock: u32) -> Terms {
     Terms { total_stock, opens_at: None, closes_at: None, paused: false }
 }
 
+/// A snapshot of so many units, without exceptions.
+pub(crate) fn handed_out(next: u32) -> SnapshotTotals {
+    SnapshotTotals { next, ..SnapshotTotals::default() }
+}
+
 pub(crate) fn fresh_id() -> PurchaseId {
     static LAST: AtomicU64 = AtomicU64::new(0);
     PurchaseId(Uuid::from_u64_pair(1, LAST.fetch_add(1, Ordering::Relaxed)))
@@ -67,7 +79,7 @@ pub(crate) fn fresh_id() -> PurchaseId {
 impl Bench {
     pub(crate) async fn open(&self, epoch: u64, terms: &Terms) {
         assert_eq!(self.admission.fence(&self.product, epoch).await.expect("fence"), Fence::Stopped);
-        let opened = self.admission.open(&self.product, epoch, terms, 0, false).await.expect("open");
+        let opened = self.admission.open(&self.product, epoch, terms, handed_out(0)).await.expect("open");
         assert_eq!(opened, Opening::Open);
     }
 

@@ -2,12 +2,13 @@
 
 use flashsale::{
     admission::{
-        AdmissionError, Decision, Fence, Found, Opening, Reassignment, RebuildStep, StagedPart, WithdrawnUnit,
+        AdmissionError, Decision, Fence, Found, Opening, Reassignment, RebuildStep, SnapshotTotals,
+        StagedPart, WithdrawnUnit,
     },
-    domain::{Outcome, Purchase, PurchaseState},
+    domain::{Outcome, Purchase, PurchaseState, UsedRight},
 };
 
-use super::{Bench, fresh_id, terms, user};
+use super::{Bench, fresh_id, handed_out, terms, user};
 
 fn bought(bench: &Bench, name: &str, unit: u32) -> Purchase {
     Purchase {
@@ -30,7 +31,8 @@ fn free(units: &[u32]) -> StagedPart {
 pub(crate) async fn only_the_epoch_that_stopped_a_sale_opens_it(bench: &Bench) {
     bench.open(1, &terms(1)).await;
     let product = &bench.product;
-    let open = async |epoch| bench.admission.open(product, epoch, &terms(1), 0, false).await.expect("open");
+    let open =
+        async |epoch| bench.admission.open(product, epoch, &terms(1), handed_out(0)).await.expect("open");
     assert_eq!(open(2).await, Opening::Stale, "without a fence");
     assert_eq!(bench.admission.fence(product, 2).await.expect("fence"), Fence::Stopped);
     assert_eq!(bench.admission.fence(product, 3).await.expect("fence"), Fence::Stopped);
@@ -63,7 +65,7 @@ pub(crate) async fn staged_parts_can_be_deleted(bench: &Bench) {
     bench.admission.fence(product, epoch).await.expect("fence");
     bench.admission.stage(product, epoch, &free(&[1])).await.expect("stage");
     bench.admission.unstage(product, epoch).await.expect("unstage");
-    let opened = bench.admission.open(product, epoch, &terms(1), 1, false).await.expect("open");
+    let opened = bench.admission.open(product, epoch, &terms(1), handed_out(1)).await.expect("open");
     assert_eq!(opened, Opening::Incomplete);
 }
 
@@ -153,14 +155,31 @@ pub(crate) async fn a_rebuilt_sale_continues_from_the_ledger(bench: &Bench) {
     let (a, d) = (bought(bench, "a", 1), bought(bench, "d", 4));
     bench.admission.stage(product, 2, &recorded(&a)).await.expect("stage");
     assert_eq!(
-        bench.admission.open(product, 2, &terms(6), 4, false).await.expect("open"),
+        bench.admission.open(product, 2, &terms(6), handed_out(4)).await.expect("open"),
         Opening::Incomplete
     );
     bench.admission.stage(product, 2, &recorded(&a)).await.expect("stage");
     bench.admission.stage(product, 2, &StagedPart { free: vec![2, 3], ..recorded(&d) }).await.expect("stage");
-    assert_eq!(bench.admission.open(product, 2, &terms(6), 4, true).await.expect("open"), Opening::Open);
-    assert_eq!(bench.admission.open(product, 2, &terms(6), 4, true).await.expect("open"), Opening::Open);
-    assert_eq!(bench.admission.open(product, 1, &terms(6), 0, false).await.expect("open"), Opening::Stale);
+    assert_eq!(
+        bench
+            .admission
+            .open(product, 2, &terms(6), SnapshotTotals { revoked: true, ..handed_out(4) })
+            .await
+            .expect("open"),
+        Opening::Open
+    );
+    assert_eq!(
+        bench
+            .admission
+            .open(product, 2, &terms(6), SnapshotTotals { revoked: true, ..handed_out(4) })
+            .await
+            .expect("open"),
+        Opening::Open
+    );
+    assert_eq!(
+        bench.admission.open(product, 1, &terms(6), handed_out(0)).await.expect("open"),
+        Opening::Stale
+    );
 
     assert_eq!(bench.outbox().await, []);
     for purchase in [&a, &d] {
@@ -200,7 +219,7 @@ pub(crate) async fn a_dead_lettered_purchase_keeps_its_unit_through_a_rebuild(be
     let (a, b) = (bought(bench, "a", 1), bought(bench, "b", 2));
     let part = StagedPart { dead_lettered: vec![a.clone(), b.clone()], ..StagedPart::default() };
     bench.admission.stage(product, epoch, &part).await.expect("stage");
-    let opened = bench.admission.open(product, epoch, &terms(3), 2, false).await.expect("open");
+    let opened = bench.admission.open(product, epoch, &terms(3), handed_out(2)).await.expect("open");
     assert_eq!(opened, Opening::Open);
     assert_eq!(bench.admission.sale(product).await.expect("sale").dead, 2);
     assert_eq!(
@@ -221,4 +240,40 @@ pub(crate) async fn a_dead_lettered_purchase_keeps_its_unit_through_a_rebuild(be
     bench.admission.withdraw(&b, None, WithdrawnUnit::Returns).await.expect("withdrawn");
     assert_eq!(bench.admission.sale(product).await.expect("sale").dead, 0);
     assert_eq!(bench.win("d").await.purchase.unit, 2);
+}
+
+pub(crate) async fn used_rights_and_withheld_units_outlive_a_rebuild(bench: &Bench) {
+    let (product, epoch) = (&bench.product, 1);
+    let right =
+        |name: &str, unit, is_cancelled| UsedRight { purchase: bought(bench, name, unit), is_cancelled };
+    let stage = async |epoch| {
+        bench.admission.fence(product, epoch).await.expect("fence");
+        // Unit 1 is sold, 2 withheld with its buyer, 3 withheld without one, 4 free.
+        let used = vec![right("b", 2, true), right("gone", 0, true), right("elsewhere", 0, false)];
+        let part = StagedPart { free: vec![4], used, ..recorded(&bought(bench, "a", 1)) };
+        bench.admission.stage(product, epoch, &part).await.expect("stage");
+    };
+    stage(epoch).await;
+    let totals = SnapshotTotals { next: 4, balance: 1, revoked: false };
+    let open =
+        async |epoch, totals| bench.admission.open(product, epoch, &terms(5), totals).await.expect("open");
+    assert_eq!(open(epoch, SnapshotTotals { balance: 0, ..totals }).await, Opening::Incomplete);
+    assert_eq!(open(epoch, totals).await, Opening::Open);
+    let sale = bench.admission.sale(product).await.expect("sale");
+    assert_eq!((sale.next, sale.remaining), (4, 2));
+    for (name, unit, state) in [
+        ("a", 1, PurchaseState::Confirmed),
+        ("b", 2, PurchaseState::Cancelled),
+        ("gone", 0, PurchaseState::Cancelled),
+        ("elsewhere", 0, PurchaseState::Confirmed),
+    ] {
+        match bench.buy(name).await {
+            Decision::Already(entry, found) => {
+                assert_eq!((entry.purchase.unit, found), (unit, state), "{name}");
+            }
+            other => panic!("{name}: {other:?}"),
+        }
+    }
+    assert_eq!([bench.win("c").await.purchase.unit, bench.win("d").await.purchase.unit], [4, 5]);
+    assert_eq!(bench.buy("e").await, Decision::Refused(Outcome::SoldOut));
 }

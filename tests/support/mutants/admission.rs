@@ -4,7 +4,9 @@ use std::{fmt, sync::Arc};
 
 use async_trait::async_trait;
 use flashsale::{
-    admission::{Admission, AdmissionError, Contents, Decision, Keys, Opening, Scripts, StagedPart},
+    admission::{
+        Admission, AdmissionError, Contents, Decision, Keys, Opening, Scripts, SnapshotTotals, StagedPart,
+    },
     domain::{Entry, EntryId, Outcome, ProductId, Purchase, PurchaseId, SaleState, Terms, UserId},
 };
 use redis::aio::ConnectionLike;
@@ -85,10 +87,9 @@ impl AdmissionDecorator for ResetStock {
         product: &ProductId,
         epoch: u64,
         terms: &Terms,
-        _next: u32,
-        revoked: bool,
+        totals: SnapshotTotals,
     ) -> Result<Opening, AdmissionError> {
-        self.0.open(product, epoch, terms, 0, revoked).await
+        self.0.open(product, epoch, terms, SnapshotTotals { next: 0, balance: 0, ..totals }).await
     }
 }
 

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use flashsale::{
     admission::{
         Admission, AdmissionError, Contents, Decision, Fence, Found, Opening, Reassignment, RebuildStep,
-        StagedPart, WithdrawnUnit,
+        SnapshotTotals, StagedPart, WithdrawnUnit,
     },
     broker::{
         Bindings, Broker, BrokerError, Consumer, DeadLetters, DeadReason, DeliveryHistory, Depths,
@@ -64,10 +64,9 @@ pub(crate) trait AdmissionDecorator: Debug + Send + Sync + Sized + 'static {
         product: &ProductId,
         epoch: u64,
         terms: &Terms,
-        next: u32,
-        revoked: bool,
+        totals: SnapshotTotals,
     ) -> Result<Opening, AdmissionError> {
-        self.inner().open(product, epoch, terms, next, revoked).await
+        self.inner().open(product, epoch, terms, totals).await
     }
 }
 
@@ -141,6 +140,28 @@ impl<D: AdmissionDecorator> Admission for Decorated<D> {
         self.0.inner().send_again(purchase).await
     }
 
+    async fn cancel(
+        &self,
+        cancelled: &Purchase,
+        keeps_unit: bool,
+        may_buy_again: bool,
+    ) -> Result<bool, AdmissionError> {
+        self.0.inner().cancel(cancelled, keeps_unit, may_buy_again).await
+    }
+
+    async fn bar(&self, earlier: &[Purchase]) -> Result<(), AdmissionError> {
+        self.0.inner().bar(earlier).await
+    }
+
+    async fn rename(
+        &self,
+        product: &ProductId,
+        user: &UserId,
+        pseudonym: &UserId,
+    ) -> Result<bool, AdmissionError> {
+        self.0.inner().rename(product, user, pseudonym).await
+    }
+
     async fn configure(
         &self,
         product: &ProductId,
@@ -176,10 +197,9 @@ impl<D: AdmissionDecorator> Admission for Decorated<D> {
         product: &ProductId,
         epoch: u64,
         terms: &Terms,
-        next: u32,
-        revoked: bool,
+        totals: SnapshotTotals,
     ) -> Result<Opening, AdmissionError> {
-        self.0.open(product, epoch, terms, next, revoked).await
+        self.0.open(product, epoch, terms, totals).await
     }
 
     fn on_this_thread(&self) -> Arc<dyn Admission> {

@@ -5,7 +5,8 @@
 --       3 identity of the server as its connection knows it
 --       4, 5 epoch and highest unit that the caller has seen   6 the caller's system
 -- Reply {"SUCCESS", unit, purchase id, entry id, epoch}
---       {"PURCHASED", unit, purchase id, entry id, epoch, pending (1|0)}   the user's one purchase
+--       {"PURCHASED", unit, purchase id, entry id, epoch, state (see state_of)}   the user's one
+--       purchase; unit 0 where it only keeps the user from buying
 --       {"SOLD_OUT"} {"UPCOMING"} {"ENDED"} {"PAUSED"}
 --       {"NOT_READY"}   no state, the state of another server, or a damaged state
 --       {"ROLLED_BACK", epoch, next}   the state lacks what the caller has seen
@@ -61,11 +62,11 @@ if damage(next_unit) then
   return {'NOT_READY'}
 end
 if winner then
-  local unit, id, entry = string.match(winner, WINNER)
-  if id == ARGV[2] then
+  local unit, id, entry, mark = string.match(winner, WINNER)
+  if id == ARGV[2] and not is_used(unit, mark) then
     return {'SUCCESS', unit, id, entry, sale[1]}
   end
-  return {'PURCHASED', unit, id, entry, sale[1], pending(id, entry)}
+  return {'PURCHASED', unit, id, entry, sale[1], state_of(id, entry, mark)}
 end
 if not is_made_here(sale[4], ARGV[3]) then
   return {'NOT_READY'}

@@ -12,22 +12,25 @@
 --         balance, in_flight, dead, revoked; once it is found to be rolled back: seen, the epoch
 --         that the next one must be above; while a rebuild has stopped it: fence, step, system
 -- buyers  user to winner, "unit purchase-id entry-id". Where a rebuild has put the winner there,
---         the entry id is one that no stream gives out.
+--         the entry id is one that no stream gives out. Unit 0, or " C" behind it, marks what only
+--         keeps the user from buying: a purchase that was made elsewhere and imported (unit 0), or
+--         one that was cancelled ("C"; its unit is 0 unless it is withheld).
 --
 -- A state belongs to the system that fenced or opened it (`system`; "" where that was not known).
 --
 -- A state may be used only on the server that it was made on: `server` is run_id and master_replid,
 -- of 40 hexadecimal digits each, and a space between. A restart changes the first; a promotion
 -- changes the second, also that of a server which was demoted before. And only while it is whole:
---   buyers + free = next + balance: every unit up to `next` has a buyer or is free, apart from the
---     units that settled conflicts have displaced, which `balance` counts (absent or 0 in every
---     sale that never lost data)
+--   buyers + free = next + balance: every unit up to `next` has a buyer or is free, and every buyer
+--     has a unit. `balance` counts the exceptions: plus the users who only may not buy and have no
+--     unit, less the units that are withheld and have no buyer, plus what settled conflicts have
+--     added
 --   the outbox has `in_flight` entries and `dead` has as many members as the field of that name:
 --     each script that adds or removes one counts it
 
 local SALE, FREE, BUYERS, OUTBOX, DEAD, STAGED_FREE, STAGED_BUYERS, STAGED_DEAD = unpack(KEYS)
 local call = redis.call
-local WINNER = '^(%d+) (%S+) (%S+)$'
+local WINNER = '^(%d+) (%S+) (%S+) ?(C?)$' -- unit, purchase id, entry id, mark
 
 -- These functions are created at each run, and a function that uses no local from outside is
 -- cheaper to create. So they use KEYS and redis.call.
@@ -71,8 +74,17 @@ local function damage(next_unit)
   return false
 end
 
--- 1 while the outbox or the dead-letter queue has the purchase, 0 once the ledger has it.
-local function pending(id, entry)
+-- Whether a winner only keeps its user from buying.
+local function is_used(unit, mark)
+  return unit == '0' or mark == 'C'
+end
+
+-- 1 while the outbox or the dead-letter queue has the purchase, 0 once the ledger has it, 2 once it
+-- is cancelled.
+local function state_of(id, entry, mark)
+  if mark == 'C' then
+    return 2
+  end
   if #redis.call('XRANGE', KEYS[4], entry, entry) > 0 then
     return 1
   end

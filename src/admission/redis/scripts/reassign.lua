@@ -7,7 +7,8 @@
 --       5 identity of the server as its connection knows it
 --       6, 7 epoch and highest unit that the caller has seen
 -- Reply {"MOVED", unit, purchase id, entry id, epoch}   the same purchase with its unit now
---       {"OTHER", unit, purchase id, entry id, epoch}   the user's other purchase, which stands
+--       {"OTHER", unit, purchase id, entry id, epoch}   the user's other purchase, which stands, or
+--       one that only keeps the user from buying
 --       {"NONE"}        no unit is left
 --       {"NOT_READY"}   no state, or the state of another server
 --       {"ROLLED_BACK", epoch, next}   the state lacks what the caller has seen
@@ -31,8 +32,8 @@ local may_keep = ARGV[4] == '0'
 local old_entry
 local winner = call('HGET', BUYERS, ARGV[1])
 if winner then
-  local unit, id, entry = string.match(winner, WINNER)
-  if id ~= ARGV[2] then
+  local unit, id, entry, mark = string.match(winner, WINNER)
+  if id ~= ARGV[2] or is_used(unit, mark) then
     return {'OTHER', unit, id, entry, sale[1]}
   end
   if unit ~= ARGV[3] or may_keep then

@@ -15,8 +15,8 @@ local winner = call('HGET', BUYERS, ARGV[1])
 if not epoch or not winner then
   return 0
 end
-local unit, id, entry = string.match(winner, WINNER)
-if id ~= ARGV[2] or #call('XRANGE', OUTBOX, entry, entry) > 0 then
+local unit, id, entry, mark = string.match(winner, WINNER)
+if id ~= ARGV[2] or is_used(unit, mark) or #call('XRANGE', OUTBOX, entry, entry) > 0 then
   return 0
 end
 write_winner(ARGV[1], unit, id, epoch)

@@ -3,7 +3,7 @@
 --
 -- ARGV  1 number of free units n, then n units, then
 --       number of dead-lettered purchases m, then m purchase ids, then
---       pairs: user, "unit purchase-id entry-id", of the dead-lettered purchases too
+--       pairs: user and winner, of the dead-lettered purchases and of used rights too
 -- Reply nothing
 --
 -- The names of the staged keys contain the epoch of the rebuild. The keys expire an hour after the

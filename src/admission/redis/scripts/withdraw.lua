@@ -42,8 +42,8 @@ end
 if not winner then
   return {'DONE'}
 end
-local unit, id, entry = string.match(winner, WINNER)
-if id ~= ARGV[2] then
+local unit, id, entry, mark = string.match(winner, WINNER)
+if id ~= ARGV[2] or is_used(unit, mark) then
   return {'DONE'}
 end
 delete_entry(entry)

@@ -4,15 +4,17 @@ use std::fmt::Debug;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use flashsale::{
-    admission::{Admission, AdmissionError, Decision, RebuildStep, StagedPart, WithdrawnUnit},
+    admission::{
+        Admission, AdmissionError, Decision, RebuildStep, SnapshotTotals, StagedPart, WithdrawnUnit,
+    },
     domain::{
-        Entry, EntryId, ProductId, Purchase, PurchaseId, SaleState, Terms,
+        Entry, EntryId, ProductId, Purchase, PurchaseId, SaleState, Terms, UsedRight,
         sale::{Header, SaleMachine},
     },
 };
 use uuid::Uuid;
 
-use super::steps::{Step, StepTerms, USERS};
+use super::steps::{Step, StepTerms, USERS, Used};
 use crate::conformance::user;
 
 /// What the numbers in a step stand for: the product, and its state before the step.
@@ -102,6 +104,23 @@ pub(super) async fn run(side: &dyn Admission, before: &Before<'_>, step: &Step) 
             side.raise_watermark(before.product, before.epoch(*raised), before.epoch(*opened));
             String::new()
         }
+        step => decide(side, before, step).await,
+    }
+}
+
+/// What operators decide.
+async fn decide(side: &dyn Admission, before: &Before<'_>, step: &Step) -> String {
+    let product = before.product;
+    match step {
+        Step::Cancel { user, version, keeps_unit, may_buy_again } => {
+            let cancelled = before.purchase(*user, *version);
+            text("cancel", side.cancel(&cancelled, *keeps_unit, *may_buy_again).await)
+        }
+        Step::Bar { users } => {
+            let earlier = |user: &u8| Purchase { unit: 0, ..before.purchase(*user, Some(8)) };
+            text("bar", side.bar(&users.iter().map(earlier).collect::<Vec<_>>()).await)
+        }
+        Step::Rename { user: from, to } => text("rename", side.rename(product, &user(from), &user(to)).await),
         step => rebuild(side, before, step).await,
     }
 }
@@ -117,7 +136,7 @@ async fn rebuild(side: &dyn Admission, before: &Before<'_>, step: &Step) -> Stri
             let step = RebuildStep::of_number(*step);
             text("note_step", side.note_step(product, before.epoch(*epoch), step).await)
         }
-        Step::Stage { epoch, bought, dead, free } => {
+        Step::Stage { epoch, bought, dead, used, free } => {
             let purchases = |of: &[(u8, u8)]| -> Vec<_> {
                 let purchase = |(user, unit): &(u8, u8)| Purchase {
                     unit: (*unit).into(),
@@ -127,13 +146,20 @@ async fn rebuild(side: &dyn Admission, before: &Before<'_>, step: &Step) -> Stri
             };
             let (bought, dead_lettered) = (purchases(bought), purchases(dead));
             let free = free.iter().map(|unit| (*unit).into()).collect();
-            let part = StagedPart { recorded: bought, dead_lettered, free };
+            let right = |Used { user, unit, is_cancelled }: &Used| UsedRight {
+                purchase: Purchase { unit: (*unit).into(), ..before.purchase(*user, Some(9)) },
+                is_cancelled: *is_cancelled || *unit > 0,
+            };
+            let used = used.iter().map(right).collect();
+            let part = StagedPart { recorded: bought, dead_lettered, used, free };
             text("stage", side.stage(product, before.epoch(*epoch), &part).await)
         }
         Step::Unstage { epoch } => text("unstage", side.unstage(product, before.epoch(*epoch)).await),
-        Step::Open { epoch, terms, next, revoked } => {
+        Step::Open { epoch, terms, next, balance, revoked } => {
             let (epoch, terms) = (before.epoch(*epoch), before.terms(terms));
-            text("open", side.open(product, epoch, &terms, (*next).into(), *revoked).await)
+            let totals =
+                SnapshotTotals { next: (*next).into(), balance: (*balance).into(), revoked: *revoked };
+            text("open", side.open(product, epoch, &terms, totals).await)
         }
         _ => String::new(),
     }

@@ -37,6 +37,19 @@ pub(super) enum Step {
         user: u8,
         version: Option<u8>,
     },
+    Cancel {
+        user: u8,
+        version: Option<u8>,
+        keeps_unit: bool,
+        may_buy_again: bool,
+    },
+    Bar {
+        users: Vec<u8>,
+    },
+    Rename {
+        user: u8,
+        to: u8,
+    },
     Configure {
         epoch: i8,
         terms: StepTerms,
@@ -52,6 +65,7 @@ pub(super) enum Step {
         epoch: i8,
         bought: Vec<(u8, u8)>,
         dead: Vec<(u8, u8)>,
+        used: Vec<Used>,
         free: Vec<u8>,
     },
     Unstage {
@@ -61,6 +75,7 @@ pub(super) enum Step {
         epoch: i8,
         terms: StepTerms,
         next: u8,
+        balance: i8,
         revoked: bool,
     },
     /// Another system's process goes on: 0 does not know which system it is of.
@@ -107,6 +122,14 @@ fn terms() -> impl Strategy<Value = StepTerms> {
     })
 }
 
+/// A right that is used up, with the unit that is withheld, or 0.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Used {
+    pub(super) user: u8,
+    pub(super) unit: u8,
+    pub(super) is_cancelled: bool,
+}
+
 /// The epoch relative to the one that stands.
 fn epoch() -> impl Strategy<Value = i8> {
     prop_oneof![5 => Just(0_i8), 1 => Just(-1), 1 => Just(1)]
@@ -118,24 +141,37 @@ enum Owner {
     Nobody,
     InLedger,
     DeadLettered,
+    /// The user's purchase was cancelled, and the unit is withheld.
+    Cancelled,
+    /// The unit is withheld, and the user may buy again.
+    Withheld,
 }
 
-/// A whole rebuild: each user owns the unit of that number, or it is free.
+/// A whole rebuild: each user owns the unit of that number, or it is free or withheld.
 fn rebuild() -> impl Strategy<Value = Vec<Step>> {
-    let owner = prop_oneof![Just(Owner::Nobody), Just(Owner::InLedger), Just(Owner::DeadLettered)];
+    let owner = prop_oneof![
+        3 => Just(Owner::Nobody),
+        3 => Just(Owner::InLedger),
+        3 => Just(Owner::DeadLettered),
+        1 => Just(Owner::Cancelled),
+        1 => Just(Owner::Withheld),
+    ];
     (terms(), vec(owner, 0..=usize::from(USERS)), any::<bool>()).prop_map(|(terms, owned, revoked)| {
         let of = |wanted: Owner| -> Vec<(u8, u8)> {
             let units = (0..).zip(&owned).filter(|(_, owner)| **owner == wanted);
             units.map(|(user, _)| (user, user + 1)).collect()
         };
         let (bought, dead) = (of(Owner::InLedger), of(Owner::DeadLettered));
+        let used = of(Owner::Cancelled).into_iter();
+        let used = used.map(|(user, unit)| Used { user, unit, is_cancelled: true }).collect();
+        let balance = -i8::try_from(of(Owner::Withheld).len()).expect("few");
         let free = of(Owner::Nobody).into_iter().map(|(_, unit)| unit).collect();
         let next = u8::try_from(owned.len()).expect("few");
         vec![
             Step::Fence { epoch: 1 },
-            Step::Stage { epoch: 0, bought, dead, free },
+            Step::Stage { epoch: 0, bought, dead, used, free },
             Step::Progress { epoch: 0, step: 4 },
-            Step::Open { epoch: 0, terms, next, revoked },
+            Step::Open { epoch: 0, terms, next, balance, revoked },
         ]
     })
 }
@@ -148,7 +184,10 @@ fn step() -> impl Strategy<Value = Step> {
     let settle = (user(), epoch(), prop::bool::weighted(0.4));
     let withdraw = (user(), own(), prop::option::of(1..9_u8), any::<bool>());
     let bought = || vec((user(), 1..9_u8), 0..3);
-    let stage = (epoch(), bought(), bought(), vec(1..9_u8, 0..3));
+    let right = (user(), 0..3_u8, any::<bool>());
+    let right = right.prop_map(|(user, unit, is_cancelled)| Used { user, unit, is_cancelled });
+    let stage = (epoch(), bought(), bought(), vec(right, 0..2), vec(1..9_u8, 0..3));
+    let cancel = (user(), own(), any::<bool>(), any::<bool>());
     let damage = prop_oneof![
         Just(Damage::Sale),
         Just(Damage::Free),
@@ -172,11 +211,16 @@ fn step() -> impl Strategy<Value = Step> {
         5 => (epoch(), terms()).prop_map(|(epoch, terms)| Step::Configure { epoch, terms }),
         2 => epoch().prop_map(|epoch| Step::Fence { epoch }),
         1 => (epoch(), 1..6_u8).prop_map(|(epoch, step)| Step::Progress { epoch, step }),
-        1 => stage.prop_map(|(epoch, bought, dead, free)| Step::Stage { epoch, bought, dead, free }),
-        1 => epoch().prop_map(|epoch| Step::Unstage { epoch }),
-        2 => (epoch(), terms(), 0..4_u8, any::<bool>()).prop_map(|(epoch, terms, next, revoked)| {
-            Step::Open { epoch, terms, next, revoked }
+        1 => stage.prop_map(|(epoch, bought, dead, used, free)| Step::Stage { epoch, bought, dead, used, free }),
+        4 => cancel.prop_map(|(user, version, keeps_unit, may_buy_again)| {
+            Step::Cancel { user, version, keeps_unit, may_buy_again }
         }),
+        2 => vec(user(), 1..4).prop_map(|users| Step::Bar { users }),
+        2 => (user(), user()).prop_map(|(user, to)| Step::Rename { user, to }),
+        1 => epoch().prop_map(|epoch| Step::Unstage { epoch }),
+        2 => (epoch(), terms(), 0..4_u8, -1..2_i8, any::<bool>()).prop_map(
+            |(epoch, terms, next, balance, revoked)| Step::Open { epoch, terms, next, balance, revoked }
+        ),
         1 => Just(Step::Server),
         2 => prop_oneof![1 => Just(0_u8), 6 => Just(1), 2 => Just(2)].prop_map(Step::System),
         1 => (epoch(), epoch()).prop_map(|(raised, opened)| Step::Raise { raised, opened }),
