@@ -4,7 +4,9 @@
 //! process, and [`SqliteLedger`] for the embedded mode. One conformance suite runs the same cases
 //! on both.
 
+mod change;
 mod diesel_error;
+mod erase;
 mod error;
 mod leadership;
 mod postgres;
@@ -16,8 +18,8 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
 use crate::domain::{
-    Entry, LedgerVerdict, Money, Product, ProductId, Purchase, PurchaseId, Revocation, SystemId, Terms,
-    UserId,
+    AdmissionChange, Cancellation, Entry, LedgerCounts, LedgerVerdict, Money, Product, ProductId, Purchase,
+    PurchaseId, RecordedPurchase, Revocation, SystemId, Terms, UserId,
 };
 
 pub use error::LedgerError;
@@ -25,7 +27,7 @@ pub use leadership::{Leadership, SoleLeader};
 pub use postgres::{PostgresLedger, PostgresOptions};
 pub use sqlite::SqliteLedger;
 
-/// Rows per read of [`Ledger::all_purchases`].
+/// Rows per read of [`Ledger::all_recorded`].
 const PAGE: u32 = 5_000;
 
 /// The system that a ledger belongs to.
@@ -46,7 +48,7 @@ pub struct LedgerSale {
     /// The latest epoch that admission was opened with. Whatever an earlier one admitted may have
     /// been handed out anew.
     pub opened_epoch: u64,
-    /// The highest unit that is sold; 0: none.
+    /// The highest unit that is sold or withheld; 0: none.
     pub highest_unit: u32,
     /// A lower total stock that an operator asks for, and that admission must agree to first.
     pub lower_stock_to: Option<u32>,
@@ -82,6 +84,45 @@ pub struct Discard {
     pub discarded_by: String,
     /// Why it was given up.
     pub reason: String,
+}
+
+/// A purchase that an operator has cancelled.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cancelled {
+    pub purchase: RecordedPurchase,
+    /// False: it was cancelled before, and that decision stands.
+    pub is_new: bool,
+    /// The change that admission has not followed yet.
+    pub change: Option<u64>,
+}
+
+/// What an import has added.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Imported {
+    /// Users who were not known before.
+    pub added: u64,
+    /// The last change that admission must follow.
+    pub change: Option<u64>,
+}
+
+impl Imported {
+    fn add(&mut self, changes: impl Iterator<Item = u64>) {
+        for number in changes {
+            self.added += 1;
+            self.change = self.change.max(Some(number));
+        }
+    }
+}
+
+/// How many rows an erasure has changed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Erased {
+    pub purchases: usize,
+    pub revocations: usize,
+    pub imports: usize,
+    pub discards: usize,
+    /// The changes that admission must follow, one a product.
+    pub changes: Vec<u64>,
 }
 
 /// In whose name a batch is recorded.
@@ -150,24 +191,67 @@ pub trait Ledger: Debug + Send + Sync {
     /// or was revoked before.
     async fn revoke(&self, purchase: &Purchase, reason: &str) -> Result<bool, LedgerError>;
 
-    async fn purchase(&self, id: PurchaseId) -> Result<Option<Purchase>, LedgerError>;
+    /// Takes a recorded purchase back: the row stays. `None`: there is no such purchase.
+    async fn cancel(
+        &self,
+        id: PurchaseId,
+        cancellation: &Cancellation,
+    ) -> Result<Option<Cancelled>, LedgerError>;
 
+    /// Uses up the rights of users who bought elsewhere, unless they have a purchase of the product
+    /// or were imported before. `earlier` have no unit.
+    async fn import(
+        &self,
+        product: &ProductId,
+        earlier: &[Purchase],
+        by: &str,
+    ) -> Result<Imported, LedgerError>;
+
+    /// Users who were imported and have no purchase of the product, ordered by user, from the one
+    /// after `after`.
+    async fn earlier_buyers(
+        &self,
+        product: &ProductId,
+        after: Option<&UserId>,
+        limit: u32,
+    ) -> Result<Vec<Purchase>, LedgerError>;
+
+    /// Replaces a user's id by a pseudonym, or by the one of an erasure that is under way, in
+    /// everything that this ledger has.
+    async fn erase(&self, user: &UserId, pseudonym: &UserId) -> Result<Erased, LedgerError>;
+
+    /// Decisions of operators that admission may not have followed yet, in their order, from the
+    /// one after `after`.
+    async fn changes(&self, after: u64, limit: u32) -> Result<Vec<AdmissionChange>, LedgerError>;
+
+    /// Deletes changes that admission has followed. Of a user who was renamed, what was recorded
+    /// since under the former name is renamed too.
+    async fn complete_changes(&self, changes: &[AdmissionChange]) -> Result<(), LedgerError>;
+
+    /// Whether admission may not have followed the change with this number yet.
+    async fn change_is_due(&self, number: u64) -> Result<bool, LedgerError>;
+
+    /// A recorded purchase, also if it was cancelled.
+    async fn purchase(&self, id: PurchaseId) -> Result<Option<RecordedPurchase>, LedgerError>;
+
+    /// A user's purchase of a product, if it counts.
     async fn purchase_of(&self, product: &ProductId, user: &UserId) -> Result<Option<Purchase>, LedgerError>;
 
-    /// The latest purchase of a user that was taken back.
+    /// The latest purchase of a user that was taken back: revoked or cancelled.
     async fn revocation_of(
         &self,
         product: &ProductId,
         user: &UserId,
     ) -> Result<Option<Revocation>, LedgerError>;
 
-    /// Every purchase of a product that was taken back, and whose it was.
+    /// Every purchase of a product that was revoked, and whose it was.
     async fn revocations(&self, product: &ProductId) -> Result<Vec<(PurchaseId, UserId)>, LedgerError>;
 
     /// Records that an operator gave a dead letter up.
     async fn record_discard(&self, discard: Discard) -> Result<(), LedgerError>;
 
-    /// A page of a product's purchases ordered by unit, from the one after `after_unit`.
+    /// A page of a product's purchases that count, ordered by unit, from the one after
+    /// `after_unit`.
     async fn purchases(
         &self,
         product: &ProductId,
@@ -175,12 +259,22 @@ pub trait Ledger: Debug + Send + Sync {
         limit: u32,
     ) -> Result<Vec<Purchase>, LedgerError>;
 
-    /// All purchases of a product, ordered by unit: read page by page, so a snapshot only while
+    /// A page of everything that was recorded of a product, cancelled purchases too, in the order
+    /// of [`RecordedPurchase::position`], from the one after `after`.
+    async fn recorded(
+        &self,
+        product: &ProductId,
+        after: (u32, PurchaseId),
+        limit: u32,
+    ) -> Result<Vec<RecordedPurchase>, LedgerError>;
+
+    /// All of it: read page by page, so a snapshot only while
     /// nothing is recorded.
-    async fn all_purchases(&self, product: &ProductId) -> Result<Vec<Purchase>, LedgerError> {
-        let mut all: Vec<Purchase> = Vec::new();
+    async fn all_recorded(&self, product: &ProductId) -> Result<Vec<RecordedPurchase>, LedgerError> {
+        let mut all: Vec<RecordedPurchase> = Vec::new();
         loop {
-            let page = self.purchases(product, all.last().map_or(0, |last| last.unit), PAGE).await?;
+            let after = all.last().map_or((0, PurchaseId::FIRST), RecordedPurchase::position);
+            let page = self.recorded(product, after, PAGE).await?;
             if page.is_empty() {
                 return Ok(all);
             }
@@ -188,7 +282,10 @@ pub trait Ledger: Debug + Send + Sync {
         }
     }
 
-    /// The purchase that has this unit.
+    /// Whether a unit is someone's, or withheld.
+    async fn unit_is_held(&self, product: &ProductId, unit: u32) -> Result<bool, LedgerError>;
+
+    /// The purchase that has this unit, and counts.
     async fn owner_of(&self, product: &ProductId, unit: u32) -> Result<Option<Purchase>, LedgerError> {
         let row = self.purchases(product, unit.saturating_sub(1), 1).await?;
         Ok(row.into_iter().find(|row| row.unit == unit))
@@ -202,8 +299,8 @@ pub trait Ledger: Debug + Send + Sync {
         limit: u32,
     ) -> Result<Vec<Confirmation>, LedgerError>;
 
-    /// How many purchases of a product are recorded.
-    async fn count(&self, product: &ProductId) -> Result<u64, LedgerError>;
+    /// Counts the units of a product that the ledger has, at one instant.
+    async fn counts(&self, product: &ProductId) -> Result<LedgerCounts, LedgerError>;
 
     /// Raises a product's epoch above its present one and above `found`: from now on no older
     /// admission state may sell.

@@ -6,9 +6,10 @@ use chrono::DateTime;
 use flashsale::{
     config::ServiceUrl,
     domain::{
-        Entry, EntryId, LedgerVerdict as Verdict, Money, Product, ProductId, Purchase, PurchaseId, UserId,
+        Cancellation, ChangeKind, Entry, EntryId, LedgerCounts, LedgerVerdict as Verdict, Money, Product,
+        ProductId, Purchase, PurchaseId, PurchaseState, UserId,
     },
-    ledger::{Ledger, LedgerError, PostgresLedger, PostgresOptions, SqliteLedger, Writer},
+    ledger::{Imported, Ledger, LedgerError, PostgresLedger, PostgresOptions, SqliteLedger, Writer},
     observability::{Dependency, Outage},
     runtime::Runtime,
     stores::watch_ledger,
@@ -172,6 +173,108 @@ conformance! {
         let again = [&expected[..9], &[Verdict::RecordedBefore]].concat();
         assert_eq!(bench.record(&batch).await, again);
         assert_eq!(bench.rows().await, [first, batch[9].clone()]);
+    }
+
+    async fn a_cancelled_purchase_stays_and_is_never_recorded_again(bench: &Bench) {
+        let (a, b, c) = (purchase("a", 1), purchase("b", 2), purchase("c", 3));
+        bench.record(&[a.clone(), b.clone(), c.clone()]).await;
+        let how = |keeps_unit, may_buy_again| Cancellation {
+            by: "ada".to_owned(),
+            reason: "refund".to_owned(),
+            keeps_unit,
+            may_buy_again,
+        };
+        let cancel = async |id, how| bench.ledger.cancel(id, &how).await.expect("cancelled");
+        assert_eq!(cancel(fresh_id(), how(false, false)).await, None);
+        for (of, how) in [(&a, how(false, false)), (&b, how(true, true)), (&c, how(false, true))] {
+            let first = cancel(of.id, how.clone()).await.expect("a purchase");
+            assert!(first.is_new && first.change.is_some(), "{first:?}");
+            assert_eq!(first.purchase.cancelled.as_ref().map(|(_, how)| how), Some(&how));
+            let other = Cancellation { by: "grace".to_owned(), ..how };
+            let again = cancel(of.id, other).await.expect("a purchase");
+            assert_eq!((again.is_new, &again.purchase, again.change), (false, &first.purchase, first.change));
+        }
+        // A replay is known; the unit of a, its right and the unit of b are held as was decided.
+        let batch = [a.clone(), b.clone(), c.clone(), purchase("a", 4), purchase("b", 5), purchase("d", 2),
+                     purchase("e", 1)];
+        let expected = [Verdict::RecordedBefore, Verdict::RecordedBefore, Verdict::RecordedBefore,
+                        Verdict::RightUsed { unit_taken: false }, Verdict::Recorded, Verdict::UnitTaken,
+                        Verdict::Recorded];
+        assert_eq!(bench.record(&batch).await, expected);
+        assert_eq!(bench.rows().await, [batch[6].clone(), batch[4].clone()], "what counts");
+        assert!(!bench.ledger.revoke(&a, "no").await.expect("revoke"), "it was recorded");
+        let counts = bench.ledger.counts(&a.product).await.expect("counts");
+        assert_eq!(counts, LedgerCounts { recorded: 2, withheld: 1, returning: 2 });
+        let held = async |unit| bench.ledger.unit_is_held(&a.product, unit).await.expect("held");
+        assert_eq!((held(1).await, held(2).await, held(3).await), (true, true, false));
+        assert_eq!(bench.ledger.purchase_of(&a.product, &a.user).await.expect("purchase"), None);
+        let told = bench.ledger.revocation_of(&a.product, &a.user).await.expect("told").expect("it was taken back");
+        assert_eq!((told.id, told.reason.as_str(), told.state), (a.id, "refund", PurchaseState::Cancelled));
+
+        let all = bench.ledger.all_recorded(&a.product).await.expect("all");
+        assert_eq!(all.iter().map(|row| row.purchase.unit).collect::<Vec<_>>(), [1, 1, 2, 3, 5]);
+        let mut after = (0, PurchaseId::FIRST);
+        for row in &all {
+            let page = bench.ledger.recorded(&a.product, after, 1).await.expect("page");
+            assert_eq!(page, [row.clone()]);
+            after = row.position();
+        }
+        let changes = bench.ledger.changes(0, 10).await.expect("changes");
+        assert_eq!(changes.len(), 3);
+        assert_eq!(bench.ledger.changes(changes[0].number, 1).await.expect("changes"), changes[1..2]);
+        assert_eq!(changes[1].kind, ChangeKind::Cancel { purchase: b, keeps_unit: true, may_buy_again: true });
+        bench.ledger.complete_changes(&changes[..2]).await.expect("completed");
+        let due = async |number| bench.ledger.change_is_due(number).await.expect("due");
+        assert_eq!((due(changes[1].number).await, due(changes[2].number).await), (false, true));
+        let sale = bench.ledger.sales().await.expect("sales").remove(0);
+        assert_eq!(sale.highest_unit, 5);
+    }
+
+    async fn earlier_buyers_are_imported_once_and_who_has_a_purchase_is_not(bench: &Bench) {
+        let product = product(1).id;
+        bench.record(&[purchase("buyer", 1)]).await;
+        let earlier = ["x", "buyer", "y"].map(|user| Purchase { unit: 0, ..purchase(user, 1) });
+        let import = async |earlier: &[Purchase]| bench.ledger.import(&product, earlier, "ada").await.expect("imported");
+        let first = import(&earlier).await;
+        assert!(first.added == 2 && first.change.is_some(), "{first:?}");
+        assert_eq!(import(&earlier).await, Imported::default());
+        let page = async |after: Option<&UserId>, limit| {
+            bench.ledger.earlier_buyers(&product, after, limit).await.expect("page")
+        };
+        assert_eq!(page(None, 10).await, [earlier[0].clone(), earlier[2].clone()]);
+        assert_eq!(page(Some(&earlier[0].user), 10).await, [earlier[2].clone()]);
+        // A purchase that was on its way is recorded all the same.
+        let on_its_way = purchase("x", 2);
+        assert_eq!(bench.record(std::slice::from_ref(&on_its_way)).await, [Verdict::Recorded]);
+        assert_eq!(page(None, 10).await, [earlier[2].clone()]);
+        let kinds = bench.ledger.changes(0, 10).await.expect("changes").into_iter().map(|change| change.kind);
+        assert_eq!(kinds.collect::<Vec<_>>(), [0, 2].map(|at| ChangeKind::Import(earlier[at].clone())));
+    }
+
+    async fn an_erased_user_has_one_pseudonym_until_the_erasure_is_complete(bench: &Bench) {
+        let [a, b] = [purchase("ada", 1), purchase("bob", 2)];
+        bench.record(&[a.clone(), b.clone()]).await;
+        assert!(bench.ledger.revoke(&purchase("ada", 9), "why").await.expect("revoked"));
+        let erase = async |n| bench.ledger.erase(&a.user, &UserId::pseudonym([n, n])).await.expect("erased");
+        let first = erase(1).await;
+        assert_eq!((first.purchases, first.revocations, first.imports, first.changes.len()), (1, 1, 0, 1));
+        let pseudonym = UserId::pseudonym([1, 1]);
+        let renamed = Purchase { user: pseudonym.clone(), ..a.clone() };
+        assert_eq!(bench.rows().await, [renamed, b]);
+        // What comes late: the same purchase is known, another one is not.
+        let late = purchase("ada", 3);
+        let verdicts = bench.record(&[a.clone(), late.clone()]).await;
+        assert_eq!(verdicts, [Verdict::RecordedBefore, Verdict::Recorded]);
+        let changes = bench.ledger.changes(0, 10).await.expect("changes");
+        bench.ledger.cancel(late.id, &Cancellation {
+            by: "ada".to_owned(), reason: "r".to_owned(), keeps_unit: false, may_buy_again: true,
+        }).await.expect("cancelled");
+        let second = erase(2).await;
+        assert_eq!((second.purchases, second.changes.len()), (1, 0), "under the same pseudonym");
+        let all = bench.ledger.all_recorded(&a.product).await.expect("all");
+        assert_eq!(all.iter().filter(|row| row.purchase.user == pseudonym).count(), 2);
+        bench.ledger.complete_changes(&changes).await.expect("completed");
+        assert_eq!(erase(3).await.changes.len(), 1, "a new erasure");
     }
 
     async fn within_one_batch_the_first_of_two_claims_stands(bench: &Bench) {

@@ -1,4 +1,7 @@
 DROP TABLE discards;
+DROP TABLE admission_changes;
+DROP TABLE earlier_buyers;
+DROP VIEW live_purchases;
 DROP TABLE revocations;
 DROP TABLE purchases;
 DROP TABLE products;

@@ -34,7 +34,7 @@ CREATE TABLE products (
     updated_at           timestamptz NOT NULL DEFAULT now()
 );
 
--- The source of truth. The two unique constraints and the bound on `unit` (checked against `total_stock` by the
+-- The source of truth. The two unique indexes and the bound on `unit` (checked against `total_stock` by the
 -- only statement that inserts) make a double purchase and an oversale impossible, without a counter row.
 CREATE TABLE purchases (
     id           uuid        PRIMARY KEY,
@@ -43,9 +43,58 @@ CREATE TABLE purchases (
     unit         integer     NOT NULL CHECK (unit >= 1),
     admitted_at  timestamptz NOT NULL,
     confirmed_at timestamptz NOT NULL DEFAULT now(),
-    CONSTRAINT purchases_one_per_user UNIQUE (product_id, user_id),
-    CONSTRAINT purchases_one_per_unit UNIQUE (product_id, unit)
+    -- The purchase counts, or was cancelled and its unit is withheld.
+    holds_unit   boolean     NOT NULL DEFAULT true,
+    -- The purchase counts, or was cancelled and its buyer may not buy again.
+    holds_right  boolean     NOT NULL DEFAULT true,
+    cancelled_at timestamptz,
+    cancelled_by text,
+    -- The buyer sees it.
+    cancel_reason text,
+    -- The buyer's id was replaced by a pseudonym: a late message may name the buyer.
+    is_erased    boolean     NOT NULL DEFAULT false,
+    CHECK (cancelled_at IS NOT NULL OR (holds_unit AND holds_right)),
+    CHECK ((cancelled_at IS NULL) = (cancelled_by IS NULL) AND (cancelled_at IS NULL) = (cancel_reason IS NULL))
 );
+CREATE UNIQUE INDEX purchases_one_per_user ON purchases (product_id, user_id) WHERE holds_right;
+CREATE UNIQUE INDEX purchases_one_per_unit ON purchases (product_id, unit) WHERE holds_unit;
+CREATE INDEX purchases_in_order ON purchases (product_id, unit, id);
+CREATE INDEX purchases_cancelled ON purchases (product_id, user_id) WHERE cancelled_at IS NOT NULL;
+
+-- The purchases that count.
+CREATE VIEW live_purchases AS
+SELECT id, product_id, user_id, unit, admitted_at, confirmed_at
+FROM purchases WHERE holds_unit AND holds_right AND cancelled_at IS NULL;
+
+-- Users who bought elsewhere and were imported: they may not buy, and have no unit of this sale.
+CREATE TABLE earlier_buyers (
+    product_id  text        NOT NULL REFERENCES products (id),
+    user_id     text        NOT NULL COLLATE "C",
+    purchase_id uuid        NOT NULL UNIQUE,
+    imported_at timestamptz NOT NULL DEFAULT now(),
+    imported_by text        NOT NULL,
+    PRIMARY KEY (product_id, user_id)
+);
+
+-- Decisions of operators about purchases, in their order, until the leader has carried them over to admission.
+-- A cancellation and an import have a purchase, an erasure has a pseudonym.
+CREATE TABLE admission_changes (
+    number       bigint  PRIMARY KEY GENERATED ALWAYS AS IDENTITY,
+    kind         text    NOT NULL CHECK (kind IN ('cancel', 'import', 'rename')),
+    product_id   text    NOT NULL REFERENCES products (id),
+    user_id      text    NOT NULL COLLATE "C",
+    purchase_id  uuid,
+    -- Of a cancelled purchase; 0: none.
+    unit         integer NOT NULL DEFAULT 0,
+    admitted_at  timestamptz,
+    holds_unit   boolean NOT NULL DEFAULT false,
+    holds_right  boolean NOT NULL DEFAULT true,
+    pseudonym    text    COLLATE "C",
+    CHECK ((kind = 'rename') = (pseudonym IS NOT NULL)),
+    CHECK ((kind = 'rename') = (purchase_id IS NULL) AND (kind = 'rename') = (admitted_at IS NULL))
+);
+CREATE INDEX admission_changes_of_purchase ON admission_changes (purchase_id);
+CREATE INDEX admission_changes_returning ON admission_changes (product_id) WHERE kind = 'cancel' AND NOT holds_unit;
 
 -- Purchases that were answered SUCCESS and then taken back, and why. Nothing is ever silently gone.
 CREATE TABLE revocations (

@@ -33,9 +33,49 @@ CREATE TABLE purchases (
     unit         INTEGER NOT NULL CHECK (unit >= 1),
     admitted_at  INTEGER NOT NULL,
     confirmed_at INTEGER NOT NULL DEFAULT (CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER)),
-    CONSTRAINT purchases_one_per_user UNIQUE (product_id, user_id),
-    CONSTRAINT purchases_one_per_unit UNIQUE (product_id, unit)
+    holds_unit    INTEGER NOT NULL DEFAULT 1,
+    holds_right   INTEGER NOT NULL DEFAULT 1,
+    cancelled_at  INTEGER,
+    cancelled_by  TEXT,
+    cancel_reason TEXT,
+    is_erased     INTEGER NOT NULL DEFAULT 0,
+    CHECK (cancelled_at IS NOT NULL OR (holds_unit AND holds_right)),
+    CHECK ((cancelled_at IS NULL) = (cancelled_by IS NULL) AND (cancelled_at IS NULL) = (cancel_reason IS NULL))
 ) STRICT;
+CREATE UNIQUE INDEX purchases_one_per_user ON purchases (product_id, user_id) WHERE holds_right;
+CREATE UNIQUE INDEX purchases_one_per_unit ON purchases (product_id, unit) WHERE holds_unit;
+CREATE INDEX purchases_in_order ON purchases (product_id, unit, id);
+CREATE INDEX purchases_cancelled ON purchases (product_id, user_id) WHERE cancelled_at IS NOT NULL;
+
+CREATE VIEW live_purchases AS
+SELECT id, product_id, user_id, unit, admitted_at, confirmed_at
+FROM purchases WHERE holds_unit AND holds_right AND cancelled_at IS NULL;
+
+CREATE TABLE earlier_buyers (
+    product_id  TEXT    NOT NULL REFERENCES products (id),
+    user_id     TEXT    NOT NULL,
+    purchase_id TEXT    NOT NULL UNIQUE,
+    imported_at INTEGER NOT NULL DEFAULT (CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER)),
+    imported_by TEXT    NOT NULL,
+    PRIMARY KEY (product_id, user_id)
+) STRICT;
+
+CREATE TABLE admission_changes (
+    number      INTEGER PRIMARY KEY AUTOINCREMENT,
+    kind        TEXT    NOT NULL CHECK (kind IN ('cancel', 'import', 'rename')),
+    product_id  TEXT    NOT NULL REFERENCES products (id),
+    user_id     TEXT    NOT NULL,
+    purchase_id TEXT,
+    unit        INTEGER NOT NULL DEFAULT 0,
+    admitted_at INTEGER,
+    holds_unit  INTEGER NOT NULL DEFAULT 0,
+    holds_right INTEGER NOT NULL DEFAULT 1,
+    pseudonym   TEXT,
+    CHECK ((kind = 'rename') = (pseudonym IS NOT NULL)),
+    CHECK ((kind = 'rename') = (purchase_id IS NULL) AND (kind = 'rename') = (admitted_at IS NULL))
+) STRICT;
+CREATE INDEX admission_changes_of_purchase ON admission_changes (purchase_id);
+CREATE INDEX admission_changes_returning ON admission_changes (product_id) WHERE kind = 'cancel' AND NOT holds_unit;
 
 CREATE TABLE revocations (
     purchase_id TEXT    PRIMARY KEY,

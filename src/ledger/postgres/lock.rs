@@ -8,6 +8,9 @@ pub(super) const WORKERS: i64 = 0x666c_6173_6803;
 /// Held by a transaction that writes products, so that their order is that of one catalogue.
 pub(super) const PRODUCTS: i64 = 0x666c_6173_6804;
 
+/// Held by a transaction that adds changes which admission must follow.
+pub(super) const CHANGES: i64 = 0x666c_6173_6805;
+
 /// SQL for whether any session holds a lock exclusively.
 pub(super) fn is_held(key: i64) -> String {
     // PostgreSQL shows the halves of a key.

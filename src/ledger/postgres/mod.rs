@@ -1,10 +1,12 @@
 //! The ledger in PostgreSQL.
 
+mod changes;
 mod connect;
 mod leader;
 mod lock;
 mod options;
 mod products;
+mod purchases;
 mod record;
 mod rows;
 mod session;
@@ -20,12 +22,16 @@ use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 use futures_util::{FutureExt, future::BoxFuture};
 
 use super::{
-    Confirmation, Discard, Leadership, Ledger, LedgerError, LedgerSale, RaisedEpoch, System, Writer, column,
+    Cancelled, Confirmation, Discard, Erased, Imported, Leadership, Ledger, LedgerError, LedgerSale,
+    RaisedEpoch, System, Writer, column,
 };
-use crate::domain::{Entry, LedgerVerdict, Product, ProductId, Purchase, PurchaseId, Revocation, UserId};
+use crate::domain::{
+    AdmissionChange, Cancellation, Entry, LedgerCounts, LedgerVerdict, Product, ProductId, Purchase,
+    PurchaseId, RecordedPurchase, Revocation, UserId,
+};
 use leader::PostgresLeader;
 pub use options::PostgresOptions;
-use rows::{ConfirmationRow, CountRow, EpochRow, PurchaseRow, RevocationRow, SaleRow};
+use rows::{BoolRow, ConfirmationRow, EpochRow, PurchaseRow, RevocationRow, SaleRow, TakenBackRow};
 use session::{Session, prove_own_backends};
 
 const MIGRATIONS: EmbeddedMigrations = embed_migrations!("migrations/postgres");
@@ -167,7 +173,7 @@ impl Ledger for PostgresLedger {
     async fn sales(&self) -> Result<Vec<LedgerSale>, LedgerError> {
         let rows: Vec<SaleRow> = sql_query(
             "SELECT id, epoch, opened_epoch, total_stock, sale_start, sale_end, paused, lower_stock_to,
-                    (SELECT max(unit) FROM purchases WHERE product_id = products.id) AS highest_unit
+                    (SELECT max(unit) FROM purchases WHERE product_id = products.id AND holds_unit) AS highest_unit
              FROM products ORDER BY id",
         )
         .load(&mut self.connection().await?)
@@ -207,19 +213,71 @@ impl Ledger for PostgresLedger {
         self.record_batch(entries.to_vec(), writer).await
     }
 
-    async fn purchase(&self, id: PurchaseId) -> Result<Option<Purchase>, LedgerError> {
-        let row: Option<PurchaseRow> =
-            sql_query("SELECT id, product_id, user_id, unit, admitted_at FROM purchases WHERE id = $1")
-                .bind::<ty::Uuid, _>(id.0)
-                .get_result(&mut self.connection().await?)
-                .await
-                .optional()?;
-        row.map(PurchaseRow::purchase).transpose()
+    async fn cancel(
+        &self,
+        id: PurchaseId,
+        cancellation: &Cancellation,
+    ) -> Result<Option<Cancelled>, LedgerError> {
+        let cancellation = cancellation.clone();
+        self.transaction("cancel", move |connection| {
+            async move { purchases::cancel(connection, id, &cancellation).await }.boxed()
+        })
+        .await
+    }
+
+    async fn import(
+        &self,
+        product: &ProductId,
+        earlier: &[Purchase],
+        by: &str,
+    ) -> Result<Imported, LedgerError> {
+        let (product, earlier, by) = (product.clone(), earlier.to_vec(), by.to_owned());
+        self.transaction("import", move |connection| {
+            async move { purchases::import(connection, &product, &earlier, &by).await }.boxed()
+        })
+        .await
+    }
+
+    async fn earlier_buyers(
+        &self,
+        product: &ProductId,
+        after: Option<&UserId>,
+        limit: u32,
+    ) -> Result<Vec<Purchase>, LedgerError> {
+        purchases::earlier_buyers(&mut *self.connection().await?, product, after, limit).await
+    }
+
+    async fn erase(&self, user: &UserId, pseudonym: &UserId) -> Result<Erased, LedgerError> {
+        let (user, pseudonym) = (user.clone(), pseudonym.clone());
+        self.transaction("erase", move |connection| {
+            async move { changes::erase(connection, &user, &pseudonym).await }.boxed()
+        })
+        .await
+    }
+
+    async fn changes(&self, after: u64, limit: u32) -> Result<Vec<AdmissionChange>, LedgerError> {
+        changes::page(&mut *self.connection().await?, after, limit).await
+    }
+
+    async fn complete_changes(&self, changes: &[AdmissionChange]) -> Result<(), LedgerError> {
+        let changes = changes.to_vec();
+        self.transaction("complete_changes", move |connection| {
+            async move { changes::complete(connection, &changes).await }.boxed()
+        })
+        .await
+    }
+
+    async fn change_is_due(&self, number: u64) -> Result<bool, LedgerError> {
+        changes::is_due(&mut *self.connection().await?, number).await
+    }
+
+    async fn purchase(&self, id: PurchaseId) -> Result<Option<RecordedPurchase>, LedgerError> {
+        purchases::one(&mut *self.connection().await?, id).await
     }
 
     async fn purchase_of(&self, product: &ProductId, user: &UserId) -> Result<Option<Purchase>, LedgerError> {
         let row: Option<PurchaseRow> = sql_query(
-            "SELECT id, product_id, user_id, unit, admitted_at FROM purchases
+            "SELECT id, product_id, user_id, unit, admitted_at FROM live_purchases
              WHERE product_id = $1 AND user_id = $2",
         )
         .bind::<ty::Text, _>(product.as_str())
@@ -235,21 +293,27 @@ impl Ledger for PostgresLedger {
         product: &ProductId,
         user: &UserId,
     ) -> Result<Option<Revocation>, LedgerError> {
-        let row: Option<RevocationRow> = sql_query(
-            "SELECT purchase_id, user_id, reason FROM revocations WHERE product_id = $1 AND user_id = $2
-             ORDER BY revoked_at DESC LIMIT 1",
+        let row: Option<TakenBackRow> = sql_query(
+            "SELECT purchase_id, reason, is_cancelled
+             FROM (SELECT purchase_id, reason, revoked_at AS at, false AS is_cancelled
+                   FROM revocations WHERE product_id = $1 AND user_id = $2
+                   UNION ALL
+                   SELECT id, cancel_reason, cancelled_at, true
+                   FROM purchases
+                   WHERE product_id = $1 AND user_id = $2 AND cancelled_at IS NOT NULL) AS taken_back
+             ORDER BY at DESC LIMIT 1",
         )
         .bind::<ty::Text, _>(product.as_str())
         .bind::<ty::Text, _>(user.as_str())
         .get_result(&mut self.connection().await?)
         .await
         .optional()?;
-        Ok(row.map(|row| Revocation { id: PurchaseId(row.purchase_id), reason: row.reason }))
+        Ok(row.map(Revocation::from))
     }
 
     async fn revocations(&self, product: &ProductId) -> Result<Vec<(PurchaseId, UserId)>, LedgerError> {
         let rows: Vec<RevocationRow> =
-            sql_query("SELECT purchase_id, user_id, reason FROM revocations WHERE product_id = $1")
+            sql_query("SELECT purchase_id, user_id FROM revocations WHERE product_id = $1")
                 .bind::<ty::Text, _>(product.as_str())
                 .load(&mut self.connection().await?)
                 .await?;
@@ -279,7 +343,7 @@ impl Ledger for PostgresLedger {
         limit: u32,
     ) -> Result<Vec<Purchase>, LedgerError> {
         let rows: Vec<PurchaseRow> = sql_query(
-            "SELECT id, product_id, user_id, unit, admitted_at FROM purchases
+            "SELECT id, product_id, user_id, unit, admitted_at FROM live_purchases
              WHERE product_id = $1 AND unit > $2 ORDER BY unit LIMIT $3",
         )
         .bind::<ty::Text, _>(product.as_str())
@@ -297,7 +361,7 @@ impl Ledger for PostgresLedger {
         limit: u32,
     ) -> Result<Vec<Confirmation>, LedgerError> {
         let rows: Vec<ConfirmationRow> = sql_query(
-            "SELECT unit, id, confirmed_at FROM purchases
+            "SELECT unit, id, confirmed_at FROM live_purchases
              WHERE product_id = $1 AND unit > $2 ORDER BY unit LIMIT $3",
         )
         .bind::<ty::Text, _>(product.as_str())
@@ -308,12 +372,28 @@ impl Ledger for PostgresLedger {
         Ok(rows.into_iter().map(ConfirmationRow::confirmation).collect())
     }
 
-    async fn count(&self, product: &ProductId) -> Result<u64, LedgerError> {
-        let row: CountRow = sql_query("SELECT count(*) AS count FROM purchases WHERE product_id = $1")
-            .bind::<ty::Text, _>(product.as_str())
-            .get_result(&mut self.connection().await?)
-            .await?;
-        Ok(row.count.unsigned_abs())
+    async fn recorded(
+        &self,
+        product: &ProductId,
+        after: (u32, PurchaseId),
+        limit: u32,
+    ) -> Result<Vec<RecordedPurchase>, LedgerError> {
+        purchases::page(&mut *self.connection().await?, product, after, limit).await
+    }
+
+    async fn unit_is_held(&self, product: &ProductId, unit: u32) -> Result<bool, LedgerError> {
+        let row: BoolRow = sql_query(
+            "SELECT EXISTS (SELECT FROM purchases WHERE product_id = $1 AND unit = $2 AND holds_unit) AS yes",
+        )
+        .bind::<ty::Text, _>(product.as_str())
+        .bind::<ty::Integer, _>(column(unit))
+        .get_result(&mut self.connection().await?)
+        .await?;
+        Ok(row.yes)
+    }
+
+    async fn counts(&self, product: &ProductId) -> Result<LedgerCounts, LedgerError> {
+        purchases::counts(&mut *self.connection().await?, product).await
     }
 
     async fn raise_epoch(&self, product: &ProductId, found: u64) -> Result<RaisedEpoch, LedgerError> {

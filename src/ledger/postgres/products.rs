@@ -115,10 +115,11 @@ pub(super) async fn settle_stock(
 }
 
 async fn highest_unit(connection: &mut AsyncPgConnection, product: &str) -> Result<u32, LedgerError> {
-    let row: UnitRow =
-        sql_query("SELECT coalesce(max(unit), 0) AS unit FROM purchases WHERE product_id = $1")
-            .bind::<ty::Text, _>(product)
-            .get_result(connection)
-            .await?;
+    let row: UnitRow = sql_query(
+        "SELECT coalesce(max(unit), 0) AS unit FROM purchases WHERE product_id = $1 AND holds_unit",
+    )
+    .bind::<ty::Text, _>(product)
+    .get_result(connection)
+    .await?;
     Ok(number(row.unit))
 }

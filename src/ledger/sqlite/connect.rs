@@ -5,6 +5,9 @@ use diesel_async::{AsyncConnection, SimpleAsyncConnection, sync_connection_wrapp
 
 use crate::ledger::LedgerError;
 
+/// SQL for the time now, in milliseconds.
+pub(super) const NOW: &str = "CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER)";
+
 pub(super) type Connection = SyncConnectionWrapper<SqliteConnection>;
 
 pub(super) async fn connect(path: &str) -> Result<Connection, LedgerError> {

@@ -1,7 +1,9 @@
 //! The ledger in a SQLite file, for the embedded mode: one process, one connection.
 
+mod changes;
 mod connect;
 mod products;
+mod purchases;
 mod rows;
 mod system;
 
@@ -19,20 +21,17 @@ use futures_util::{FutureExt, future::BoxFuture};
 use tokio::sync::Mutex;
 
 use super::{
-    Confirmation, Discard, Leadership, Ledger, LedgerError, LedgerSale, RaisedEpoch, SoleLeader, System,
-    Writer, purchase_id,
+    Cancelled, Confirmation, Discard, Erased, Imported, Leadership, Ledger, LedgerError, LedgerSale,
+    RaisedEpoch, SoleLeader, System, Writer, purchase_id,
 };
-use crate::domain::{Entry, LedgerVerdict, Product, ProductId, Purchase, PurchaseId, Revocation, UserId};
-use connect::{Connection, connect};
-use rows::{
-    ClassifyRow, ConfirmationRow, CountRow, IdRow, ProductOfRow, PurchaseRow, RevocationRow, RevokedRow,
-    SaleRow,
+use crate::domain::{
+    AdmissionChange, Cancellation, Entry, LedgerCounts, LedgerVerdict, Product, ProductId, Purchase,
+    PurchaseId, RecordedPurchase, Revocation, UserId,
 };
+use connect::{Connection, NOW, connect};
+use rows::{ClassifyRow, ConfirmationRow, CountRow, IdRow, PurchaseRow, RevokedRow, SaleRow, TakenBackRow};
 
 const MIGRATIONS: EmbeddedMigrations = embed_migrations!("migrations/sqlite");
-
-/// SQL for the time now, in milliseconds.
-const NOW: &str = "CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER)";
 
 /// The ledger in a SQLite file; clones share the connection.
 #[derive(Clone)]
@@ -142,7 +141,7 @@ impl Ledger for SqliteLedger {
     async fn sales(&self) -> Result<Vec<LedgerSale>, LedgerError> {
         let rows: Vec<SaleRow> = sql_query(
             "SELECT id, epoch, total_stock, sale_start, sale_end, paused,
-                    (SELECT max(unit) FROM purchases WHERE product_id = products.id) AS highest_unit
+                    (SELECT max(unit) FROM purchases WHERE product_id = products.id AND holds_unit) AS highest_unit
              FROM products ORDER BY id",
         )
         .load(&mut *self.connection.lock().await)
@@ -198,27 +197,71 @@ impl Ledger for SqliteLedger {
         Ok(recorded == 1)
     }
 
-    async fn purchase(&self, id: PurchaseId) -> Result<Option<Purchase>, LedgerError> {
-        let found: Option<ProductOfRow> = sql_query("SELECT product_id FROM purchases WHERE id = ?1")
-            .bind::<sql_types::Text, _>(id.to_string())
-            .get_result(&mut *self.connection.lock().await)
-            .await
-            .optional()?;
-        let Some(found) = found else { return Ok(None) };
-        let product =
-            ProductId::parse(&found.product_id).map_err(|_why| LedgerError::Corrupt("product id"))?;
-        let row: Option<PurchaseRow> =
-            sql_query("SELECT id, user_id, unit, admitted_at FROM purchases WHERE id = ?1")
-                .bind::<sql_types::Text, _>(id.to_string())
-                .get_result(&mut *self.connection.lock().await)
-                .await
-                .optional()?;
-        row.map(|row| row.purchase(&product)).transpose()
+    async fn cancel(
+        &self,
+        id: PurchaseId,
+        cancellation: &Cancellation,
+    ) -> Result<Option<Cancelled>, LedgerError> {
+        let cancellation = cancellation.clone();
+        self.transaction("cancel", move |connection| {
+            async move { purchases::cancel(connection, id, &cancellation).await }.boxed()
+        })
+        .await
+    }
+
+    async fn import(
+        &self,
+        product: &ProductId,
+        earlier: &[Purchase],
+        by: &str,
+    ) -> Result<Imported, LedgerError> {
+        let (product, earlier, by) = (product.clone(), earlier.to_vec(), by.to_owned());
+        self.transaction("import", move |connection| {
+            async move { purchases::import(connection, &product, &earlier, &by).await }.boxed()
+        })
+        .await
+    }
+
+    async fn earlier_buyers(
+        &self,
+        product: &ProductId,
+        after: Option<&UserId>,
+        limit: u32,
+    ) -> Result<Vec<Purchase>, LedgerError> {
+        purchases::earlier_buyers(&mut *self.connection.lock().await, product, after, limit).await
+    }
+
+    async fn erase(&self, user: &UserId, pseudonym: &UserId) -> Result<Erased, LedgerError> {
+        let (user, pseudonym) = (user.clone(), pseudonym.clone());
+        self.transaction("erase", move |connection| {
+            async move { changes::erase(connection, &user, &pseudonym).await }.boxed()
+        })
+        .await
+    }
+
+    async fn changes(&self, after: u64, limit: u32) -> Result<Vec<AdmissionChange>, LedgerError> {
+        changes::page(&mut *self.connection.lock().await, after, limit).await
+    }
+
+    async fn complete_changes(&self, changes: &[AdmissionChange]) -> Result<(), LedgerError> {
+        let changes = changes.to_vec();
+        self.transaction("complete_changes", move |connection| {
+            async move { changes::complete(connection, &changes).await }.boxed()
+        })
+        .await
+    }
+
+    async fn change_is_due(&self, number: u64) -> Result<bool, LedgerError> {
+        changes::is_due(&mut *self.connection.lock().await, number).await
+    }
+
+    async fn purchase(&self, id: PurchaseId) -> Result<Option<RecordedPurchase>, LedgerError> {
+        purchases::one(&mut *self.connection.lock().await, id).await
     }
 
     async fn purchase_of(&self, product: &ProductId, user: &UserId) -> Result<Option<Purchase>, LedgerError> {
         let row: Option<PurchaseRow> = sql_query(
-            "SELECT id, user_id, unit, admitted_at FROM purchases WHERE product_id = ?1 AND user_id = ?2",
+            "SELECT id, user_id, unit, admitted_at FROM live_purchases WHERE product_id = ?1 AND user_id = ?2",
         )
         .bind::<sql_types::Text, _>(product.as_str())
         .bind::<sql_types::Text, _>(user.as_str())
@@ -233,16 +276,21 @@ impl Ledger for SqliteLedger {
         product: &ProductId,
         user: &UserId,
     ) -> Result<Option<Revocation>, LedgerError> {
-        let row: Option<RevocationRow> = sql_query(
-            "SELECT purchase_id, reason FROM revocations WHERE product_id = ?1 AND user_id = ?2
-             ORDER BY revoked_at DESC LIMIT 1",
+        let row: Option<TakenBackRow> = sql_query(
+            "SELECT purchase_id, reason, is_cancelled
+             FROM (SELECT purchase_id, reason, revoked_at AS at, 0 AS is_cancelled
+                   FROM revocations WHERE product_id = ?1 AND user_id = ?2
+                   UNION ALL
+                   SELECT id, cancel_reason, cancelled_at, 1
+                   FROM purchases WHERE product_id = ?1 AND user_id = ?2 AND cancelled_at IS NOT NULL)
+             ORDER BY at DESC LIMIT 1",
         )
         .bind::<sql_types::Text, _>(product.as_str())
         .bind::<sql_types::Text, _>(user.as_str())
         .get_result(&mut *self.connection.lock().await)
         .await
         .optional()?;
-        row.map(RevocationRow::revocation).transpose()
+        row.map(TakenBackRow::revocation).transpose()
     }
 
     async fn revocations(&self, product: &ProductId) -> Result<Vec<(PurchaseId, UserId)>, LedgerError> {
@@ -261,7 +309,7 @@ impl Ledger for SqliteLedger {
         limit: u32,
     ) -> Result<Vec<Purchase>, LedgerError> {
         let rows: Vec<PurchaseRow> = sql_query(
-            "SELECT id, user_id, unit, admitted_at FROM purchases
+            "SELECT id, user_id, unit, admitted_at FROM live_purchases
              WHERE product_id = ?1 AND unit > ?2 ORDER BY unit LIMIT ?3",
         )
         .bind::<sql_types::Text, _>(product.as_str())
@@ -279,7 +327,7 @@ impl Ledger for SqliteLedger {
         limit: u32,
     ) -> Result<Vec<Confirmation>, LedgerError> {
         let rows: Vec<ConfirmationRow> = sql_query(
-            "SELECT unit, id, confirmed_at FROM purchases
+            "SELECT unit, id, confirmed_at FROM live_purchases
              WHERE product_id = ?1 AND unit > ?2 ORDER BY unit LIMIT ?3",
         )
         .bind::<sql_types::Text, _>(product.as_str())
@@ -290,12 +338,28 @@ impl Ledger for SqliteLedger {
         rows.into_iter().map(ConfirmationRow::confirmation).collect()
     }
 
-    async fn count(&self, product: &ProductId) -> Result<u64, LedgerError> {
-        let row: CountRow = sql_query("SELECT count(*) AS count FROM purchases WHERE product_id = ?1")
-            .bind::<sql_types::Text, _>(product.as_str())
-            .get_result(&mut *self.connection.lock().await)
-            .await?;
-        Ok(row.count.unsigned_abs())
+    async fn recorded(
+        &self,
+        product: &ProductId,
+        after: (u32, PurchaseId),
+        limit: u32,
+    ) -> Result<Vec<RecordedPurchase>, LedgerError> {
+        purchases::page(&mut *self.connection.lock().await, product, after, limit).await
+    }
+
+    async fn unit_is_held(&self, product: &ProductId, unit: u32) -> Result<bool, LedgerError> {
+        let row: CountRow = sql_query(
+            "SELECT count(*) AS count FROM purchases WHERE product_id = ?1 AND unit = ?2 AND holds_unit",
+        )
+        .bind::<sql_types::Text, _>(product.as_str())
+        .bind::<sql_types::BigInt, _>(i64::from(unit))
+        .get_result(&mut *self.connection.lock().await)
+        .await?;
+        Ok(row.count > 0)
+    }
+
+    async fn counts(&self, product: &ProductId) -> Result<LedgerCounts, LedgerError> {
+        purchases::counts(&mut *self.connection.lock().await, product).await
     }
 
     async fn raise_epoch(&self, product: &ProductId, found: u64) -> Result<RaisedEpoch, LedgerError> {

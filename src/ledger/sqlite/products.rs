@@ -76,10 +76,11 @@ fn statement<'product>(sql: &str, product: &'product Product) -> BoxedSqlQuery<'
 }
 
 async fn highest_unit(connection: &mut Connection, product: &ProductId) -> Result<u32, LedgerError> {
-    let row: CountRow =
-        sql_query("SELECT coalesce(max(unit), 0) AS count FROM purchases WHERE product_id = ?1")
-            .bind::<ty::Text, _>(product.as_str())
-            .get_result(connection)
-            .await?;
+    let row: CountRow = sql_query(
+        "SELECT coalesce(max(unit), 0) AS count FROM purchases WHERE product_id = ?1 AND holds_unit",
+    )
+    .bind::<ty::Text, _>(product.as_str())
+    .get_result(connection)
+    .await?;
     u32::try_from(row.count).map_err(|_negative| LedgerError::Corrupt("unit"))
 }

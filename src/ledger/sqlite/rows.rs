@@ -5,9 +5,10 @@ use diesel::{QueryableByName, sql_types};
 
 use super::{Confirmation, LedgerError, LedgerSale, purchase_id};
 use crate::domain::{
-    Entry, Obstacles, Product, ProductId, Purchase, PurchaseId, Revocation, SystemId, Terms, UserId,
+    AdmissionChange, Cancellation, Entry, LedgerCounts, Obstacles, Product, ProductId, Purchase, PurchaseId,
+    PurchaseState, RecordedPurchase, Revocation, SystemId, Terms, UserId, UsersPurchase,
 };
-use crate::ledger::{System, money};
+use crate::ledger::{System, change::ChangeColumns, money};
 
 /// A batch as `record.sql` takes it.
 pub(super) fn to_json(batch: &[Entry]) -> String {
@@ -167,9 +168,128 @@ impl PurchaseRow {
 }
 
 #[derive(QueryableByName)]
-pub(super) struct ProductOfRow {
+pub(super) struct RecordedRow {
+    #[diesel(embed)]
+    purchase: PurchaseRow,
     #[diesel(sql_type = sql_types::Text)]
-    pub(super) product_id: String,
+    product_id: String,
+    #[diesel(sql_type = sql_types::BigInt)]
+    confirmed_at: i64,
+    #[diesel(sql_type = sql_types::Nullable<sql_types::BigInt>)]
+    cancelled_at: Option<i64>,
+    #[diesel(sql_type = sql_types::Nullable<sql_types::Text>)]
+    cancelled_by: Option<String>,
+    #[diesel(sql_type = sql_types::Nullable<sql_types::Text>)]
+    cancel_reason: Option<String>,
+    #[diesel(sql_type = sql_types::Bool)]
+    holds_unit: bool,
+    #[diesel(sql_type = sql_types::Bool)]
+    holds_right: bool,
+}
+
+impl RecordedRow {
+    pub(super) fn recorded(self) -> Result<RecordedPurchase, LedgerError> {
+        let cancellation = Cancellation {
+            by: self.cancelled_by.unwrap_or_default(),
+            reason: self.cancel_reason.unwrap_or_default(),
+            keeps_unit: self.holds_unit,
+            may_buy_again: !self.holds_right,
+        };
+        let product =
+            ProductId::parse(&self.product_id).map_err(|_why| LedgerError::Corrupt("product id"))?;
+        let purchase = self.purchase.purchase(&product)?;
+        let cancelled = self.cancelled_at.map(instant).transpose()?.map(|at| (at, cancellation));
+        Ok(RecordedPurchase { purchase, confirmed_at: instant(self.confirmed_at)?, cancelled })
+    }
+}
+
+#[derive(QueryableByName)]
+pub(super) struct CountsRow {
+    #[diesel(sql_type = sql_types::BigInt)]
+    recorded: i64,
+    #[diesel(sql_type = sql_types::BigInt)]
+    withheld: i64,
+    #[diesel(sql_type = sql_types::BigInt)]
+    on_its_way: i64,
+}
+
+impl From<CountsRow> for LedgerCounts {
+    fn from(CountsRow { recorded, withheld, on_its_way }: CountsRow) -> Self {
+        let [recorded, withheld, returning] = [recorded, withheld, on_its_way].map(i64::unsigned_abs);
+        Self { recorded, withheld, returning }
+    }
+}
+
+#[derive(QueryableByName)]
+pub(super) struct EarlierRow {
+    #[diesel(sql_type = sql_types::Text)]
+    user_id: String,
+    #[diesel(sql_type = sql_types::Text)]
+    purchase_id: String,
+    #[diesel(sql_type = sql_types::BigInt)]
+    imported_at: i64,
+}
+
+impl EarlierRow {
+    pub(super) fn purchase(self, product: &ProductId) -> Result<Purchase, LedgerError> {
+        let user = UserId::parse(&self.user_id).map_err(|_why| LedgerError::Corrupt("user id"))?;
+        let (id, admitted_at) = (purchase_id(&self.purchase_id)?, instant(self.imported_at)?);
+        Ok(Purchase { id, product: product.clone(), user, unit: 0, admitted_at })
+    }
+}
+
+#[derive(QueryableByName)]
+pub(super) struct NumberRow {
+    #[diesel(sql_type = sql_types::BigInt)]
+    pub(super) number: i64,
+}
+
+#[derive(QueryableByName)]
+pub(super) struct PseudonymRow {
+    #[diesel(sql_type = sql_types::Text)]
+    pub(super) pseudonym: String,
+}
+
+#[derive(QueryableByName)]
+pub(super) struct ChangeRow {
+    #[diesel(sql_type = sql_types::BigInt)]
+    number: i64,
+    #[diesel(sql_type = sql_types::Text)]
+    kind: String,
+    #[diesel(sql_type = sql_types::Text)]
+    product_id: String,
+    #[diesel(sql_type = sql_types::Text)]
+    user_id: String,
+    #[diesel(sql_type = sql_types::Nullable<sql_types::Text>)]
+    purchase_id: Option<String>,
+    #[diesel(sql_type = sql_types::BigInt)]
+    unit: i64,
+    #[diesel(sql_type = sql_types::Nullable<sql_types::BigInt>)]
+    admitted_at: Option<i64>,
+    #[diesel(sql_type = sql_types::Bool)]
+    holds_unit: bool,
+    #[diesel(sql_type = sql_types::Bool)]
+    holds_right: bool,
+    #[diesel(sql_type = sql_types::Nullable<sql_types::Text>)]
+    pseudonym: Option<String>,
+}
+
+impl ChangeRow {
+    pub(super) fn change(self) -> Result<AdmissionChange, LedgerError> {
+        let columns = ChangeColumns {
+            number: self.number,
+            kind: self.kind,
+            product_id: self.product_id,
+            user_id: self.user_id,
+            purchase_id: self.purchase_id.as_deref().map(purchase_id).transpose()?,
+            unit: unit(self.unit)?,
+            admitted_at: self.admitted_at.map(instant).transpose()?,
+            holds_unit: self.holds_unit,
+            holds_right: self.holds_right,
+            pseudonym: self.pseudonym,
+        };
+        columns.change()
+    }
 }
 
 #[derive(QueryableByName)]
@@ -190,16 +310,19 @@ impl ConfirmationRow {
 }
 
 #[derive(QueryableByName)]
-pub(super) struct RevocationRow {
+pub(super) struct TakenBackRow {
     #[diesel(sql_type = sql_types::Text)]
     purchase_id: String,
     #[diesel(sql_type = sql_types::Text)]
     reason: String,
+    #[diesel(sql_type = sql_types::Bool)]
+    is_cancelled: bool,
 }
 
-impl RevocationRow {
+impl TakenBackRow {
     pub(super) fn revocation(self) -> Result<Revocation, LedgerError> {
-        Ok(Revocation { id: purchase_id(&self.purchase_id)?, reason: self.reason })
+        let state = if self.is_cancelled { PurchaseState::Cancelled } else { PurchaseState::Revoked };
+        Ok(Revocation { id: purchase_id(&self.purchase_id)?, reason: self.reason, state })
     }
 }
 
@@ -219,6 +342,7 @@ impl RevokedRow {
 }
 
 #[derive(QueryableByName)]
+#[expect(clippy::struct_excessive_bools, reason = "they are columns")]
 pub(super) struct ClassifyRow {
     #[diesel(sql_type = sql_types::Text)]
     pub(super) id: String,
@@ -228,6 +352,10 @@ pub(super) struct ClassifyRow {
     epoch: Option<i64>,
     #[diesel(sql_type = sql_types::Bool)]
     revoked: bool,
+    #[diesel(sql_type = sql_types::Bool)]
+    recorded: bool,
+    #[diesel(sql_type = sql_types::Bool)]
+    right_used: bool,
     #[diesel(sql_type = sql_types::Nullable<sql_types::Text>)]
     mine_id: Option<String>,
     #[diesel(sql_type = sql_types::Nullable<sql_types::BigInt>)]
@@ -241,12 +369,16 @@ pub(super) struct ClassifyRow {
 impl ClassifyRow {
     pub(super) fn obstacles(&self) -> Result<Obstacles, LedgerError> {
         let mine = match (&self.mine_id, self.mine_unit, self.mine_admitted_at) {
-            (Some(id), Some(number), Some(at)) => Some((purchase_id(id)?, unit(number)?, instant(at)?)),
-            _ => None,
+            (Some(id), Some(number), Some(at)) => {
+                UsersPurchase::Counts(purchase_id(id)?, unit(number)?, instant(at)?)
+            }
+            _ if self.right_used => UsersPurchase::Cancelled,
+            _ => UsersPurchase::None,
         };
         Ok(Obstacles {
             total_stock: self.total_stock.map(unit).transpose()?,
             revoked: self.revoked,
+            recorded: self.recorded,
             mine,
             unit_taken: self.taken,
             epoch: self.epoch.unwrap_or(0).unsigned_abs(),

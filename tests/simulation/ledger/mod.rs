@@ -2,6 +2,7 @@
 
 mod database;
 mod leadership;
+mod operator;
 mod tables;
 mod transaction;
 
@@ -10,10 +11,12 @@ use std::time::Duration;
 use async_trait::async_trait;
 use flashsale::{
     domain::{
-        Entry, LedgerVerdict, Product, ProductId, Purchase, PurchaseId, Revocation, SystemId, Terms, UserId,
+        AdmissionChange, Cancellation, Entry, LedgerCounts, LedgerVerdict, Product, ProductId, Purchase,
+        PurchaseId, PurchaseState, RecordedPurchase, Revocation, SystemId, Terms, UserId,
     },
     ledger::{
-        Confirmation, Discard, Leadership, Ledger, LedgerError, LedgerSale, RaisedEpoch, System, Writer,
+        Cancelled, Confirmation, Discard, Erased, Imported, Leadership, Ledger, LedgerError, LedgerSale,
+        RaisedEpoch, System, Writer,
     },
 };
 use tokio::time::sleep;
@@ -151,7 +154,7 @@ impl Ledger for SimLedger {
 
     async fn settle_stock(&self, product: &ProductId, wanted: u32, lower: bool) -> Result<bool, LedgerError> {
         self.run(|tables| {
-            let highest = tables.rows(product, 0).last().map_or(0, |row| row.unit);
+            let highest = tables.highest_unit(product);
             let Some(row) = tables.products.get_mut(product) else { return false };
             if row.lower_stock_to != Some(wanted) {
                 return false;
@@ -181,7 +184,7 @@ impl Ledger for SimLedger {
     async fn revoke(&self, purchase: &Purchase, reason: &str) -> Result<bool, LedgerError> {
         let revoked = self
             .run(|tables| {
-                if tables.purchase(purchase.id).is_some() || tables.is_revoked(purchase.id) {
+                if tables.recorded_purchase(purchase.id).is_some() || tables.is_revoked(purchase.id) {
                     return false;
                 }
                 let Purchase { id, product, user, .. } = purchase.clone();
@@ -194,8 +197,81 @@ impl Ledger for SimLedger {
         Ok(revoked)
     }
 
-    async fn purchase(&self, id: PurchaseId) -> Result<Option<Purchase>, LedgerError> {
-        self.run(|tables| tables.purchase(id).cloned()).await
+    async fn cancel(
+        &self,
+        id: PurchaseId,
+        cancellation: &Cancellation,
+    ) -> Result<Option<Cancelled>, LedgerError> {
+        let now = self.sim.now();
+        self.run(|tables| tables.cancel(id, cancellation, now)).await
+    }
+
+    async fn import(
+        &self,
+        product: &ProductId,
+        earlier: &[Purchase],
+        _by: &str,
+    ) -> Result<Imported, LedgerError> {
+        self.run(|tables| tables.import(product, earlier)).await
+    }
+
+    async fn earlier_buyers(
+        &self,
+        product: &ProductId,
+        after: Option<&UserId>,
+        limit: u32,
+    ) -> Result<Vec<Purchase>, LedgerError> {
+        self.run(|tables| {
+            let mut page = tables.earlier_buyers(product, after);
+            page.truncate(limit as usize);
+            page
+        })
+        .await
+    }
+
+    async fn erase(&self, user: &UserId, pseudonym: &UserId) -> Result<Erased, LedgerError> {
+        self.run(|tables| tables.erase(user, pseudonym)).await
+    }
+
+    async fn changes(&self, after: u64, limit: u32) -> Result<Vec<AdmissionChange>, LedgerError> {
+        self.run(|tables| {
+            let mut page = tables.changes(after);
+            page.truncate(limit as usize);
+            page
+        })
+        .await
+    }
+
+    async fn complete_changes(&self, changes: &[AdmissionChange]) -> Result<(), LedgerError> {
+        self.run(|tables| tables.complete(changes)).await?;
+        self.sim.note(self.pid, format_args!("carried over: {changes:?}"));
+        Ok(())
+    }
+
+    async fn change_is_due(&self, number: u64) -> Result<bool, LedgerError> {
+        self.run(|tables| tables.changes.contains_key(&number)).await
+    }
+
+    async fn recorded(
+        &self,
+        product: &ProductId,
+        after: (u32, PurchaseId),
+        limit: u32,
+    ) -> Result<Vec<RecordedPurchase>, LedgerError> {
+        self.run(|tables| {
+            let mut page = tables.recorded(product, after);
+            page.truncate(limit as usize);
+            page
+        })
+        .await
+    }
+
+    async fn unit_is_held(&self, product: &ProductId, unit: u32) -> Result<bool, LedgerError> {
+        self.run(|tables| tables.unit_is_held(product, unit)).await
+    }
+
+    async fn purchase(&self, id: PurchaseId) -> Result<Option<RecordedPurchase>, LedgerError> {
+        self.run(|tables| tables.recorded_purchase(id)).await
     }
 
     async fn purchase_of(&self, product: &ProductId, user: &UserId) -> Result<Option<Purchase>, LedgerError> {
@@ -210,7 +286,22 @@ impl Ledger for SimLedger {
         self.run(|tables| {
             let rows = tables.revocations.iter().rev();
             let mut latest = rows.filter(|row| (&row.product, &row.user) == (product, user));
-            latest.next().map(|row| Revocation { id: row.id, reason: row.reason.clone() })
+            let revoked = latest.next().map(|row| Revocation {
+                id: row.id,
+                reason: row.reason.clone(),
+                state: PurchaseState::Revoked,
+            });
+            let cancelled = tables
+                .cancelled()
+                .filter(|row| (&row.purchase.product, &row.purchase.user) == (product, user));
+            let latest = cancelled.max_by_key(|row| row.cancelled.as_ref().map(|(at, _)| *at));
+            let cancelled = latest.map(|row| Revocation {
+                id: row.purchase.id,
+                reason: row.cancelled.as_ref().map(|(_, how)| how.reason.clone()).unwrap_or_default(),
+                state: PurchaseState::Cancelled,
+            });
+            // Which of both is later does not matter to the oracles.
+            cancelled.or(revoked)
         })
         .await
     }
@@ -250,8 +341,8 @@ impl Ledger for SimLedger {
         .await
     }
 
-    async fn count(&self, product: &ProductId) -> Result<u64, LedgerError> {
-        self.run(|tables| tables.rows(product, 0).count() as u64).await
+    async fn counts(&self, product: &ProductId) -> Result<LedgerCounts, LedgerError> {
+        self.run(|tables| tables.counts(product)).await
     }
 
     async fn raise_epoch(&self, product: &ProductId, found: u64) -> Result<RaisedEpoch, LedgerError> {

@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono::{DateTime, Utc};
 use flashsale::{
     domain::{
-        Entry, LedgerVerdict, Obstacles, Product, ProductId, Purchase, PurchaseId, Terms, UserId, order_after,
+        ChangeKind, Entry, LedgerVerdict, Obstacles, Product, ProductId, Purchase, PurchaseId,
+        RecordedPurchase, Terms, UserId, UsersPurchase, order_after,
     },
     ledger::{Confirmation, Discard, LedgerError, LedgerSale, System, check_stock},
 };
@@ -21,6 +22,12 @@ pub(crate) struct Tables {
     /// In the order in which they were inserted.
     pub(super) revocations: Vec<RevocationRow>,
     pub(super) discards: Vec<Discard>,
+    pub(super) cancelled: BTreeMap<PurchaseId, RecordedPurchase>,
+    /// Purchases whose users have pseudonyms.
+    pub(super) erased: BTreeSet<PurchaseId>,
+    pub(super) earlier: BTreeMap<(ProductId, UserId), Purchase>,
+    pub(super) changes: BTreeMap<u64, ChangeKind>,
+    pub(super) last_change: u64,
 }
 
 #[derive(Clone, Debug)]
@@ -75,7 +82,7 @@ impl Tables {
             return Err(LedgerError::ProductsChanged);
         }
         for product in wanted {
-            check_stock(product, self.rows(&product.id, 0).last().map_or(0, |row| row.unit))?;
+            check_stock(product, self.highest_unit(&product.id))?;
         }
         self.add(wanted);
         for product in wanted {
@@ -100,7 +107,7 @@ impl Tables {
             epoch: row.epoch,
             terms: row.terms.clone(),
             opened_epoch: row.opened_epoch,
-            highest_unit: self.rows(product, 0).last().map_or(0, |row| row.unit),
+            highest_unit: self.highest_unit(product),
             lower_stock_to: row.lower_stock_to,
         };
         self.products.iter().map(sale).collect()
@@ -112,6 +119,12 @@ impl Tables {
         self.by_unit.range(range).map(|(_, purchase)| purchase)
     }
 
+    /// That is sold or withheld.
+    pub(super) fn highest_unit(&self, product: &ProductId) -> u32 {
+        let sold = self.rows(product, 0).last().map_or(0, |row| row.unit);
+        self.withheld(product).last().copied().unwrap_or(0).max(sold)
+    }
+
     pub(super) fn confirmations(&self, product: &ProductId, after_unit: u32) -> Vec<Confirmation> {
         let confirmation = |row: &Purchase| Confirmation {
             unit: row.unit,
@@ -121,8 +134,17 @@ impl Tables {
         self.rows(product, after_unit).map(confirmation).collect()
     }
 
-    pub(super) fn purchase(&self, id: PurchaseId) -> Option<&Purchase> {
-        self.by_unit.get(self.unit_of_id.get(&id)?)
+    pub(super) fn recorded_purchase(&self, id: PurchaseId) -> Option<RecordedPurchase> {
+        if let Some(cancelled) = self.cancelled.get(&id) {
+            return Some(cancelled.clone());
+        }
+        let purchase = self.by_unit.get(self.unit_of_id.get(&id)?)?.clone();
+        let confirmed_at = self.confirmed_at.get(&id).copied().unwrap_or_default();
+        Some(RecordedPurchase { purchase, confirmed_at, cancelled: None })
+    }
+
+    pub(super) fn unit_is_held(&self, product: &ProductId, unit: u32) -> bool {
+        self.by_unit.contains_key(&(product.clone(), unit)) || self.withheld(product).contains(&unit)
     }
 
     pub(super) fn purchase_of(&self, product: &ProductId, user: &UserId) -> Option<&Purchase> {
@@ -175,11 +197,19 @@ impl Tables {
             && epochs.get(&purchase.product).is_some_and(|current| epoch >= current)
             && !self.is_revoked(purchase.id)
             && !self.unit_of_id.contains_key(&purchase.id)
-            && !self.by_unit.contains_key(&(purchase.product.clone(), purchase.unit))
-            && self.purchase_of(&purchase.product, &purchase.user).is_none()
+            && !self.cancelled.contains_key(&purchase.id)
+            && !self.unit_is_held(&purchase.product, purchase.unit)
+            && !self.holds_right(&purchase.product, &purchase.user)
     }
 
-    fn insert(&mut self, purchase: Purchase, now: DateTime<Utc>) {
+    pub(super) fn remove(&mut self, purchase: &Purchase) {
+        let Purchase { id, product, user, unit, .. } = purchase;
+        self.unit_of_user.remove(&(product.clone(), user.clone()));
+        self.unit_of_id.remove(id);
+        self.by_unit.remove(&(product.clone(), *unit));
+    }
+
+    pub(super) fn insert(&mut self, purchase: Purchase, now: DateTime<Utc>) {
         let Purchase { id, product, user, unit, .. } = purchase.clone();
         self.unit_of_user.insert((product.clone(), user), unit);
         self.unit_of_id.insert(id, (product.clone(), unit));
@@ -189,13 +219,22 @@ impl Tables {
 
     fn obstacles(&self, Entry { purchase, .. }: &Entry) -> Obstacles {
         let row = self.products.get(&purchase.product);
-        let mine = self.purchase_of(&purchase.product, &purchase.user);
+        let mine = match self.purchase_of(&purchase.product, &purchase.user) {
+            Some(mine) => UsersPurchase::Counts(mine.id, mine.unit, mine.admitted_at),
+            None if self.right_is_used(&purchase.product, &purchase.user) => UsersPurchase::Cancelled,
+            None => UsersPurchase::None,
+        };
+        let own = self.recorded_purchase(purchase.id).filter(|own| {
+            let is_users = own.purchase.user == purchase.user || self.erased.contains(&purchase.id);
+            own.purchase.product == purchase.product && is_users
+        });
         Obstacles {
             total_stock: row.map(|row| row.terms.total_stock),
             epoch: row.map_or(0, |row| row.epoch),
             revoked: self.is_revoked(purchase.id),
-            mine: mine.map(|mine| (mine.id, mine.unit, mine.admitted_at)),
-            unit_taken: self.by_unit.contains_key(&(purchase.product.clone(), purchase.unit)),
+            recorded: own.is_some(),
+            mine,
+            unit_taken: self.unit_is_held(&purchase.product, purchase.unit),
         }
     }
 }

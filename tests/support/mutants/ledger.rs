@@ -4,9 +4,13 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use flashsale::{
-    domain::{Entry, LedgerVerdict, Product, ProductId, Purchase, PurchaseId, Revocation, UserId},
+    domain::{
+        AdmissionChange, Cancellation, Entry, LedgerCounts, LedgerVerdict, Product, ProductId, Purchase,
+        PurchaseId, RecordedPurchase, Revocation, UserId,
+    },
     ledger::{
-        Confirmation, Discard, Leadership, Ledger, LedgerError, LedgerSale, RaisedEpoch, System, Writer,
+        Cancelled, Confirmation, Discard, Erased, Imported, Leadership, Ledger, LedgerError, LedgerSale,
+        RaisedEpoch, System, Writer,
     },
 };
 
@@ -73,7 +77,62 @@ impl Ledger for NothingDoneIsSuccess {
         self.0.revoke(purchase, reason).await
     }
 
-    async fn purchase(&self, id: PurchaseId) -> Result<Option<Purchase>, LedgerError> {
+    async fn cancel(
+        &self,
+        id: PurchaseId,
+        cancellation: &Cancellation,
+    ) -> Result<Option<Cancelled>, LedgerError> {
+        self.0.cancel(id, cancellation).await
+    }
+
+    async fn import(
+        &self,
+        product: &ProductId,
+        earlier: &[Purchase],
+        by: &str,
+    ) -> Result<Imported, LedgerError> {
+        self.0.import(product, earlier, by).await
+    }
+
+    async fn earlier_buyers(
+        &self,
+        product: &ProductId,
+        after: Option<&UserId>,
+        limit: u32,
+    ) -> Result<Vec<Purchase>, LedgerError> {
+        self.0.earlier_buyers(product, after, limit).await
+    }
+
+    async fn erase(&self, user: &UserId, pseudonym: &UserId) -> Result<Erased, LedgerError> {
+        self.0.erase(user, pseudonym).await
+    }
+
+    async fn changes(&self, after: u64, limit: u32) -> Result<Vec<AdmissionChange>, LedgerError> {
+        self.0.changes(after, limit).await
+    }
+
+    async fn complete_changes(&self, changes: &[AdmissionChange]) -> Result<(), LedgerError> {
+        self.0.complete_changes(changes).await
+    }
+
+    async fn change_is_due(&self, number: u64) -> Result<bool, LedgerError> {
+        self.0.change_is_due(number).await
+    }
+
+    async fn recorded(
+        &self,
+        product: &ProductId,
+        after: (u32, PurchaseId),
+        limit: u32,
+    ) -> Result<Vec<RecordedPurchase>, LedgerError> {
+        self.0.recorded(product, after, limit).await
+    }
+
+    async fn unit_is_held(&self, product: &ProductId, unit: u32) -> Result<bool, LedgerError> {
+        self.0.unit_is_held(product, unit).await
+    }
+
+    async fn purchase(&self, id: PurchaseId) -> Result<Option<RecordedPurchase>, LedgerError> {
         self.0.purchase(id).await
     }
 
@@ -115,8 +174,8 @@ impl Ledger for NothingDoneIsSuccess {
         self.0.confirmations(product, after_unit, limit).await
     }
 
-    async fn count(&self, product: &ProductId) -> Result<u64, LedgerError> {
-        self.0.count(product).await
+    async fn counts(&self, product: &ProductId) -> Result<LedgerCounts, LedgerError> {
+        self.0.counts(product).await
     }
 
     async fn raise_epoch(&self, product: &ProductId, found: u64) -> Result<RaisedEpoch, LedgerError> {
