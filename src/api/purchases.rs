@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use crate::{
     checkout::{Answer, Checkout, PurchaseStatus},
-    domain::{Durability, Outcome, Purchase, PurchaseId, PurchaseState},
+    domain::{Durability, Outcome, Purchase, PurchaseId, PurchaseState, Revocation},
     http::{
         extract::{Buyer, BuyerQuery, ProductParam},
         problem::Problem,
@@ -29,7 +29,7 @@ pub(super) struct StatusAnswer {
     has_purchased: bool,
     #[serde(flatten)]
     purchase: Option<PurchaseMembers>,
-    /// Why the purchase was revoked.
+    /// Why the purchase was revoked or cancelled.
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<String>,
 }
@@ -38,7 +38,7 @@ pub(super) struct StatusAnswer {
 #[serde(rename_all = "camelCase")]
 struct PurchaseMembers {
     purchase_id: PurchaseId,
-    /// A revoked purchase has no unit.
+    /// A purchase that was revoked, cancelled, or made elsewhere and imported has no unit.
     #[serde(skip_serializing_if = "Option::is_none")]
     unit: Option<u32>,
     state: PurchaseState,
@@ -46,7 +46,8 @@ struct PurchaseMembers {
 
 impl PurchaseMembers {
     fn new(purchase: &Purchase, state: PurchaseState) -> Self {
-        Self { purchase_id: purchase.id, unit: Some(purchase.unit), state }
+        let unit = (purchase.unit > 0 && state != PurchaseState::Cancelled).then_some(purchase.unit);
+        Self { purchase_id: purchase.id, unit, state }
     }
 }
 
@@ -76,8 +77,8 @@ pub(super) async fn status(
             (true, Some(PurchaseMembers::new(&purchase, state)), None)
         }
         PurchaseStatus::Revoked(revocation) => {
-            let purchase =
-                PurchaseMembers { purchase_id: revocation.id, unit: None, state: PurchaseState::Revoked };
+            let Revocation { id, state, .. } = revocation;
+            let purchase = PurchaseMembers { purchase_id: id, unit: None, state };
             (false, Some(purchase), Some(revocation.reason))
         }
         PurchaseStatus::None => (false, None, None),

@@ -16,7 +16,7 @@ pub(super) fn checks(evidence: &Evidence, history: &History) -> Vec<Check> {
         every_unknown_is_whole(evidence, history),
         never_sold_out_too_early(evidence, history),
         nothing_outside_the_window(evidence, history),
-        no_state_goes_back(history),
+        no_state_goes_back(evidence, history),
         always_the_first_purchase(evidence, history),
     ]
 }
@@ -34,7 +34,8 @@ pub(super) fn doubts(evidence: &Evidence, history: &History) -> Vec<String> {
     if history.buys().all(|attempt| users.insert(&attempt.user)) {
         doubts.push("no user made two attempts".to_owned());
     }
-    let (rows, total_stock) = (evidence.rows.len(), evidence.terms.total_stock);
+    let withheld = evidence.cancelled.iter().filter(|row| row.keeps_unit).count();
+    let (rows, total_stock) = (evidence.rows.len() + withheld, evidence.terms.total_stock);
     if rows < total_stock as usize {
         doubts.push(format!("the stock was not exhausted: {rows} of {total_stock}"));
     }
@@ -47,6 +48,7 @@ fn every_success_is_a_row(
     rows: &HashMap<String, &Purchase>,
 ) -> Check {
     let mut check = Check::new(4, "every SUCCESS is a row with that purchase and unit, or was revoked");
+    let cancelled = cancelled_ids(evidence);
     let last_status = last_status(history);
     for attempt in history.buys().filter(|attempt| attempt.outcome() == "SUCCESS") {
         let answer = attempt.answer.clone().unwrap_or_default();
@@ -59,11 +61,15 @@ fn every_success_is_a_row(
             row.user.as_str() == attempt.user && (excused || Some(row.unit) == answer.unit)
         } else {
             let status = last_status.get(&*attempt.user).and_then(|status| status.answer.as_ref());
-            excused && evidence.revocations.contains_key(&id) && status.is_some_and(is_informed)
+            let revoked = excused && evidence.revocations.contains_key(&id);
+            (revoked || cancelled.contains(&id)) && status.is_some_and(is_informed)
         };
         check.verify(holds, || {
             let found = match rows.get(&id) {
                 Some(row) => format!("the ledger has it as unit {} of {}", row.unit, row.user),
+                None if cancelled.contains(&id) => {
+                    "it was cancelled, and its buyer does not see the reason".to_owned()
+                }
                 None if evidence.revocations.contains_key(&id) => {
                     "it was revoked without a declared loss of Redis, or its buyer does not see the reason"
                         .to_owned()
@@ -88,7 +94,12 @@ fn last_status(history: &History) -> HashMap<&str, &Attempt> {
 /// The buyer of a lost purchase sees the revocation with its reason, or has another purchase.
 fn is_informed(status: &Answer) -> bool {
     status.has_purchased == Some(true)
-        || (status.state.as_deref() == Some("REVOKED") && status.reason.is_some())
+        || (matches!(status.state.as_deref(), Some("REVOKED" | "CANCELLED")) && status.reason.is_some())
+}
+
+/// Purchases that an operator has cancelled.
+fn cancelled_ids(evidence: &Evidence) -> HashSet<String> {
+    evidence.cancelled.iter().map(|row| row.purchase.id.to_string()).collect()
 }
 
 fn every_row_was_attempted(evidence: &Evidence, history: &History) -> Check {
@@ -176,7 +187,8 @@ fn nothing_outside_the_window(evidence: &Evidence, history: &History) -> Check {
     check
 }
 
-fn no_state_goes_back(history: &History) -> Check {
+fn no_state_goes_back(evidence: &Evidence, history: &History) -> Check {
+    let cancelled = cancelled_ids(evidence);
     let mut check = Check::new(9, "the state of a purchase never goes back");
     let mut seen: HashMap<&str, Vec<(&Attempt, &str)>> = HashMap::new();
     for attempt in &history.attempts {
@@ -186,18 +198,30 @@ fn no_state_goes_back(history: &History) -> Check {
         }
     }
     for (id, states) in seen {
-        // No request that was sent after the first answer with a final state may have another
-        // state, unless the row itself may have been lost, and recorded anew.
-        let settled = states.iter().filter(|(_, state)| *state != "PENDING");
-        let Some((first, state)) = settled.min_by_key(|(attempt, _)| attempt.end) else {
+        // No request that was sent after an answer with a final state may have another state,
+        // unless that is a cancellation, or the row itself may have been lost, and recorded anew.
+        let is_forward = |from: &str, to: &str| {
+            from == to || (from == "CONFIRMED" && to == "CANCELLED" && cancelled.contains(id))
+        };
+        let first = |wanted: &str| {
+            let such = states.iter().filter(|(_, state)| *state == wanted);
+            such.min_by_key(|(attempt, _)| attempt.end)
+        };
+        let firsts: Vec<_> = ["CONFIRMED", "REVOKED", "CANCELLED"].into_iter().filter_map(first).collect();
+        if firsts.is_empty() {
             check.verify(true, String::new);
             continue;
-        };
-        let back = states.iter().find(|(later, other)| later.start > first.end && other != state);
+        }
+        let back = firsts.iter().find_map(|(first, state)| {
+            let is_back =
+                |(later, other): &&(&Attempt, &str)| later.start > first.end && !is_forward(state, other);
+            states.iter().find(is_back).map(|(_, other)| (*state, *other))
+        });
         let earliest = states.iter().map(|(attempt, _)| attempt).min_by_key(|attempt| attempt.start);
         let is_lost = earliest.is_some_and(|attempt| history.rows_were_lost_after(attempt));
         check.verify(back.is_none() || is_lost, || {
-            format!("purchase {id} was {state}, and then {}", back.map_or("", |(_, other)| other))
+            let (state, other) = back.unwrap_or_default();
+            format!("purchase {id} was {state}, and then {other}")
         });
     }
     check
@@ -206,10 +230,13 @@ fn no_state_goes_back(history: &History) -> Check {
 fn always_the_first_purchase(evidence: &Evidence, history: &History) -> Check {
     let mut check = Check::new(10, "PURCHASED always names the user's first purchase");
     let mut named: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+    let again = evidence.cancelled.iter().filter(|row| row.may_buy_again);
+    let may_buy_again: HashSet<_> = again.map(|row| row.purchase.id.to_string()).collect();
     for attempt in history.buys() {
         if let Some(id) = attempt.purchase() {
             // After a loss of Redis a user may have another purchase, if this one was revoked.
-            let excused = history.redis_was_lost_after(attempt) && evidence.revocations.contains_key(id);
+            let excused = history.redis_was_lost_after(attempt) && evidence.revocations.contains_key(id)
+                || may_buy_again.contains(id);
             let ids = named.entry(&attempt.user).or_default();
             if !excused {
                 ids.insert(id);

@@ -30,6 +30,8 @@ pub enum Difference {
     },
     /// In the dead-letter queue, and neither recorded nor revoked nor known to admission.
     ForgottenLetter(Purchase),
+    /// An operator has cancelled or imported it, and admission does not follow.
+    NotCarriedOver(Purchase),
     /// The units of winners and the free units are not exactly those that were taken.
     Units(String),
 }
@@ -43,6 +45,7 @@ pub enum DifferenceKind {
     UnknownToAdmission,
     OtherPurchase,
     ForgottenLetter,
+    NotCarriedOver,
     Units,
 }
 
@@ -62,6 +65,7 @@ impl DifferenceKind {
             Self::UnknownToAdmission => "Redis lost the purchase, or the row was inserted by hand",
             Self::OtherPurchase => "Redis was rolled back, or the row was changed by hand",
             Self::ForgottenLetter => "the message was never a purchase of this system, or Redis lost it",
+            Self::NotCarriedOver => "no worker is running, or Redis was changed by hand",
             Self::Units => "Redis was changed by hand",
         }
     }
@@ -82,6 +86,7 @@ impl Difference {
             Self::UnknownToAdmission(_) => DifferenceKind::UnknownToAdmission,
             Self::OtherPurchase { .. } => DifferenceKind::OtherPurchase,
             Self::ForgottenLetter(_) => DifferenceKind::ForgottenLetter,
+            Self::NotCarriedOver(_) => DifferenceKind::NotCarriedOver,
             Self::Units(_) => DifferenceKind::Units,
         }
     }
@@ -92,7 +97,8 @@ impl Difference {
             Self::StaleEntry(entry) | Self::Undelivered(entry) => Some(&entry.purchase.user),
             Self::LostOnTheWay(purchase)
             | Self::UnknownToAdmission(purchase)
-            | Self::ForgottenLetter(purchase) => Some(&purchase.user),
+            | Self::ForgottenLetter(purchase)
+            | Self::NotCarriedOver(purchase) => Some(&purchase.user),
             Self::OtherPurchase { admitted, .. } => Some(&admitted.user),
             Self::Units(_) => None,
         }
@@ -120,6 +126,12 @@ impl Difference {
             Self::ForgottenLetter(purchase) => {
                 format!("{} is dead-lettered, and neither recorded nor revoked nor admitted", shown(purchase))
             }
+            Self::NotCarriedOver(purchase) => {
+                format!(
+                    "the ledger has purchase {} as cancelled or imported; admission does not",
+                    purchase.id
+                )
+            }
             Self::Units(detail) => detail.clone(),
         }
     }
@@ -137,6 +149,8 @@ pub fn differences(evidence: &Evidence) -> Vec<Difference> {
     let rows: HashMap<_, _> = evidence.rows.iter().map(|row| (&row.user, row)).collect();
     let in_flight: HashSet<_> = admission.outbox.iter().map(|entry| entry.purchase.id).collect();
     let dead: HashSet<_> = evidence.dead.iter().map(|purchase| purchase.id).collect();
+    found.extend(not_followed(evidence, admission).map(Difference::NotCarriedOver));
+    let cancelled: HashSet<_> = evidence.cancelled.iter().map(|row| row.purchase.id).collect();
     for winner in &admission.winners {
         let unrecorded = in_flight.contains(&winner.id) || dead.contains(&winner.id);
         match rows.get(&winner.user) {
@@ -145,6 +159,7 @@ pub fn differences(evidence: &Evidence) -> Vec<Difference> {
                 let (admitted, recorded) = (winner.clone(), (*row).clone());
                 found.push(Difference::OtherPurchase { admitted, recorded });
             }
+            None if cancelled.contains(&winner.id) => {}
             None if !unrecorded => found.push(Difference::LostOnTheWay(winner.clone())),
             _ => {}
         }
@@ -153,7 +168,8 @@ pub fn differences(evidence: &Evidence) -> Vec<Difference> {
     let unknown = evidence.rows.iter().filter(|row| !winners.contains(&row.user));
     found.extend(unknown.map(|row| Difference::UnknownToAdmission(row.clone())));
     for entry in &admission.outbox {
-        if rows.get(&entry.purchase.user).is_some_and(|row| row.id == entry.purchase.id) {
+        let is_row = rows.get(&entry.purchase.user).is_some_and(|row| row.id == entry.purchase.id);
+        if is_row || cancelled.contains(&entry.purchase.id) {
             found.push(Difference::StaleEntry(entry.clone()));
         } else if admission.sale.now - entry.purchase.admitted_at > IN_FLIGHT_MAX
             || admission.sale.ahead(entry.id).is_some()
@@ -163,13 +179,26 @@ pub fn differences(evidence: &Evidence) -> Vec<Difference> {
     }
     let forgotten = evidence.letters().filter(|(_, place)| *place == LetterPlace::Nowhere);
     found.extend(forgotten.map(|(letter, _)| Difference::ForgottenLetter(letter.clone())));
-    found.extend(units(admission).map(Difference::Units));
+    found.extend(units(evidence, admission).map(Difference::Units));
     found
 }
 
+/// Cancelled purchases that count here, and users who could buy here and must not.
+fn not_followed(evidence: &Evidence, admission: &AdmissionState) -> impl Iterator<Item = Purchase> {
+    let known = admission.winners.iter().map(|winner| &winner.user);
+    let known: HashSet<_> = known.chain(admission.used.iter().map(|right| &right.purchase.user)).collect();
+    let barred = evidence.cancelled.iter().filter(|row| !row.may_buy_again).map(|row| &row.purchase);
+    let barred = barred.chain(&evidence.earlier).filter(move |purchase| !known.contains(&purchase.user));
+    evidence.not_carried_over().map(|row| &row.purchase).chain(barred).cloned()
+}
+
 /// While units are taken, only a unit with two owners is wrong for certain.
-fn units(admission: &AdmissionState) -> Option<String> {
+fn units(evidence: &Evidence, admission: &AdmissionState) -> Option<String> {
     let mut units: Vec<_> = admission.winners.iter().map(|winner| winner.unit).collect();
+    let still_won: HashSet<_> = evidence.not_carried_over().map(|row| row.purchase.id).collect();
+    let withheld = evidence.cancelled.iter().filter(|row| row.keeps_unit);
+    let withheld = withheld.filter(|row| !still_won.contains(&row.purchase.id));
+    units.extend(withheld.map(|row| row.purchase.unit));
     units.extend(&admission.free);
     units.sort_unstable();
     let twice =

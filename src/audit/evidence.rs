@@ -4,14 +4,18 @@ use std::collections::{HashMap, HashSet};
 
 use chrono::{DateTime, Utc};
 
-use crate::domain::{Entry, Purchase, PurchaseId, SaleState, Terms};
+use crate::domain::{Entry, Purchase, PurchaseId, SaleState, Terms, UsedRight};
 
 #[derive(Clone, Debug)]
 pub struct Evidence {
     /// As the ledger has them.
     pub terms: Terms,
-    /// The purchases in the ledger.
+    /// The purchases in the ledger that count.
     pub rows: Vec<Purchase>,
+    /// The purchases in the ledger that were cancelled.
+    pub cancelled: Vec<CancelledRow>,
+    /// Users who were imported and have no row.
+    pub earlier: Vec<Purchase>,
     /// When the transaction of each row began, by the database's clock.
     pub confirmed_at: HashMap<PurchaseId, DateTime<Utc>>,
     /// The rows from before the history began, which no attempt in it explains.
@@ -26,10 +30,19 @@ pub struct Evidence {
     pub dead: Vec<Purchase>,
 }
 
+/// A row that was cancelled, with the unit that it had.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CancelledRow {
+    pub purchase: Purchase,
+    pub keeps_unit: bool,
+    pub may_buy_again: bool,
+}
+
 /// Where the purchase of a dead letter is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum LetterPlace {
-    /// In the ledger, on its way there, or revoked: the letter is a copy, for an operator.
+    /// In the ledger, also as a cancelled row, on its way there, or revoked: the letter is a copy,
+    /// for an operator.
     Elsewhere,
     /// In the dead-letter queue alone, and admission keeps its unit.
     Here,
@@ -38,9 +51,17 @@ pub(super) enum LetterPlace {
 }
 
 impl Evidence {
+    /// Cancelled rows of which admission still has the winner: the change is not carried over yet.
+    pub(super) fn not_carried_over(&self) -> impl Iterator<Item = &CancelledRow> {
+        let winners = self.admission.as_ref().map(|state| &state.winners[..]).unwrap_or_default();
+        let winners: HashSet<_> = winners.iter().map(|winner| winner.id).collect();
+        self.cancelled.iter().filter(move |row| winners.contains(&row.purchase.id))
+    }
+
     /// Each dead-lettered purchase. Nothing, where admission can't be read.
     pub(super) fn letters(&self) -> impl Iterator<Item = (&Purchase, LetterPlace)> {
-        let recorded: HashSet<_> = self.rows.iter().map(|row| row.id).collect();
+        let cancelled = self.cancelled.iter().map(|row| row.purchase.id);
+        let recorded: HashSet<_> = self.rows.iter().map(|row| row.id).chain(cancelled).collect();
         let admission = self.admission.as_ref();
         let of_admission = |purchases: fn(&AdmissionState) -> HashSet<PurchaseId>| {
             admission.map(purchases).unwrap_or_default()
@@ -67,6 +88,8 @@ impl Evidence {
 pub struct AdmissionState {
     pub sale: SaleState,
     pub winners: Vec<Purchase>,
+    /// Who may not buy, and has no purchase that counts.
+    pub used: Vec<UsedRight>,
     /// Units that were returned.
     pub free: Vec<u32>,
     /// No unit was taken or returned while this was read.

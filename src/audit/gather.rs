@@ -9,10 +9,13 @@ use std::{
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::{AdmissionState, Evidence, History, empty_messages};
-use crate::admission::{Admission, AdmissionError};
+use super::{AdmissionState, CancelledRow, Evidence, History, empty_messages};
+use crate::admission::{Admission, AdmissionError, Contents};
 use crate::broker::{Broker, BrokerError, DeadLetters};
-use crate::domain::{Entry, EntryId, ProductId, Purchase, PurchaseId, Terms};
+use crate::domain::{
+    AdmissionChange, Cancellation, ChangeKind, Entry, EntryId, ProductId, Purchase, PurchaseId,
+    RecordedPurchase, Terms,
+};
 use crate::ledger::{Ledger, LedgerError};
 use crate::runtime::{Runtime, error_chain};
 use crate::stores::Stores;
@@ -31,8 +34,11 @@ pub enum GatherError {
     Broker(#[from] BrokerError),
     #[error("there is no product {0} in the ledger")]
     UnknownProduct(ProductId),
-    #[error("{in_flight} purchases are still in flight, {queued} messages in the queue")]
-    Unsettled { in_flight: u64, queued: u32 },
+    #[error(
+        "{in_flight} purchases are still in flight, {queued} messages in the queue, {changes} decisions of \
+         operators are not carried over to admission"
+    )]
+    Unsettled { in_flight: u64, queued: u32, changes: usize },
 }
 
 /// The progress of a sale, at little cost.
@@ -66,10 +72,10 @@ impl Sources {
         Some(Stores { admission, broker, ledger: self.ledger.clone() })
     }
 
-    /// Waits until outbox and queue are empty, and every purchase that the history promises is
-    /// recorded, revoked or dead-lettered: what a publisher keeps in memory, and what a consumer
-    /// held that is gone, is in neither. Where the time is over and only promises are missing, the
-    /// audit finds them.
+    /// Waits until outbox and queue are empty, operators' decisions are carried over, and every
+    /// purchase that the history promises is recorded, revoked or dead-lettered: what a publisher
+    /// keeps in memory, and what a consumer held that is gone, is in neither. Where the time is
+    /// over and only promises are missing, the audit finds them.
     pub async fn settle(
         &self,
         product: &ProductId,
@@ -84,7 +90,7 @@ impl Sources {
         loop {
             let is_over = runtime.instant() > deadline;
             let in_flight = self.in_flight(product).await;
-            if matches!(in_flight, Ok((0, 1..)))
+            if matches!(in_flight, Ok((0, 1.., _)))
                 && let Some(broker) = queue_of_proofs.take()
             {
                 // Where no worker runs, they would pass for purchases on their way.
@@ -94,9 +100,9 @@ impl Sources {
                 continue;
             }
             match in_flight {
-                Ok((0, 0)) if is_over || self.have_settled(product, &mut promised).await? => return Ok(()),
-                Ok((in_flight, queued)) if is_over => {
-                    return Err(GatherError::Unsettled { in_flight, queued });
+                Ok((0, 0, 0)) if is_over || self.have_settled(product, &mut promised).await? => return Ok(()),
+                Ok((in_flight, queued, changes)) if is_over => {
+                    return Err(GatherError::Unsettled { in_flight, queued, changes });
                 }
                 Err(error) if is_over => return Err(error),
                 _ => runtime.sleep(POLL_INTERVAL).await,
@@ -111,9 +117,9 @@ impl Sources {
         promised: &mut HashSet<&str>,
     ) -> Result<bool, GatherError> {
         if !promised.is_empty() {
-            let rows = self.ledger.all_purchases(product).await?;
+            let rows = self.ledger.all_recorded(product).await?;
             let revoked = self.ledger.revocations(product).await?;
-            let settled = rows.iter().map(|row| row.id).chain(revoked.iter().map(|(id, _)| *id));
+            let settled = rows.iter().map(|row| row.purchase.id).chain(revoked.iter().map(|(id, _)| *id));
             let dead = self.dead(product).await?;
             for id in settled.chain(dead.iter().map(|purchase| purchase.id)) {
                 promised.remove(id.to_string().as_str());
@@ -128,12 +134,18 @@ impl Sources {
         Ok(sale.ok_or_else(|| GatherError::UnknownProduct(product.clone()))?.terms)
     }
 
-    async fn in_flight(&self, product: &ProductId) -> Result<(u64, u32), GatherError> {
-        let in_flight = match &self.admission {
-            Some(admission) => admission.sale(product).await?.in_flight,
-            None => 0,
+    async fn in_flight(&self, product: &ProductId) -> Result<(u64, u32, usize), GatherError> {
+        let Some(admission) = &self.admission else { return Ok((0, self.queued().await?.unwrap_or(0), 0)) };
+        let in_flight = admission.sale(product).await?.in_flight;
+        // Units and rights are affected by these kinds alone, and an erasure may wait for long.
+        let affects = |change: &AdmissionChange| match &change.kind {
+            ChangeKind::Cancel { purchase, .. } | ChangeKind::Import(purchase) => {
+                purchase.product == *product
+            }
+            ChangeKind::Rename { .. } => false,
         };
-        Ok((in_flight, self.queued().await?.unwrap_or(0)))
+        let changes = self.ledger.changes(0, PAGE).await?.iter().filter(|change| affects(change)).count();
+        Ok((in_flight, self.queued().await?.unwrap_or(0), changes))
     }
 
     async fn queued(&self) -> Result<Option<u32>, BrokerError> {
@@ -155,12 +167,44 @@ impl Sources {
         let queued = self.queued().await?;
         let dead = self.dead(product).await?;
         let terms = self.terms(product).await?;
-        let rows = self.ledger.all_purchases(product).await?;
+        let (mut rows, mut cancelled) = (Vec::new(), Vec::new());
+        for RecordedPurchase { purchase, cancelled: how, .. } in self.ledger.all_recorded(product).await? {
+            match how {
+                None => rows.push(purchase),
+                Some((_, Cancellation { keeps_unit, may_buy_again, .. })) => {
+                    cancelled.push(CancelledRow { purchase, keeps_unit, may_buy_again });
+                }
+            }
+        }
+        let earlier = self.earlier_buyers(product).await?;
         let revocations = self.ledger.revocations(product).await?;
         let revocations =
             revocations.into_iter().map(|(id, user)| (id.to_string(), user.to_string())).collect();
         let (confirmed_at, before) = (HashMap::new(), HashSet::new());
-        Ok(Evidence { terms, rows, confirmed_at, before, revocations, admission, queued, dead })
+        Ok(Evidence {
+            terms,
+            rows,
+            cancelled,
+            earlier,
+            confirmed_at,
+            before,
+            revocations,
+            admission,
+            queued,
+            dead,
+        })
+    }
+
+    async fn earlier_buyers(&self, product: &ProductId) -> Result<Vec<Purchase>, LedgerError> {
+        let mut all: Vec<Purchase> = Vec::new();
+        loop {
+            let after = all.last().map(|last| &last.user);
+            let page = self.ledger.earlier_buyers(product, after, PAGE).await?;
+            if page.is_empty() {
+                return Ok(all);
+            }
+            all.extend(page);
+        }
     }
 
     /// When each row's transaction began.
@@ -185,7 +229,7 @@ impl Sources {
         Ok(Counts {
             remaining: sale.as_ref().map(|sale| sale.remaining),
             in_flight: sale.as_ref().map(|sale| sale.in_flight),
-            rows: self.ledger.count(product).await?,
+            rows: self.ledger.counts(product).await?.recorded,
         })
     }
 
@@ -226,5 +270,6 @@ async fn read_admission(
     }
     let sale = admission.sale(product).await?;
     let at_rest = (before.next, before.remaining) == (sale.next, sale.remaining);
-    Ok(AdmissionState { sale, winners: contents.winners, free: contents.free, outbox, at_rest })
+    let Contents { winners, used, free } = contents;
+    Ok(AdmissionState { sale, winners, used, free, at_rest, outbox })
 }

@@ -20,7 +20,7 @@ use serde::Serialize;
 
 pub use check::Check;
 pub use difference::{Difference, DifferenceKind, differences};
-pub use evidence::{AdmissionState, Evidence};
+pub use evidence::{AdmissionState, CancelledRow, Evidence};
 pub use gather::{Counts, GatherError, Sources};
 pub use history::{Answer, Attempt, AttemptKind, Fault, History, HistoryLine, Operation};
 pub use report::Report;

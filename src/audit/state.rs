@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use super::{Check, Evidence, difference::differences, evidence::LetterPlace};
-use crate::domain::Conservation;
+use crate::domain::{Conservation, LedgerCounts};
 
 pub(super) fn checks(evidence: &Evidence) -> Vec<Check> {
     vec![units(evidence), users(evidence), agreement(evidence)]
@@ -32,7 +32,8 @@ fn units(evidence: &Evidence) -> Check {
 fn users(evidence: &Evidence) -> Check {
     let mut check = Check::new(2, "a user has at most one row, and no purchase is both recorded and revoked");
     let mut seen = HashSet::new();
-    for row in &evidence.rows {
+    let holding = evidence.cancelled.iter().filter(|row| !row.may_buy_again).map(|row| &row.purchase);
+    for row in evidence.rows.iter().chain(holding) {
         check.verify(seen.insert(&row.user), || format!("{} has two rows", row.user));
         check.verify(!evidence.revocations.contains_key(&row.id.to_string()), || {
             format!("purchase {} of {} is in the ledger, and revoked", row.id, row.user)
@@ -45,11 +46,18 @@ fn users(evidence: &Evidence) -> Check {
 pub fn conservation(evidence: &Evidence) -> Option<Conservation> {
     let admission = evidence.admission.as_ref()?;
     let dead = evidence.letters().filter(|(_, place)| *place == LetterPlace::Here);
+    let withheld = evidence.cancelled.iter().filter(|row| row.keeps_unit);
+    let returning = evidence.not_carried_over().filter(|row| !row.keeps_unit);
+    let counts = LedgerCounts {
+        recorded: evidence.rows.len() as u64,
+        withheld: withheld.count() as u64,
+        returning: returning.count() as u64,
+    };
     Some(Conservation::at_rest(
         evidence.terms.total_stock.into(),
         admission.sale.remaining.into(),
         admission.outbox.len() as u64,
-        evidence.rows.len() as u64,
+        counts,
         dead.count() as u64,
     ))
 }
@@ -57,7 +65,7 @@ pub fn conservation(evidence: &Evidence) -> Option<Conservation> {
 fn agreement(evidence: &Evidence) -> Check {
     let mut check = Check::new(
         3,
-        "total = remaining + in flight + in the ledger + dead-lettered, in Redis and ledger alike",
+        "total = remaining + in flight + in the ledger + dead-lettered + withheld, in Redis and ledger alike",
     );
     let (Some(admission), Some(law)) = (&evidence.admission, conservation(evidence)) else { return check };
     check.verify(law.holds(), || law.to_string());

@@ -1,8 +1,9 @@
 //! The wire format of evidence: one JSON object per line, in any order, tagged by `type`.
 //!
 //! `sale` comes once; `row`, `winner`, `entry` and `dead` are purchases in the ledger, in
-//! admission, in the outbox and in the dead-letter queue; `free` is a returned unit, `revocation` a
-//! revoked purchase. Times are in milliseconds since 1970.
+//! admission, in the outbox and in the dead-letter queue; `cancelled` is a row that was cancelled,
+//! `earlier` an imported purchase, `used` a right that admission has as used up; `free` is a
+//! returned unit, `revocation` a revoked purchase. Times are in milliseconds since 1970.
 
 use std::{collections::HashMap, io::BufRead};
 
@@ -10,8 +11,8 @@ use anyhow::Context;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::{AdmissionState, Evidence};
-use crate::domain::{Entry, EntryId, ProductId, Purchase, PurchaseId, SaleState, Terms, UserId};
+use super::{AdmissionState, CancelledRow, Evidence};
+use crate::domain::{Entry, EntryId, ProductId, Purchase, PurchaseId, SaleState, Terms, UsedRight, UserId};
 
 #[derive(Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "camelCase")]
@@ -21,6 +22,9 @@ enum Line {
     Winner(Bought),
     WireEntry(WireEntry),
     Dead(Bought),
+    Cancelled(WireCancelled),
+    Earlier(Bought),
+    Used(WireUsed),
     Free { unit: u32 },
     Revocation { id: String, user: String },
 }
@@ -64,6 +68,23 @@ struct WireEntry {
     #[serde(rename = "entry")]
     position: String,
     epoch: u64,
+    #[serde(flatten)]
+    bought: Bought,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct WireCancelled {
+    keeps_unit: bool,
+    may_buy_again: bool,
+    #[serde(flatten)]
+    bought: Bought,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct WireUsed {
+    is_cancelled: bool,
     #[serde(flatten)]
     bought: Bought,
 }
@@ -121,13 +142,23 @@ impl Evidence {
                 let bought = Bought::of(&entry.purchase);
                 Line::WireEntry(WireEntry { position: entry.id.to_string(), epoch: entry.epoch, bought })
             });
-            winners.chain(free).chain(entries)
+            let used = admission.used.iter().map(|UsedRight { purchase, is_cancelled }| {
+                Line::Used(WireUsed { is_cancelled: *is_cancelled, bought: Bought::of(purchase) })
+            });
+            winners.chain(free).chain(entries).chain(used)
         });
+        let cancelled = self.cancelled.iter().map(|row| {
+            let CancelledRow { purchase, keeps_unit, may_buy_again } = row;
+            let (keeps_unit, may_buy_again) = (*keeps_unit, *may_buy_again);
+            Line::Cancelled(WireCancelled { keeps_unit, may_buy_again, bought: Bought::of(purchase) })
+        });
+        let earlier = self.earlier.iter().map(|purchase| Line::Earlier(Bought::of(purchase)));
         let dead = self.dead.iter().map(|purchase| Line::Dead(Bought::of(purchase)));
         let revocations = self.revocations.iter();
         let revocations =
             revocations.map(|(id, user)| Line::Revocation { id: id.clone(), user: user.clone() });
-        let lines = std::iter::once(sale).chain(rows).chain(admissions).chain(dead).chain(revocations);
+        let lines = std::iter::once(sale).chain(rows).chain(cancelled).chain(earlier);
+        let lines = lines.chain(admissions).chain(dead).chain(revocations);
         lines.map(|line| serde_json::to_string(&line).unwrap_or_default() + "\n") // strings and numbers always serialise
     }
 
@@ -136,6 +167,7 @@ impl Evidence {
         let mut sale = None;
         let (mut rows, mut confirmed_at, mut dead) = (Vec::new(), HashMap::new(), Vec::new());
         let (mut winners, mut free, mut outbox) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut cancelled, mut earlier, mut used) = (Vec::new(), Vec::new(), Vec::new());
         let mut revocations = HashMap::new();
         for (index, line) in lines.lines().enumerate() {
             let read = serde_json::from_str(&line?);
@@ -149,6 +181,14 @@ impl Evidence {
                 }
                 Line::Winner(winner) => winners.push(winner.purchase(product)?),
                 Line::Dead(purchase) => dead.push(purchase.purchase(product)?),
+                Line::Cancelled(WireCancelled { keeps_unit, may_buy_again, bought }) => {
+                    let purchase = bought.purchase(product)?;
+                    cancelled.push(CancelledRow { purchase, keeps_unit, may_buy_again });
+                }
+                Line::Earlier(purchase) => earlier.push(purchase.purchase(product)?),
+                Line::Used(WireUsed { is_cancelled, bought }) => {
+                    used.push(UsedRight { purchase: bought.purchase(product)?, is_cancelled });
+                }
                 Line::Free { unit } => free.push(unit),
                 Line::Revocation { id, user } => drop(revocations.insert(id, user)),
                 Line::WireEntry(WireEntry { position, epoch, bought }) => {
@@ -178,10 +218,21 @@ impl Evidence {
                 newest: None,
                 now: instant(now)?,
             };
-            anyhow::Ok(AdmissionState { sale, winners, free, at_rest, outbox })
+            anyhow::Ok(AdmissionState { sale, winners, used, free, at_rest, outbox })
         };
         let admission = sale.admission.map(state).transpose()?;
         let (queued, before) = (sale.queued, std::collections::HashSet::new());
-        Ok(Self { terms, rows, confirmed_at, before, revocations, admission, queued, dead })
+        Ok(Self {
+            terms,
+            rows,
+            cancelled,
+            earlier,
+            confirmed_at,
+            before,
+            revocations,
+            admission,
+            queued,
+            dead,
+        })
     }
 }

@@ -6,7 +6,9 @@ use chrono::{DateTime, Utc};
 
 use super::{CachedSales, CheckoutError};
 use crate::admission::{Admission, Found};
-use crate::domain::{ProductId, Purchase, PurchaseId, PurchaseState, Revocation, SaleState, UserId};
+use crate::domain::{
+    ProductId, Purchase, PurchaseId, PurchaseState, RecordedPurchase, Revocation, SaleState, UserId,
+};
 use crate::ledger::Ledger;
 use crate::runtime::Runtime;
 use crate::stores::Stores;
@@ -15,7 +17,7 @@ use crate::stores::Stores;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PurchaseStatus {
     Purchased(Purchase, PurchaseState),
-    /// The user had a purchase, and it was taken back.
+    /// The user had a purchase, and it was taken back: revoked or cancelled.
     Revoked(Revocation),
     None,
 }
@@ -54,12 +56,12 @@ impl SaleReader {
     /// A user's purchase, as it is now.
     pub async fn status(&self, product: &ProductId, user: &UserId) -> Result<PurchaseStatus, CheckoutError> {
         match self.admission.find(product, user).await? {
-            Found::Purchase(entry, state) => Ok(PurchaseStatus::Purchased(entry.purchase, state)),
             Found::Nothing { revocations: false } => Ok(PurchaseStatus::None),
-            Found::Nothing { revocations: true } => {
+            Found::Nothing { revocations: true } | Found::Purchase(_, PurchaseState::Cancelled) => {
                 let revocation = self.ledger.revocation_of(product, user).await?;
                 Ok(revocation.map_or(PurchaseStatus::None, PurchaseStatus::Revoked))
             }
+            Found::Purchase(entry, state) => Ok(PurchaseStatus::Purchased(entry.purchase, state)),
         }
     }
 
@@ -69,7 +71,7 @@ impl SaleReader {
     }
 
     /// A purchase of the ledger, by its id.
-    pub async fn purchase(&self, id: PurchaseId) -> Result<Option<Purchase>, CheckoutError> {
+    pub async fn purchase(&self, id: PurchaseId) -> Result<Option<RecordedPurchase>, CheckoutError> {
         Ok(self.ledger.purchase(id).await?)
     }
 

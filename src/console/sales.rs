@@ -206,9 +206,9 @@ async fn count(stores: Stores, clock: Arc<dyn Clock>, product: ProductId) -> Cou
     let began = clock.instant();
     let counting = async {
         let Ok(before) = stores.admission.sale(&product).await else { return Ok(None) };
-        let rows = stores.ledger.count(&product).await.map_err(|error| error_chain(&error))?;
+        let counts = stores.ledger.counts(&product).await.map_err(|error| error_chain(&error))?;
         let Ok(after) = stores.admission.sale(&product).await else { return Ok(None) };
-        Ok((before.epoch == after.epoch).then(|| Conservation::between(&before, rows, &after)))
+        Ok((before.epoch == after.epoch).then(|| Conservation::between(&before, counts, &after)))
     };
     let law = counting.await;
     Count { took: clock.instant() - began, law }

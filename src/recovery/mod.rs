@@ -1,7 +1,9 @@
 //! Keeps admission true to the ledger. One process leads, elected by the ledger; it prepares sales,
-//! rebuilds admission after a loss, carries changed terms over, and sweeps the outbox.
+//! rebuilds admission after a loss, carries changed terms and operators' decisions about purchases
+//! over, and sweeps the outbox.
 
 mod bindings;
+mod carry_over;
 mod drain;
 mod drift;
 mod obstacle;
@@ -9,6 +11,7 @@ mod operator;
 mod options;
 mod rebuild;
 mod reconcile;
+mod snapshot;
 mod sources;
 mod stalled_queue;
 mod trouble;
@@ -272,7 +275,9 @@ impl Recovery {
         }
         self.replace_stalled_queues(leader, obstacles, &broken).await?;
         self.bind(&selling).await;
-        if broken.is_empty() { Ok(()) } else { self.rebuild(leader, broken).await }
+        // A rebuild makes what a change asks for as well, and must not wait for it.
+        let carried_over = self.carry_over(&selling).await;
+        if broken.is_empty() { carried_over } else { self.rebuild(leader, broken).await }
     }
 
     /// Logs what is wrong with a product once, not in every round.

@@ -5,23 +5,19 @@
 //! Every step can be cut off and done again: admission is stopped by a fence that only the same
 //! epoch opens, and a new attempt starts with a higher one.
 
-use std::iter::Peekable;
-
 use super::{
     Recovery, RecoveryError,
     operator::DEAD_LETTERS,
+    snapshot::{Loaded, Snapshot},
     sources::{Pending, Sources},
 };
-use crate::admission::{Admission, AdmissionError, Fence, Opening, RebuildStep, StagedPart};
+use crate::admission::{AdmissionError, Fence, Opening, RebuildStep};
 use crate::broker::DeadLetters;
 use crate::domain::{ProductId, Purchase};
-use crate::ledger::{Leadership, Ledger, LedgerError, LedgerSale, RaisedEpoch};
+use crate::ledger::{Leadership, LedgerError, LedgerSale, RaisedEpoch};
 use crate::observability::EventKind;
 use crate::runtime::{crash_points::crash_point, error_chain};
 use crate::worker::{Mode, RebuildEpochs, Rebuilding, Recorder};
-
-/// Rows read and staged at a time.
-const PAGE: u32 = 2_000;
 
 /// Tries at stopping a sale whose state claims a later epoch than the ledger's: the second
 /// one is above it.
@@ -182,10 +178,9 @@ impl Recovery {
         let Stopped { product, epoch, .. } = stopped;
         let started = self.runtime.instant();
         let snapshot = Snapshot { admission: &*self.stores.admission, product, epoch: *epoch };
-        let Loaded { buyers, free } = snapshot.load(&*self.stores.ledger, pending).await?;
+        let Loaded { buyers, free, totals } = snapshot.load(&*self.stores.ledger, pending).await?;
         crash_point!("rebuild-after-stage");
         self.stores.admission.note_step(product, *epoch, RebuildStep::Opening).await?;
-        let revoked = !self.stores.ledger.revocations(product).await?.is_empty();
         let sales = self.stores.ledger.sales().await?;
         let sale = sales.into_iter().find(|sale| sale.product == *product);
         let terms = sale.ok_or_else(|| LedgerError::UnknownProduct(product.clone()))?.terms;
@@ -197,7 +192,7 @@ impl Recovery {
             return Err(RecoveryError::NotOpened(Opening::Stale));
         }
         crash_point!("rebuild-before-open");
-        match self.stores.admission.open(product, *epoch, &terms, buyers + free, revoked).await? {
+        match self.stores.admission.open(product, *epoch, &terms, totals).await? {
             Opening::Open => {
                 crash_point!("rebuild-after-open");
                 tracing::info!(%product, epoch, buyers, free, elapsed = ?(self.runtime.instant() - started), "the sale is ready");
@@ -208,66 +203,4 @@ impl Recovery {
             refused => Err(RecoveryError::NotOpened(refused)),
         }
     }
-}
-
-/// The snapshot of one product.
-struct Snapshot<'rebuild> {
-    admission: &'rebuild dyn Admission,
-    product: &'rebuild ProductId,
-    epoch: u64,
-}
-
-#[derive(Default)]
-struct Loaded {
-    buyers: u32,
-    /// Units below the highest sold one that nobody has.
-    free: u32,
-}
-
-impl Snapshot<'_> {
-    /// Stages what the ledger has, and the dead-lettered purchases of `pending`, ordered by unit.
-    async fn load(&self, ledger: &dyn Ledger, pending: Vec<Purchase>) -> Result<Loaded, RecoveryError> {
-        let (mut loaded, mut pending) = (Loaded::default(), pending.into_iter().peekable());
-        let (mut last_row, mut last_unit) = (0, 0);
-        loop {
-            let recorded = ledger.purchases(self.product, last_row, PAGE).await?;
-            let is_last = recorded.is_empty();
-            last_row = recorded.last().map_or(u32::MAX, |row| row.unit);
-            let dead_lettered = up_to(last_row, &mut pending);
-            let mut units: Vec<_> = recorded.iter().chain(&dead_lettered).map(|one| one.unit).collect();
-            units.sort_unstable();
-            loaded.buyers += u32::try_from(units.len()).unwrap_or(u32::MAX);
-            let mut free = Vec::new();
-            for unit in units {
-                free.extend(last_unit + 1..unit);
-                last_unit = unit;
-            }
-            loaded.free += u32::try_from(free.len()).unwrap_or(u32::MAX);
-            self.stage(recorded, dead_lettered, &free).await?;
-            if is_last {
-                return Ok(loaded);
-            }
-        }
-    }
-
-    /// A gap may be long; a script's arguments must not be.
-    async fn stage(
-        &self,
-        recorded: Vec<Purchase>,
-        dead_lettered: Vec<Purchase>,
-        free: &[u32],
-    ) -> Result<(), RecoveryError> {
-        let mut parts = free.chunks(PAGE as usize);
-        let mut part = StagedPart { recorded, dead_lettered, free: parts.next().unwrap_or(&[]).to_vec() };
-        while part != StagedPart::default() {
-            self.admission.stage(self.product, self.epoch, &part).await?;
-            part = StagedPart { free: parts.next().unwrap_or(&[]).to_vec(), ..StagedPart::default() };
-        }
-        Ok(())
-    }
-}
-
-/// Takes the purchases of the units up to this one.
-fn up_to(unit: u32, ordered: &mut Peekable<impl Iterator<Item = Purchase>>) -> Vec<Purchase> {
-    std::iter::from_fn(|| ordered.next_if(|purchase| purchase.unit <= unit)).collect()
 }

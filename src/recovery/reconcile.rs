@@ -70,9 +70,10 @@ impl Repair {
             DifferenceKind::LostOnTheWay => Self::Republish,
             DifferenceKind::Undelivered => Self::Wait,
             DifferenceKind::ForgottenLetter => Self::HandleLetter,
-            DifferenceKind::UnknownToAdmission | DifferenceKind::OtherPurchase | DifferenceKind::Units => {
-                Self::Rebuild
-            }
+            DifferenceKind::UnknownToAdmission
+            | DifferenceKind::OtherPurchase
+            | DifferenceKind::NotCarriedOver
+            | DifferenceKind::Units => Self::Rebuild,
         }
     }
 
@@ -145,6 +146,7 @@ pub async fn repair(
             Difference::LostOnTheWay(_)
             | Difference::UnknownToAdmission(_)
             | Difference::OtherPurchase { .. }
+            | Difference::NotCarriedOver(_)
             | Difference::Units(_) => {}
         }
     }

@@ -94,8 +94,8 @@ impl Sources {
         if winners.is_empty() {
             return Ok(());
         }
-        let rows = self.recorder.stores.ledger.all_purchases(product).await?;
-        self.seen.extend(rows.into_iter().map(|row| row.id));
+        let rows = self.recorder.stores.ledger.all_recorded(product).await?;
+        self.seen.extend(rows.into_iter().map(|row| row.purchase.id));
         let entry = |purchase: Purchase| {
             // Its epoch is not known, and does not matter any more.
             Entry { id: EntryId::end_of(purchase.admitted_at), epoch: 0, purchase }
@@ -158,7 +158,7 @@ impl Sources {
             return Ok(Some(has_other(stands)));
         }
         let is_taken = kept.iter().any(|kept| kept.unit == purchase.unit)
-            || ledger.owner_of(&purchase.product, purchase.unit).await?.is_some();
+            || ledger.unit_is_held(&purchase.product, purchase.unit).await?;
         Ok((is_taken || purchase.unit > total_stock).then(|| NO_UNIT_LEFT.to_owned()))
     }
 }

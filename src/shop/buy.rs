@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     checkout::{Answer, Checkout, CheckoutError},
-    domain::{Product, Purchase, UserId},
+    domain::{Product, Purchase, PurchaseState, UserId},
     http::{
         extract::ProductParam,
         pages::{Notice, grouped, see_other, wants_json},
@@ -71,6 +71,17 @@ fn outcome_notice(product: &Product, answer: &Answer) -> Notice {
     };
     match answer {
         Answer::Success(purchase, ..) => bought(purchase, "It is yours:"),
+        Answer::Purchased(purchase, PurchaseState::Cancelled) => Notice {
+            severity: Severity::Error,
+            text: "Your purchase was cancelled, and only one is possible.".to_owned(),
+            receipt: Some(receipt_url(purchase)),
+        },
+        // Made elsewhere.
+        Answer::Purchased(purchase, _) if purchase.unit == 0 => Notice {
+            severity: Severity::Info,
+            text: "You already have one.".to_owned(),
+            receipt: Some(receipt_url(purchase)),
+        },
         Answer::Purchased(purchase, _) => bought(purchase, "You already have one:"),
         Answer::Refused(outcome) => {
             let (severity, text) = text::refusal(*outcome);

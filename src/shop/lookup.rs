@@ -2,7 +2,7 @@
 
 use actix_web::{HttpResponse, web::Data};
 
-use super::{input::UserQuery, product::product_page, receipt::receipt_url};
+use super::{input::UserQuery, product::product_page, receipt::receipt_url, text};
 use crate::{
     checkout::{Checkout, PurchaseStatus},
     domain::UserId,
@@ -30,7 +30,9 @@ pub(super) async fn purchase(
     let notice = match checkout.reader.status(&product.id, &user).await? {
         PurchaseStatus::Purchased(purchase, _) => return Ok(see_other(&receipt_url(&purchase))),
         PurchaseStatus::Revoked(revocation) => {
-            Notice::new(Severity::Error, format!("The purchase of {user} was revoked. {}", revocation.reason))
+            let (word, _) = text::state(revocation.state);
+            let text = format!("The purchase of {user} was {}. {}", word.to_lowercase(), revocation.reason);
+            Notice::new(Severity::Error, text)
         }
         PurchaseStatus::None => Notice::new(Severity::Warning, format!("{user} has not bought one.")),
     };

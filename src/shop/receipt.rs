@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::{state::Shop, text};
 use crate::{
     checkout::{CheckoutError, PurchaseStatus},
-    domain::{Product, ProductId, Purchase, PurchaseId, PurchaseState, UserId},
+    domain::{Product, ProductId, Purchase, PurchaseId, PurchaseState, RecordedPurchase, UserId},
     http::{
         pages::{grouped, render, rfc3339, wants_json},
         problem::Problem,
@@ -47,7 +47,8 @@ pub(super) struct Owner {
     user_id: Option<String>,
 }
 
-/// A purchase that was found. A revoked one has lost its unit and time, and has a reason instead.
+/// A purchase that was found. One that was revoked or cancelled has lost its unit and time, and has
+/// a reason instead.
 struct Receipt {
     product: ProductId,
     user: UserId,
@@ -86,7 +87,7 @@ pub(super) async fn receipt(
         product,
         id,
         user: receipt.user.as_str(),
-        unit: purchase.map(|purchase| grouped(purchase.unit)),
+        unit: purchase.filter(|purchase| purchase.unit > 0).map(|purchase| grouped(purchase.unit)),
         total: grouped(product.total_stock),
         bought_at: purchase.map(|purchase| rfc3339(purchase.admitted_at)),
         state,
@@ -105,18 +106,18 @@ async fn find(shop: &Shop, id: PurchaseId, owner: &Owner) -> Result<Option<Recei
                 return Ok(Some(Receipt { product, user, purchase: Some(purchase), state, reason: None }));
             }
             PurchaseStatus::Revoked(revocation) if revocation.id == id => {
-                let (state, reason) = (PurchaseState::Revoked, Some(revocation.reason));
+                let (state, reason) = (revocation.state, Some(revocation.reason));
                 return Ok(Some(Receipt { product, user, purchase: None, state, reason }));
             }
             _ => {}
         }
     }
     let recorded = shop.checkout.reader.purchase(id).await?;
-    Ok(recorded.map(|purchase| Receipt {
-        product: purchase.product.clone(),
-        user: purchase.user.clone(),
-        purchase: Some(purchase),
-        state: PurchaseState::Confirmed,
-        reason: None,
+    Ok(recorded.map(|RecordedPurchase { purchase, cancelled, .. }| {
+        let (product, user) = (purchase.product.clone(), purchase.user.clone());
+        let reason = cancelled.map(|(_, cancellation)| cancellation.reason);
+        let state = if reason.is_some() { PurchaseState::Cancelled } else { PurchaseState::Confirmed };
+        let purchase = reason.is_none().then_some(purchase);
+        Receipt { product, user, purchase, state, reason }
     }))
 }

@@ -58,8 +58,8 @@ pub(super) fn refusal(outcome: Outcome) -> (Severity, &'static str) {
     }
 }
 
-/// A state of a purchase: a word, and a sentence. A revocation has a reason of its own
-/// instead of the sentence.
+/// A state of a purchase: a word, and a sentence. A revocation and a cancellation have a reason of
+/// their own instead of the sentence.
 pub(super) fn state(state: PurchaseState) -> (&'static str, &'static str) {
     match state {
         PurchaseState::Pending => {
@@ -69,6 +69,7 @@ pub(super) fn state(state: PurchaseState) -> (&'static str, &'static str) {
             ("Confirmed", "It is recorded. Keep this page's address as your receipt.")
         }
         PurchaseState::Revoked => ("Revoked", ""),
+        PurchaseState::Cancelled => ("Cancelled", ""),
     }
 }
 

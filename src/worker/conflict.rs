@@ -17,6 +17,9 @@ const MOVES_MAX: usize = 10;
 pub const NO_UNIT_LEFT: &str =
     "Stored data was lost, and when it was restored no unit was left for this purchase.";
 
+/// A reason for the buyer.
+const RIGHT_USED: &str = "Your purchase of this product was cancelled, and only one is possible.";
+
 /// What became of a purchase whose conflict is settled.
 pub(super) enum Settled {
     /// The purchase is in the ledger, as this entry: if it was moved, under another unit
@@ -48,6 +51,10 @@ pub(super) async fn settle(
             LedgerVerdict::UserHasOther { stands, unit_taken } => {
                 recorder.revoke(&entry.purchase, &has_other(&stands)).await?;
                 return withdraw(stores, &entry.purchase, Some(&stands), unit_taken).await;
+            }
+            LedgerVerdict::RightUsed { unit_taken } => {
+                recorder.revoke(&entry.purchase, RIGHT_USED).await?;
+                return withdraw(stores, &entry.purchase, None, unit_taken).await;
             }
             LedgerVerdict::UnknownProduct => {
                 let detail = format!("there is no product {}", entry.purchase.product);
@@ -103,7 +110,11 @@ pub(super) fn dead(entry: Entry, class: DeadReasonClass, detail: String) -> Sett
 }
 
 pub fn has_other(stands: &Purchase) -> String {
-    format!("You already have unit {} (purchase {}).", stands.unit, stands.id)
+    match stands.unit {
+        // It was cancelled, or made elsewhere.
+        0 => format!("Your one purchase of this product was made before (purchase {}).", stands.id),
+        unit => format!("You already have unit {unit} (purchase {}).", stands.id),
+    }
 }
 
 async fn record_one(recorder: &Recorder, entry: &Entry) -> Result<LedgerVerdict, LedgerError> {

@@ -129,7 +129,7 @@ async fn asked(
         PurchaseStatus::Revoked(revocation) => audit::Answer {
             has_purchased: Some(false),
             purchase_id: Some(revocation.id.to_string()),
-            state: Some(PurchaseState::Revoked.as_str().to_owned()),
+            state: Some(revocation.state.as_str().to_owned()),
             reason: Some(revocation.reason),
             ..audit::Answer::default()
         },
@@ -157,7 +157,7 @@ fn bought(answer: Answer) -> audit::Answer {
 fn view(purchase: &Purchase, state: PurchaseState) -> audit::Answer {
     audit::Answer {
         purchase_id: Some(purchase.id.to_string()),
-        unit: Some(purchase.unit),
+        unit: (purchase.unit > 0 && state != PurchaseState::Cancelled).then_some(purchase.unit),
         state: Some(state.as_str().to_owned()),
         ..audit::Answer::default()
     }

@@ -7,7 +7,8 @@ use flashsale::audit;
 use tokio::time::sleep;
 
 use crate::{
-    executor::WORLD, failures, ledger::Reach, process::Role, rabbit::Confirms, redis::Delivery, world::World,
+    executor::WORLD, failures, ledger::Reach, operator, process::Role, rabbit::Confirms, redis::Delivery,
+    world::World,
 };
 
 /// One fault of a run.
@@ -48,6 +49,11 @@ pub(crate) enum Fault {
     RedisWiped,
     /// A replica without the latest writes is promoted; the former primary has ended.
     RedisReplicaPromoted(usize),
+    /// An operator cancels a recorded purchase.
+    Cancellation {
+        keeps_unit: bool,
+        may_buy_again: bool,
+    },
     /// Of the scenario of this name, as those that follow.
     SplitBrain(usize),
     Failback(usize),
@@ -176,6 +182,9 @@ impl Strike {
                 rabbit.set_confirms(sim, Confirms::Prompt);
             }
             Fault::BrokerWiped => rabbit.wipe(sim),
+            Fault::Cancellation { keeps_unit, may_buy_again } => {
+                return operator::cancel_any(world, *keeps_unit, *may_buy_again).await;
+            }
             Fault::LedgerDown | Fault::LedgerSilent => {
                 let silent = matches!(self.fault, Fault::LedgerSilent);
                 database.set_reach(sim, if silent { Reach::Silent } else { Reach::Down });

@@ -19,6 +19,7 @@ mod ledger;
 mod link;
 #[path = "../support/mutants/mod.rs"]
 mod mutants;
+mod operator;
 mod oracle;
 mod plan;
 mod process;

@@ -33,8 +33,8 @@ pub(crate) async fn watch_the_law(world: World) {
     }
 }
 
-/// `total = remaining + in flight + recorded + dead-lettered`, where a purchase that is recorded and still in the
-/// outbox counts once.
+/// `total = remaining + in flight + recorded + dead-lettered + withheld`, where a purchase that is recorded and still
+/// in the outbox counts once, and so does a unit that returns to stock and is not there yet.
 fn broken_law(world: &World) -> Option<String> {
     let World { redis, database, product, .. } = world;
     let server = redis.address();
@@ -51,18 +51,33 @@ fn broken_law(world: &World) -> Option<String> {
     let state = database.lock();
     let opened = state.tables.opened_epoch(&product.id);
     let rows: BTreeSet<_> = state.tables.rows(&product.id, 0).map(|row| row.id.to_string()).collect();
+    let cancelled: Vec<_> = state.tables.cancelled().cloned().collect();
+    let withheld = state.tables.withheld(&product.id).len() as u64;
     drop(state);
     if opened != epoch {
         return None;
     }
     let in_flight = entries.ids.iter().filter(|entry| {
         let id: Option<String> = entry.get("id");
-        id.is_none_or(|id| !rows.contains(&id))
+        id.is_none_or(|id| {
+            !rows.contains(&id) && !cancelled.iter().any(|row| row.purchase.id.to_string() == id)
+        })
     });
+    // Admission has these as winners still.
+    let returning = cancelled.iter().filter(|row| row.claims().withheld.is_none()).filter(|row| {
+        let field = ask(&["HGET", &key("buyers"), row.purchase.user.as_str()]);
+        let record = field.and_then(|reply| redis::from_redis_value::<Option<String>>(reply).ok()?);
+        let (unit, id) = (row.purchase.unit, row.purchase.id);
+        record.is_some_and(|record| record.starts_with(&format!("{unit} {id} ")) && !record.ends_with(" C"))
+    });
+    let returning = returning.count() as u64;
     let (in_flight, rows) = (in_flight.count() as u64, rows.len() as u64);
-    let sum = free + total.saturating_sub(next) + in_flight + rows + dead;
+    let sum = free + total.saturating_sub(next) + in_flight + rows + dead + withheld + returning;
     (sum != total).then(|| {
-        format!("{total} units, and {free} free + {next} handed out, {in_flight} in flight, {rows} rows, {dead} dead")
+        format!(
+            "{total} units, and {free} free + {next} handed out, {in_flight} in flight, {rows} rows, {dead} dead, \
+             {withheld} withheld, {returning} returning"
+        )
     })
 }
 
@@ -124,7 +139,9 @@ pub(crate) async fn judge(world: &World) -> Option<AuditResult> {
 /// counts as one whose outcome is unknown.
 fn forget_what_nobody_knows(world: &World, evidence: &Evidence, history: &mut History) {
     let known = |id: &str| {
-        evidence.revocations.contains_key(id) || evidence.rows.iter().any(|row| row.id.to_string() == id)
+        evidence.revocations.contains_key(id)
+            || evidence.rows.iter().any(|row| row.id.to_string() == id)
+            || evidence.cancelled.iter().any(|row| row.purchase.id.to_string() == id)
     };
     let ended = world.answered_by_ended();
     let only_redis_had = |attempt: &&Attempt| {

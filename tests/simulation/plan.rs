@@ -62,8 +62,25 @@ impl Plan {
             None if random.u32(0..4) == 0 => {}
             None => plan.strikes = mixture(rush, &mut random),
         }
+        if scenario.is_none() {
+            plan.strikes.extend(cancellations(seed, rush));
+            plan.strikes.sort_by_key(|strike| strike.at);
+        }
         plan
     }
+}
+
+/// In a third of the runs, operators cancel purchases, also while other faults strike.
+fn cancellations(seed: u64, rush: Duration) -> Vec<Strike> {
+    let mut random = fastrand::Rng::with_seed(seed ^ 0xca7c);
+    let number = if random.u32(0..3) == 0 { random.u32(1..=4) } else { 0 };
+    let rush = u64::try_from(rush.as_millis()).expect("short");
+    let strike = |_| Strike {
+        at: Duration::from_millis(random.u64(500..rush + 3_000)),
+        lasts: Duration::ZERO,
+        fault: Fault::Cancellation { keeps_unit: random.u32(0..3) == 0, may_buy_again: random.bool() },
+    };
+    (0..number).map(strike).collect()
 }
 
 /// A store loses data, and a few other kinds of fault strike, most of them shortly after one another: what one alone does

@@ -10,9 +10,10 @@ use std::{
 use chrono::{DateTime, TimeDelta};
 use flashsale::{
     audit::{
-        AdmissionState, Answer, Attempt, AttemptKind, AuditResult, Evidence, Fault, History, Operation, audit,
+        AdmissionState, Answer, Attempt, AttemptKind, AuditResult, CancelledRow, Evidence, Fault, History,
+        Operation, audit,
     },
-    domain::{ProductId, Purchase, PurchaseId, SaleState, Terms, UserId},
+    domain::{ProductId, Purchase, PurchaseId, SaleState, Terms, UsedRight, UserId},
 };
 use serde_json::{Value, json};
 
@@ -89,6 +90,7 @@ impl Run {
             at_rest: true,
             sale,
             winners: rows.clone(),
+            used: Vec::new(),
             free: Vec::new(),
             outbox: Vec::new(),
         };
@@ -108,6 +110,8 @@ impl Run {
         let evidence = Evidence {
             terms,
             rows,
+            cancelled: Vec::new(),
+            earlier: Vec::new(),
             confirmed_at: HashMap::new(),
             before: std::collections::HashSet::new(),
             revocations: HashMap::new(),
@@ -249,6 +253,40 @@ fn a_dead_letter_counts_where_it_is_the_only_record() {
 }
 
 #[test]
+fn a_cancelled_purchase_is_accounted_for_and_its_buyer_sees_why() {
+    for (keeps_unit, may_buy_again) in [(false, false), (false, true), (true, false), (true, true)] {
+        let mut run = Run::good();
+        let purchase = run.evidence.rows.remove(0);
+        run.evidence.cancelled.push(CancelledRow { purchase: purchase.clone(), keeps_unit, may_buy_again });
+        assert_eq!(run.violated(), [3, 4], "admission does not follow, and its buyer does not know");
+        run.admission().winners.remove(0);
+        if !keeps_unit {
+            run.admission().free.push(1);
+            run.admission().sale.remaining = 1;
+        }
+        if !may_buy_again {
+            assert_eq!(run.violated(), [3, 4], "the user could buy again");
+            let unit = u32::from(keeps_unit);
+            let purchase = Purchase { unit, ..purchase.clone() };
+            run.admission().used.push(UsedRight { purchase, is_cancelled: true });
+        }
+        assert_eq!(run.violated(), [4], "its buyer does not know");
+        let told = Answer { reason: Some("why".to_owned()), ..answer("", &purchase, "CANCELLED") };
+        run.query("a", 5_000, told);
+        assert_eq!(run.violated(), [0_u8; 0], "{keeps_unit} {may_buy_again}");
+        let confirmed = answer("PURCHASED", &purchase, "CONFIRMED");
+        run.history.attempts.push(attempt(Operation::Buy, "a", 6_000, confirmed));
+        assert_eq!(run.violated(), [9], "and then confirmed");
+    }
+    let mut run = Run::good();
+    run.evidence.earlier.push(purchase("early", 0));
+    assert_eq!(run.violated(), [3], "an imported user could buy");
+    let earlier = run.evidence.earlier[0].clone();
+    run.admission().used.push(UsedRight { purchase: earlier, is_cancelled: false });
+    assert_eq!(run.violated(), [0_u8; 0]);
+}
+
+#[test]
 fn a_restored_database_excuses_that_a_purchase_is_pending_again() {
     let mut run = Run::good();
     let pending = answer("PURCHASED", &run.evidence.rows[0], "PENDING");
@@ -299,6 +337,10 @@ fn evidence_comes_back_as_it_was_sent() {
     let entry = flashsale::domain::Entry { id, epoch: 1, purchase: purchase.clone() };
     run.admission().outbox.push(entry);
     run.admission().free.push(7);
+    let right = purchase.clone();
+    run.admission().used.push(UsedRight { purchase: right.clone(), is_cancelled: true });
+    run.evidence.earlier.push(right.clone());
+    run.evidence.cancelled.push(CancelledRow { purchase: right, keeps_unit: true, may_buy_again: false });
     run.evidence.dead.push(purchase.clone());
     run.evidence.confirmed_at.insert(run.evidence.rows[0].id, at(1_500));
     run.evidence.revocations.insert(purchase.id.to_string(), "e".to_owned());

@@ -101,11 +101,11 @@ async fn a_sale_is_shown_from_its_opening_to_its_last_unit() {
     );
     let units = |total, remaining, sold| {
         json!({ "totalStock": total, "remaining": remaining, "inFlight": 0, "inLedger": sold, "deadLettered": 0,
-            "moving": 0, "missing": 0, "surplus": 0 })
+            "withheld": 0, "returning": 0, "moving": 0, "missing": 0, "surplus": 0 })
     };
     assert_eq!((&soon["conservation"], &other["conservation"]), (&units(3, 0, 3), &units(10, 9, 1)));
     let all = json!({ "totalStock": 13, "remaining": 9, "inFlight": 0, "inLedger": 4, "deadLettered": 0,
-        "moving": 0, "missing": 0, "surplus": 0 });
+        "withheld": 0, "returning": 0, "moving": 0, "missing": 0, "surplus": 0 });
     assert_eq!((&seen["conservation"], &seen["addsUp"]), (&all, &json!(true)));
     assert_eq!((&soon["addsUp"], &soon["outboxAgeMs"]), (&json!(true), &json!(0)));
     for what in ["admission", "answer", "recording"] {

@@ -61,13 +61,15 @@ async fn give_up(
 
 /// Takes a purchase back, unless it was recorded after all.
 async fn revoke(stores: &Stores, purchase: &Purchase, reason: &str) -> Result<(), DeadLetterError> {
-    let recorded = stores.ledger.purchase_of(&purchase.product, &purchase.user).await?;
-    if recorded.as_ref().is_some_and(|recorded| recorded.id == purchase.id) {
+    // Also one that was cancelled since.
+    let same = stores.ledger.purchase(purchase.id).await?;
+    if same.is_some_and(|same| same.purchase.user == purchase.user) {
         return Ok(());
     }
+    let recorded = stores.ledger.purchase_of(&purchase.product, &purchase.user).await?;
     stores.ledger.revoke(purchase, reason).await?;
-    let owner = stores.ledger.owner_of(&purchase.product, purchase.unit).await?;
-    let unit = if owner.is_some() { WithdrawnUnit::BelongsToOther } else { WithdrawnUnit::Returns };
+    let is_held = stores.ledger.unit_is_held(&purchase.product, purchase.unit).await?;
+    let unit = if is_held { WithdrawnUnit::BelongsToOther } else { WithdrawnUnit::Returns };
     stores.admission.withdraw(purchase, recorded.as_ref(), unit).await?;
     Ok(())
 }
