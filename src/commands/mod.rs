@@ -17,6 +17,7 @@ mod overrides;
 mod pause;
 mod preparation;
 mod products;
+mod purchases;
 mod reconcile;
 mod serve;
 mod servers;
@@ -73,6 +74,7 @@ enum Command {
     Pause(pause::Pause),
     Resume(pause::Resume),
     Products(products::Products),
+    Purchases(purchases::Purchases),
     Audit(audit::Audit),
     DeadLetters(dead_letters::DeadLetters),
     Reconcile(reconcile::Reconcile),
@@ -112,6 +114,7 @@ fn run_command(cli: Cli, wiring: Wiring) -> anyhow::Result<ExitCode> {
             Command::Stress(command) => return Ok(command.run(&overrides, stop).await),
             Command::Reconcile(command) => return Ok(command.run(&overrides).await),
             Command::DeadLetters(command) => command.run(&overrides).await?,
+            Command::Purchases(command) => command.run(&overrides).await?,
             Command::Healthcheck(command) => command.run().await?,
         }
         Ok(ExitCode::SUCCESS)

@@ -6,6 +6,7 @@ mod audit;
 pub mod dead_letters;
 mod pause;
 pub mod products;
+pub mod purchases;
 mod reconcile;
 
 pub use actor::Actor;

@@ -187,6 +187,22 @@ pub fn discard_what_libraries_print() -> io::Result<()> {
     Ok(())
 }
 
+/// Writes a part of a result to standard output as it is, which is the work itself and not a report
+/// of it. False: the reader is gone.
+pub async fn write_part(part: Vec<u8>) -> io::Result<bool> {
+    let writing = tokio::task::spawn_blocking(move || {
+        #[expect(clippy::disallowed_methods, reason = "the part of a result")]
+        let mut out = io::stdout().lock();
+        out.write_all(&part)?;
+        out.flush()
+    });
+    match writing.await.map_err(io::Error::other)? {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
 /// Writes a report to standard output, on a thread that may wait for the reader. That the reader is
 /// gone is no error (`flashsale audit | head`); any other failure is noted on standard error.
 pub async fn print(report: impl Display) {

@@ -29,6 +29,7 @@ mod ledger;
 #[cfg(feature = "failpoints")]
 mod mutants;
 mod products;
+mod purchases;
 mod rebuilds;
 mod reconcile;
 mod recovery;

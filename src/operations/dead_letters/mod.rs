@@ -6,7 +6,7 @@ mod read;
 mod replay;
 
 pub use discard::discard;
-pub use read::{Listing, list, show};
+pub use read::{Listing, list, naming, show};
 pub use replay::{Selection, replay};
 
 use std::collections::BTreeSet;

@@ -2,6 +2,7 @@
 
 use super::{DeadLetterError, Found, while_held};
 use crate::broker::{Broker, DeadLetter};
+use crate::domain::UserId;
 use crate::operations::Actor;
 
 /// Letters that a listing shows.
@@ -32,6 +33,18 @@ pub async fn list(actor: &Actor, broker: &dyn Broker) -> Result<Listing, DeadLet
         }
         listing.letters.sort_by_key(|letter| letter.history.first_seen);
         Ok(listing)
+    })
+    .await
+}
+
+/// How many dead letters name a user.
+pub async fn naming(broker: &dyn Broker, user: &UserId) -> Result<usize, DeadLetterError> {
+    while_held(broker, async |held| {
+        let mut number = 0;
+        while let Some(letter) = held.next().await? {
+            number += usize::from(letter.entries.iter().any(|entry| entry.purchase.user == *user));
+        }
+        Ok(number)
     })
     .await
 }
