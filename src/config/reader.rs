@@ -49,6 +49,35 @@ impl Reader {
         }
     }
 
+    /// A list of texts, or a text that separates them by commas; an empty text is an empty list.
+    /// The error of `parse` says what is allowed.
+    pub fn list<T: Default, E: Display>(
+        &mut self,
+        key: &str,
+        parse: impl FnOnce(&[String]) -> Result<T, E>,
+    ) -> T {
+        let value = self.layers.value(key).cloned();
+        let texts: Option<Vec<String>> = match &value {
+            Some(toml::Value::String(text)) => {
+                let items = text.split(',').map(str::trim).filter(|item| !item.is_empty());
+                Some(items.map(str::to_owned).collect())
+            }
+            Some(toml::Value::Array(items)) => {
+                items.iter().map(|item| item.as_str().map(|text| text.trim().to_owned())).collect()
+            }
+            _ => None,
+        };
+        let shown = value.map(|value| value.to_string()).unwrap_or_default();
+        let Some(texts) = texts else {
+            self.wrong(key, &shown, &"a text or a list of texts, in quotes");
+            return T::default();
+        };
+        parse(&texts).unwrap_or_else(|allowed| {
+            self.wrong(key, &shown, &allowed);
+            T::default()
+        })
+    }
+
     /// A text with a check of the section's own; the error of `check` says what is allowed.
     pub fn checked_text<E: Display>(
         &mut self,
