@@ -75,11 +75,27 @@ impl Browser {
     async fn emulate(&self) {
         let tools = self.driver.cdp();
         let Look { width, dark, .. } = self.look;
-        let screen = json!({ "width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 500 });
-        tools.send_raw("Emulation.setDeviceMetricsOverride", screen).await.expect("screen");
+        self.resize(width, 900).await;
         let scheme = if dark { "dark" } else { "light" };
         let media = json!({ "features": [{ "name": "prefers-color-scheme", "value": scheme }] });
         tools.send_raw("Emulation.setEmulatedMedia", media).await.expect("media");
+    }
+
+    pub(crate) async fn resize(&self, width: u32, height: u32) {
+        let screen =
+            json!({ "width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 500 });
+        self.driver.cdp().send_raw("Emulation.setDeviceMetricsOverride", screen).await.expect("screen");
+    }
+
+    /// Sets the time zone of the page.
+    pub(crate) async fn time_zone(&self, name: &str) {
+        let zone = json!({ "timezoneId": name });
+        self.driver.cdp().send_raw("Emulation.setTimezoneOverride", zone).await.expect("time zone");
+    }
+
+    /// Whether an element is displayed.
+    pub(crate) async fn displays(&self, selector: &str) -> bool {
+        self.find(selector).await.is_displayed().await.expect("an element")
     }
 
     pub(crate) async fn goto(&self, url: &str) {
@@ -114,7 +130,7 @@ impl Browser {
         let field = self.find("#userId").await;
         field.clear().await.expect("clear");
         field.send_keys(user).await.expect("type");
-        self.find("form.buy button").await.click().await.expect("click");
+        self.find(".bar button").await.click().await.expect("click");
     }
 
     /// No violation of what axe checks: contrast, labels, landmarks, names.
@@ -135,12 +151,20 @@ impl Browser {
 
     /// Keeps what is shown as `target/screenshots/NAME.png`.
     pub(crate) async fn picture(&self, name: &str) {
-        let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("target/screenshots");
-        std::fs::create_dir_all(&folder).expect("folder");
         let height = self.run("return document.documentElement.scrollHeight").await;
         let clip = json!({ "x": 0, "y": 0, "width": self.look.width, "height": height, "scale": 1 });
+        self.shoot(name, json!({ "format": "png", "captureBeyondViewport": true, "clip": clip })).await;
+    }
+
+    /// Keeps what is shown without scrolling as `target/screenshots/NAME.png`.
+    pub(crate) async fn screen(&self, name: &str) {
+        self.shoot(name, json!({ "format": "png" })).await;
+    }
+
+    async fn shoot(&self, name: &str, wanted: Value) {
+        let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("target/screenshots");
+        std::fs::create_dir_all(&folder).expect("folder");
         let tools = self.driver.cdp();
-        let wanted = json!({ "format": "png", "captureBeyondViewport": true, "clip": clip });
         let shot = tools.send_raw("Page.captureScreenshot", wanted).await.expect("screenshot");
         let bytes = BASE64_STANDARD.decode(shot["data"].as_str().expect("data")).expect("base64");
         std::fs::write(folder.join(format!("{name}.png")), bytes).expect("write");

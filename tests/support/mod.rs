@@ -1,6 +1,7 @@
 //! What the tests share: servers, our own processes, HTTP, and waiting for a value.
 
 pub(crate) mod browser;
+pub(crate) mod gateway;
 pub(crate) mod http;
 pub(crate) mod process;
 pub(crate) mod proxy;
