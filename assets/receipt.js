@@ -1,4 +1,4 @@
-// Polls the state of a pending purchase once a second. Without this file the page reloads itself.
+// Polls the state of a pending purchase once a second. Without this file the page loads itself again.
 "use strict";
 
 const receipt = document.querySelector("[data-receipt]");
@@ -7,12 +7,12 @@ const note = receipt.querySelector(".note");
 
 async function poll() {
   try {
-    const answer = await fetch(location.href, { headers: { accept: "application/json" } });
+    const answer = await fetch(location.href, { headers: { accept: "application/json" }, signal: AbortSignal.timeout(5000) });
     const now = await answer.json();
     if (now.state) {
       state.dataset.state = now.state;
-      state.textContent = now.word;
-      note.textContent = now.note;
+      put(state, now.word);
+      put(note, now.note);
     }
   } catch {
     // Polled again below.

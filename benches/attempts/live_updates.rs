@@ -155,7 +155,8 @@ async fn listen(address: &str) -> Listener {
 async fn receive((reader, _writer): Listener, shown: Option<Shown>, events: Arc<AtomicU64>) {
     let mut lines = reader.lines();
     while let Ok(Some(line)) = lines.next_line().await {
-        let Some(data) = line.strip_prefix("data: ") else { continue };
+        // A heartbeat has no data.
+        let Some(data) = line.strip_prefix("data: ").filter(|data| !data.is_empty()) else { continue };
         events.fetch_add(1, Ordering::Relaxed);
         if let Some(shown) = &shown {
             let data = serde_json::from_str::<Value>(data).ok();

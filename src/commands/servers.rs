@@ -77,6 +77,7 @@ impl Servers<'_> {
         let state = Shop {
             checkout: self.checkout.clone(),
             catalogue: self.connected.catalogue.clone(),
+            site: Data::new(self.settings.shop.clone()),
             body_timeout: self.settings.api.body_timeout,
             updates: Updates::default(),
             listeners: Arc::new(Semaphore::new(0)),

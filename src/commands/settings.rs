@@ -9,7 +9,7 @@ use crate::broker::RabbitOptions;
 use crate::checkout::CheckoutOptions;
 use crate::config::{CatalogueFile, ConfigError, Layers, Reader, ServiceUrl, variable_of};
 use crate::console::ConsoleOptions;
-use crate::http::ApiOptions;
+use crate::http::{ApiOptions, Site};
 use crate::ledger::PostgresOptions;
 use crate::observability::LogOptions;
 use crate::recovery::RecoveryOptions;
@@ -24,6 +24,7 @@ pub struct Settings {
     pub log: LogOptions,
     pub api: ApiOptions,
     pub web_addr: SocketAddr,
+    pub shop: Site,
     pub console: ConsoleOptions,
     pub work_health_addr: Option<SocketAddr>,
     pub checkout: CheckoutOptions,
@@ -73,6 +74,7 @@ impl Settings {
         let log = LogOptions::read(&mut reader);
         let api = ApiOptions::read(&mut reader);
         let web_addr = reader.addr("web.addr");
+        let shop = Site::read(&mut reader);
         let data_dir = match &mode {
             Mode::Embedded { data_dir } => Some(data_dir.as_path()),
             Mode::Distributed(_) => None,
@@ -89,6 +91,7 @@ impl Settings {
             log,
             api,
             web_addr,
+            shop,
             console,
             work_health_addr,
             checkout,

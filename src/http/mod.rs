@@ -17,3 +17,4 @@ mod unread;
 
 pub use connection_budget::{ConnectionBudget, Demand, TooFewDescriptors};
 pub use options::ApiOptions;
+pub use pages::{Link, Site};

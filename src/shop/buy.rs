@@ -4,16 +4,18 @@ use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web::Data};
 
 use super::{
     input::UserForm,
-    product::{notice, product_page},
+    product::{Form, product_page},
     receipt::receipt_url,
+    reply::{Bought, Reply},
+    state::Shop,
     text, visitor,
 };
 use crate::{
-    checkout::{Answer, Checkout, CheckoutError},
-    domain::{Product, Purchase, PurchaseState, UserId},
+    checkout::{Answer, CheckoutError},
+    domain::{Product, PurchaseState, UserId},
     http::{
         extract::ProductParam,
-        pages::{Notice, grouped, see_other, wants_json},
+        pages::{see_other, wants_json},
     },
     observability::Severity,
 };
@@ -21,27 +23,21 @@ use crate::{
 pub(super) async fn buy(
     product: ProductParam,
     form: UserForm,
-    checkout: Data<Checkout>,
+    shop: Data<Shop>,
     request: HttpRequest,
 ) -> HttpResponse {
     let user = match UserId::parse(form.0.trim()) {
         Ok(user) => user,
-        Err(error) => {
-            let notice = Notice::new(Severity::Error, error.to_string());
-            return answer(&checkout, &request, &product, &form.0, notice).await;
-        }
+        Err(error) => return answer(&shop, &request, &product, &form.0, error.into()).await,
     };
-    let response = match checkout.buy(&product.id, &user).await {
+    let response = match shop.checkout.buy(&product.id, &user).await {
         Ok(Answer::Success(purchase, ..) | Answer::Purchased(purchase, _)) if !wants_json(&request) => {
             // POST, redirect, GET: a reload of the receipt does not send the form again.
             see_other(&receipt_url(&purchase))
         }
-        Ok(bought) => {
-            answer(&checkout, &request, &product, user.as_str(), outcome_notice(&product, &bought)).await
-        }
+        Ok(bought) => answer(&shop, &request, &product, user.as_str(), outcome(&product, &bought)).await,
         Err(error) => {
-            let notice = Notice::new(Severity::Warning, no_decision(&error));
-            let mut response = answer(&checkout, &request, &product, user.as_str(), notice).await;
+            let mut response = answer(&shop, &request, &product, user.as_str(), no_decision(&error)).await;
             *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
             response
         }
@@ -49,52 +45,45 @@ pub(super) async fn buy(
     visitor::remember(response, &user)
 }
 
-/// The product page with a notice; for a script, the notice alone.
+/// The product page with a reply; for its script, the reply alone.
 async fn answer(
-    checkout: &Checkout,
+    shop: &Shop,
     request: &HttpRequest,
     product: &Product,
     user: &str,
-    message: Notice,
+    reply: Reply,
 ) -> HttpResponse {
     if wants_json(request) {
-        return notice(&message);
+        return HttpResponse::Ok().json(reply);
     }
-    product_page(checkout, product, user, Some(message)).await
+    product_page(shop, product, user, Some((Form::Buy, reply))).await
 }
 
-fn outcome_notice(product: &Product, answer: &Answer) -> Notice {
-    let bought = |purchase: &Purchase, sentence: &str| Notice {
-        severity: Severity::Info,
-        text: format!("{sentence} No. {} of {}.", grouped(purchase.unit), grouped(product.total_stock)),
-        receipt: Some(receipt_url(purchase)),
-    };
+fn outcome(product: &Product, answer: &Answer) -> Reply {
     match answer {
-        Answer::Success(purchase, ..) => bought(purchase, "It is yours:"),
-        Answer::Purchased(purchase, PurchaseState::Cancelled) => Notice {
-            severity: Severity::Error,
-            text: "Your purchase was cancelled, and only one is possible.".to_owned(),
-            receipt: Some(receipt_url(purchase)),
-        },
-        // Made elsewhere.
-        Answer::Purchased(purchase, _) if purchase.unit == 0 => Notice {
-            severity: Severity::Info,
-            text: "You already have one.".to_owned(),
-            receipt: Some(receipt_url(purchase)),
-        },
-        Answer::Purchased(purchase, _) => bought(purchase, "You already have one:"),
+        Answer::Success(purchase, ..) => {
+            Reply::Bought(Bought::new(text::YOURS, purchase, product.total_stock))
+        }
+        Answer::Purchased(_, PurchaseState::Cancelled) => {
+            Reply::notice(Severity::Error, "Your purchase was cancelled, and only one is possible.")
+        }
+        Answer::Purchased(purchase, _) => {
+            Reply::Bought(Bought::new(text::YOURS_ALREADY, purchase, product.total_stock))
+        }
         Answer::Refused(outcome) => {
             let (severity, text) = text::refusal(*outcome);
-            Notice::new(severity, text)
+            Reply::notice(severity, text)
         }
     }
 }
 
-fn no_decision(error: &CheckoutError) -> &'static str {
+fn no_decision(error: &CheckoutError) -> Reply {
     tracing::debug!(error = error as &dyn std::error::Error, "an attempt has no decision");
-    if error.is_unknown() {
+    let unsettled = error.is_unknown();
+    let text = if unsettled {
         "We don't know yet whether you have one. Try again: you can't get two."
     } else {
         "The sale is not ready. Nothing was bought; try again in a moment."
-    }
+    };
+    Reply::Notice { severity: Severity::Warning, text: text.to_owned(), unsettled }
 }

@@ -19,9 +19,10 @@ use super::{
 };
 use crate::http::{extract::ProductParam, problem::Problem};
 
-/// A comment is sent after this time without a change, so that neither proxies nor
-/// browsers close the connection.
+/// An event without news is sent after this time without a change: proxies and browsers keep the
+/// connection open, and a script knows a connection that has fallen silent (`assets/feed.js`).
 const HEARTBEAT: Duration = Duration::from_secs(5);
+const HEARTBEAT_EVENT: &[u8] = b"event: heartbeat\ndata: \n\n";
 const RECONNECT_AFTER: &[u8] = b"retry: 2000\n";
 
 pub(super) async fn events(
@@ -69,12 +70,12 @@ fn changes(
             changed = timeout(HEARTBEAT, change) => changed,
         };
         let bytes = match changed {
-            Ok(Some(Encoded { update, event })) => {
+            Ok(Some(Encoded { update, event, .. })) => {
                 sent = update;
                 event
             }
             Ok(None) => return None,
-            Err(_elapsed) => Bytes::from_static(b": heartbeat\n\n"),
+            Err(_elapsed) => Bytes::from_static(HEARTBEAT_EVENT),
         };
         Some((Ok(bytes), (updates, sent, stop, permit)))
     })

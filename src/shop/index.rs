@@ -1,24 +1,85 @@
-//! `GET /`: the list of products.
+//! `GET /`: the list of products, what can be bought first.
 
 use actix_web::{HttpResponse, http::StatusCode, web::Data};
 use askama::Template;
+use futures_util::future::join_all;
 
+use super::{sale_view::SaleView, state::Shop};
 use crate::{
-    domain::Product,
-    http::pages::{render, see_other},
-    stores::LedgerCatalogue,
+    domain::{Phase, Product},
+    http::{
+        Site,
+        pages::{render, see_other},
+    },
 };
 
 #[derive(Template)]
 #[template(path = "index.html")]
 struct IndexPage<'page> {
-    products: &'page [Product],
+    site: &'page Site,
+    /// None of them is empty.
+    groups: Vec<Group<'page>>,
+}
+
+struct Group<'page> {
+    title: &'static str,
+    cards: Vec<Card<'page>>,
+}
+
+struct Card<'page> {
+    product: &'page Product,
+    sale: SaleView,
+}
+
+/// In the order of the page, which is that of the variants.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Place {
+    Live,
+    Upcoming,
+    Over,
+}
+
+impl Place {
+    const ALL: [Self; 3] = [Self::Live, Self::Upcoming, Self::Over];
+
+    fn of(phase: Option<Phase>) -> Self {
+        match phase {
+            Some(Phase::Active | Phase::Paused) | None => Self::Live,
+            Some(Phase::Upcoming) => Self::Upcoming,
+            Some(Phase::SoldOut | Phase::Ended) => Self::Over,
+        }
+    }
+
+    fn title(self) -> &'static str {
+        match self {
+            Self::Live => "On sale",
+            Self::Upcoming => "Coming soon",
+            Self::Over => "Over",
+        }
+    }
 }
 
 /// A catalogue of one product has no list: its page is the front page.
-pub(super) async fn index(catalogue: Data<LedgerCatalogue>) -> HttpResponse {
-    match catalogue.current().products() {
-        [only] => see_other(&format!("/products/{}", only.id)),
-        products => render(StatusCode::OK, &IndexPage { products }),
+pub(super) async fn index(shop: Data<Shop>) -> HttpResponse {
+    let catalogue = shop.catalogue.current();
+    let products = match catalogue.products() {
+        [only] => return see_other(&format!("/products/{}", only.id)),
+        products => products,
+    };
+    let card = async |product| Card { product, sale: SaleView::read(&shop.checkout, product).await };
+    let mut cards = join_all(products.iter().map(card)).await;
+    // Stable: within a place in the order of the catalogue, and the next opening first.
+    cards.sort_by_key(|card| {
+        let opens_at = card.sale.opens_at.filter(|_| card.sale.is_upcoming());
+        (Place::of(card.sale.phase), !card.sale.is_active(), opens_at)
+    });
+    let mut groups: Vec<Group<'_>> = Vec::new();
+    for place in Place::ALL {
+        let rest = cards.partition_point(|card| Place::of(card.sale.phase) <= place);
+        let cards: Vec<_> = cards.drain(..rest).collect();
+        if !cards.is_empty() {
+            groups.push(Group { title: place.title(), cards });
+        }
     }
+    render(StatusCode::OK, &IndexPage { site: &shop.site, groups })
 }

@@ -2,39 +2,41 @@
 
 use actix_web::{HttpResponse, web::Data};
 
-use super::{input::UserQuery, product::product_page, receipt::receipt_url, text};
+use super::{
+    input::UserQuery,
+    product::{Form, product_page},
+    receipt::receipt_url,
+    reply::Reply,
+    state::Shop,
+    text,
+};
 use crate::{
-    checkout::{Checkout, PurchaseStatus},
+    checkout::PurchaseStatus,
     domain::UserId,
-    http::{
-        extract::ProductParam,
-        pages::{Notice, see_other},
-        problem::Problem,
-    },
+    http::{extract::ProductParam, pages::see_other, problem::Problem},
     observability::Severity,
 };
 
 pub(super) async fn purchase(
     product: ProductParam,
     query: UserQuery,
-    checkout: Data<Checkout>,
+    shop: Data<Shop>,
 ) -> Result<HttpResponse, Problem> {
     let given = query.0.unwrap_or_default();
     let user = match UserId::parse(given.trim()) {
         Ok(user) => user,
         Err(error) => {
-            let notice = Notice::new(Severity::Error, error.to_string());
-            return Ok(product_page(&checkout, &product, &given, Some(notice)).await);
+            return Ok(product_page(&shop, &product, &given, Some((Form::Lookup, error.into()))).await);
         }
     };
-    let notice = match checkout.reader.status(&product.id, &user).await? {
-        PurchaseStatus::Purchased(purchase, _) => return Ok(see_other(&receipt_url(&purchase))),
+    let reply = match shop.checkout.reader.status(&product.id, &user).await? {
+        PurchaseStatus::Purchased(purchase, _) => {
+            return Ok(see_other(&receipt_url(&purchase)));
+        }
         PurchaseStatus::Revoked(revocation) => {
-            let (word, _) = text::state(revocation.state);
-            let text = format!("The purchase of {user} was {}. {}", word.to_lowercase(), revocation.reason);
-            Notice::new(Severity::Error, text)
+            Reply::notice(Severity::Error, text::revoked(&user, &revocation))
         }
-        PurchaseStatus::None => Notice::new(Severity::Warning, format!("{user} has not bought one.")),
+        PurchaseStatus::None => Reply::notice(Severity::Warning, format!("{user} has not bought one.")),
     };
-    Ok(product_page(&checkout, &product, user.as_str(), Some(notice)).await)
+    Ok(product_page(&shop, &product, user.as_str(), Some((Form::Lookup, reply))).await)
 }

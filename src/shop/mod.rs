@@ -2,6 +2,7 @@
 //! live updates. It sells through the same checkout as the API.
 
 mod buy;
+mod calendar;
 mod console_link;
 mod events;
 mod index;
@@ -9,6 +10,8 @@ mod input;
 mod lookup;
 mod product;
 mod receipt;
+mod reply;
+mod sale_view;
 mod state;
 mod text;
 mod updates;
@@ -27,8 +30,8 @@ use crate::http::{
 
 pub fn routes(config: &mut ServiceConfig, shop: Shop) {
     config
-        .app_data(Data::new(shop.checkout.clone()))
         .app_data(Data::new(shop.catalogue.clone()))
+        .app_data(shop.site.clone())
         .app_data(BodyTimeout(shop.body_timeout))
         .app_data(Data::new(shop));
     let pages = web::scope("")
@@ -38,6 +41,7 @@ pub fn routes(config: &mut ServiceConfig, shop: Shop) {
         .service(stream("/products/{product}/events", events::events))
         .service(post("/products/{product}/buy", buy::buy))
         .service(get("/products/{product}/purchase", lookup::purchase))
+        .service(get("/products/{product}/calendar.ics", calendar::calendar))
         .service(get("/purchases/{purchase}", receipt::receipt))
         .service(get("/console", console_link::redirect))
         .service(get("/console/snapshot", console_link::redirect));

@@ -2,146 +2,123 @@
 
 use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web::Data};
 use askama::Template;
-use chrono::{DateTime, Utc};
 
-use super::{input::UserQuery, text, visitor};
+use super::{
+    input::UserQuery,
+    reply::{Bought, Reply},
+    sale_view::SaleView,
+    state::Shop,
+    text,
+    updates::Encoded,
+    visitor,
+};
 use crate::{
-    checkout::Checkout,
-    domain::{Phase, Product, SaleState},
+    checkout::PurchaseStatus,
+    domain::{Product, UserId},
     http::{
+        Site,
         extract::ProductParam,
-        pages::{Notice, grouped, phase_key, phase_text, render, rfc3339},
+        pages::{money, render, wants_json},
     },
+    observability::Severity,
 };
 
 #[derive(Template)]
 #[template(path = "product.html")]
 struct ProductPage<'page> {
+    site: &'page Site,
     product: &'page Product,
+    path: String,
     sale: SaleView,
     /// Texts for the script, as JSON.
     texts: String,
     /// The difference to the original price.
     saved: Option<String>,
-    notice: Option<Notice>,
     user: &'page str,
+    bought: Option<Bought>,
+    notice: Option<(Severity, String)>,
+    is_unsettled: bool,
+    /// What is wrong with the id in the form that buys, and in the one that asks.
+    buy_error: Option<&'static str>,
+    lookup_error: Option<&'static str>,
 }
 
-/// The sale as the page shows it. Without admission's state (`phase` is `None`) it is
-/// what the catalogue says.
-struct SaleView {
-    phase: Option<Phase>,
-    stock: Option<u32>,
-    total: u32,
-    opens_at: Option<DateTime<Utc>>,
-    closes_at: Option<DateTime<Utc>>,
+/// The form that a reply answers.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Form {
+    Buy,
+    Lookup,
 }
 
-impl SaleView {
-    fn new(product: &Product, sale: Option<&SaleState>) -> Self {
-        match sale {
-            Some(sale) => Self {
-                phase: Some(sale.phase()),
-                stock: Some(sale.remaining),
-                total: sale.terms.total_stock,
-                opens_at: sale.terms.opens_at,
-                closes_at: sale.terms.closes_at,
-            },
-            None => Self {
-                phase: None,
-                stock: None,
-                total: product.total_stock,
-                opens_at: product.sale_start,
-                closes_at: product.sale_end,
-            },
-        }
-    }
-
-    fn key(&self) -> &'static str {
-        phase_key(self.phase)
-    }
-
-    fn badge(&self) -> &'static str {
-        phase_text(self.phase)
-    }
-
-    fn button(&self) -> &'static str {
-        text::button(self.phase)
-    }
-
-    fn is_active(&self) -> bool {
-        self.phase == Some(Phase::Active)
-    }
-
-    fn stock_data(&self) -> String {
-        self.stock.map(|stock| stock.to_string()).unwrap_or_default()
-    }
-
-    fn stock_text(&self) -> String {
-        self.stock.map_or("?".to_owned(), grouped)
-    }
-
-    fn total_text(&self) -> String {
-        grouped(self.total)
-    }
-
-    fn opens_at_data(&self) -> String {
-        millis(self.opens_at)
-    }
-
-    fn closes_at_data(&self) -> String {
-        millis(self.closes_at)
-    }
-
-    /// When the sale opens or ends, for visitors without scripts.
-    fn window_text(&self) -> Option<String> {
-        match self.phase {
-            Some(Phase::Upcoming) => self.opens_at.map(|at| format!("Opens at {}", rfc3339(at))),
-            Some(Phase::Active | Phase::Paused) => {
-                self.closes_at.map(|at| format!("Ends at {}", rfc3339(at)))
-            }
-            Some(Phase::SoldOut | Phase::Ended) | None => None,
-        }
-    }
-}
-
-fn millis(at: Option<DateTime<Utc>>) -> String {
-    at.map(|at| at.timestamp_millis().to_string()).unwrap_or_default()
-}
-
+/// The page; for its script, the sale alone.
 pub(super) async fn product(
     product: ProductParam,
     query: UserQuery,
-    checkout: Data<Checkout>,
+    shop: Data<Shop>,
     request: HttpRequest,
 ) -> HttpResponse {
-    let user = query.0.or_else(|| visitor::remembered(&request)).unwrap_or_default();
-    product_page(&checkout, &product, &user, None).await
+    if wants_json(&request) {
+        let update = Encoded::read(&shop.checkout, &product.id).await;
+        return HttpResponse::Ok().content_type("application/json").body(update.json);
+    }
+    if let Some(user) = query.0 {
+        return product_page(&shop, &product, &user, None).await;
+    }
+    let user = visitor::remembered(&request);
+    let reply = match &user {
+        Some(user) => purchase_of(&shop, &product, user).await,
+        None => None,
+    };
+    let user = user.as_ref().map_or("", UserId::as_str);
+    product_page(&shop, &product, user, reply.map(|reply| (Form::Lookup, reply))).await
 }
 
-/// The page; `user` is shown in its forms. A page without a notice reloads itself
-/// where scripts are off.
+/// What became of the purchase of a visitor who comes again. `None`: there is none, or it can't be
+/// read.
+async fn purchase_of(shop: &Shop, product: &Product, user: &UserId) -> Option<Reply> {
+    match shop.checkout.reader.status(&product.id, user).await.ok()? {
+        PurchaseStatus::Purchased(purchase, _) => {
+            Some(Reply::Bought(Bought::new(text::YOURS, &purchase, product.total_stock)))
+        }
+        PurchaseStatus::Revoked(revocation) => {
+            Some(Reply::notice(Severity::Error, text::revoked(user, &revocation)))
+        }
+        PurchaseStatus::None => None,
+    }
+}
+
+/// The page; `user` is shown in its forms.
 pub(super) async fn product_page(
-    checkout: &Checkout,
+    shop: &Shop,
     product: &Product,
     user: &str,
-    notice: Option<Notice>,
+    reply: Option<(Form, Reply)>,
 ) -> HttpResponse {
-    let sale = checkout.reader.sale(&product.id).await.ok();
-    let status = if sale.is_some() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    let sale = SaleView::read(&shop.checkout, product).await;
+    let status = if sale.phase.is_some() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     let saved = product.original_price.as_ref().and_then(|original| original.minus(&product.price));
-    let page = ProductPage {
+    let mut page = ProductPage {
+        site: &shop.site,
         product,
-        sale: SaleView::new(product, sale.as_ref()),
+        path: format!("/products/{}", product.id),
+        sale,
         texts: text::json(),
-        saved: saved.map(|saved| format!("{saved} {}", saved.currency())),
-        notice,
+        saved: saved.map(|saved| money(&saved)),
         user,
+        bought: None,
+        notice: None,
+        is_unsettled: false,
+        buy_error: None,
+        lookup_error: None,
     };
+    match reply {
+        Some((_, Reply::Bought(bought))) => page.bought = Some(bought),
+        Some((_, Reply::Notice { severity, text, unsettled })) => {
+            (page.notice, page.is_unsettled) = (Some((severity, text)), unsettled);
+        }
+        Some((Form::Buy, Reply::Field { text })) => page.buy_error = Some(text),
+        Some((Form::Lookup, Reply::Field { text })) => page.lookup_error = Some(text),
+        None => {}
+    }
     render(status, &page)
-}
-
-/// A notice alone, for the script of a page that is already shown.
-pub(super) fn notice(notice: &Notice) -> HttpResponse {
-    HttpResponse::Ok().json(notice)
 }

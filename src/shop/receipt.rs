@@ -13,7 +13,8 @@ use crate::{
     checkout::{CheckoutError, PurchaseStatus},
     domain::{Product, ProductId, Purchase, PurchaseId, PurchaseState, RecordedPurchase, UserId},
     http::{
-        pages::{grouped, render, rfc3339, wants_json},
+        Site,
+        pages::{Moment, grouped, render, wants_json},
         problem::Problem,
     },
 };
@@ -21,12 +22,13 @@ use crate::{
 #[derive(Template)]
 #[template(path = "receipt.html")]
 struct ReceiptPage<'page> {
+    site: &'page Site,
     product: &'page Product,
     id: PurchaseId,
     user: &'page str,
     unit: Option<String>,
     total: String,
-    bought_at: Option<String>,
+    bought_at: Option<Moment>,
     state: StateAnswer,
 }
 
@@ -84,12 +86,13 @@ pub(super) async fn receipt(
     }
     let purchase = receipt.purchase.as_ref();
     let page = ReceiptPage {
+        site: &shop.site,
         product,
         id,
         user: receipt.user.as_str(),
         unit: purchase.filter(|purchase| purchase.unit > 0).map(|purchase| grouped(purchase.unit)),
         total: grouped(product.total_stock),
-        bought_at: purchase.map(|purchase| rfc3339(purchase.admitted_at)),
+        bought_at: purchase.map(|purchase| Moment::from(purchase.admitted_at)),
         state,
     };
     Ok(render(StatusCode::OK, &page))

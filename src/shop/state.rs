@@ -2,17 +2,19 @@
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
+use actix_web::web::Data;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use super::updates::Updates;
-use crate::{checkout::Checkout, stores::LedgerCatalogue};
+use crate::{checkout::Checkout, http::Site, stores::LedgerCatalogue};
 
 /// One for each thread of the server.
 #[derive(Clone, Debug)]
 pub struct Shop {
     pub checkout: Checkout,
     pub catalogue: LedgerCatalogue,
+    pub site: Data<Site>,
     pub body_timeout: Duration,
     /// Shared by all threads.
     pub updates: Updates,

@@ -47,10 +47,12 @@ impl Update {
     }
 }
 
-/// An update, and its server-sent event, which is encoded once for all listeners.
+/// An update, encoded once for all listeners.
 #[derive(Clone, Debug)]
 pub(super) struct Encoded {
     pub(super) update: Update,
+    pub(super) json: Bytes,
+    /// The same as a server-sent event.
     pub(super) event: Bytes,
 }
 
@@ -87,7 +89,7 @@ impl Encoded {
         let data = Data { update: &update, now: now.timestamp_millis() };
         let data = serde_json::to_string(&data).unwrap_or_default(); // text and numbers serialise
         let event = Bytes::from(format!("id: {}\nevent: sale\ndata: {data}\n\n", update.id()));
-        Self { update, event }
+        Self { update, json: data.into(), event }
     }
 }
 

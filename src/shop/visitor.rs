@@ -9,11 +9,11 @@ use crate::domain::UserId;
 
 const COOKIE: &str = "visitor";
 
-pub(super) fn remembered(request: &HttpRequest) -> Option<String> {
+pub(super) fn remembered(request: &HttpRequest) -> Option<UserId> {
     let value = request.cookie(COOKIE)?.value().to_owned();
     // `remember` encodes it, because an id may hold quotes and separators of cookies.
     let user = url::form_urlencoded::parse(format!("u={value}").as_bytes()).next()?.1.into_owned();
-    UserId::parse(&user).is_ok().then_some(user)
+    UserId::parse(&user).ok()
 }
 
 pub(super) fn remember(mut response: HttpResponse, user: &UserId) -> HttpResponse {

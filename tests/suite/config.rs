@@ -98,6 +98,31 @@ fn all_errors_are_reported_at_once_with_key_value_origin_and_what_is_allowed() {
 }
 
 #[test]
+fn the_look_of_the_shop_is_checked_at_start() {
+    let settings = load(None, &[], &[]).expect("the defaults");
+    assert_eq!((settings.shop.name.as_str(), settings.shop.links.len()), ("Sales", 0));
+    let file = "[shop]\nname = \"Northlight\"\nlinks = [\"Imprint, terms https://shop.example/imprint\"]";
+    let settings = load(Some(file), &[("FLASHSALE_SHOP_ACCENT", "#C8102E")], &[]).expect("settings");
+    let link = &settings.shop.links[0];
+    assert_eq!((link.text.as_str(), link.url.as_str()), ("Imprint, terms", "https://shop.example/imprint"));
+    let variables = [
+        ("FLASHSALE_SHOP_NAME", ""),
+        ("FLASHSALE_SHOP_LOGO", "http://shop.example/logo.png"),
+        ("FLASHSALE_SHOP_ACCENT", "blue"),
+        ("FLASHSALE_SHOP_LINKS", "Imprint, javascript:alert(1)"),
+    ];
+    let error = load(None, &variables, &[]).expect_err("errors");
+    for (begin, end) in [
+        ("shop.name = \"\"", "must be 1 to 60 characters"),
+        ("shop.logo = \"http://shop.example/logo.png\"", "or a URL with https://"),
+        ("shop.accent = \"blue\"", "must be a colour such as \"#1d4ed8\""),
+        ("shop.links = ", "such as \"Imprint https://shop.example/imprint\""),
+    ] {
+        assert!(says(&error, begin, end), "{begin} … {end} is not in {error}");
+    }
+}
+
+#[test]
 fn values_of_the_environment_are_trimmed_and_have_no_control_characters() {
     let all = [
         ("REDIS_URL", " redis://localhost\n"),

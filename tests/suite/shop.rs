@@ -150,8 +150,8 @@ async fn a_purchase_has_a_receipt_with_an_address_of_its_own() {
     let script = post(&shop, "ada", &[("accept", "application/json")]).await;
     let notice: Value = script.json().await.expect("JSON");
     assert_eq!(
-        (&notice["text"], &notice["receipt"]),
-        (&json!("You already have one: No. 1 of 1,200."), &json!(address))
+        (&notice["title"], &notice["number"], &notice["of"], &notice["receipt"]),
+        (&json!("You already have one."), &json!("No. 1"), &json!("of 1,200"), &json!(address))
     );
     let state =
         client().get(format!("{}{address}", shop.url)).header("accept", "application/json").send().await;
@@ -161,7 +161,9 @@ async fn a_purchase_has_a_receipt_with_an_address_of_its_own() {
     }
     let with_cookie =
         client().get(format!("{}/products/p", shop.url)).header("cookie", "visitor=ada").send().await;
-    assert!(with_cookie.expect("a page").text().await.expect("text").contains("value=\"ada\""));
+    let page = with_cookie.expect("a page").text().await.expect("text");
+    assert!(page.contains("value=\"ada\"") && page.contains(" data-bought"), "{page}");
+    assert!(page.contains("It&#39;s yours.") && page.contains("No. 1"), "{page}");
 }
 
 /// A listener: the lines of its stream, and what keeps it open.
@@ -182,7 +184,8 @@ async fn event(lines: &mut Lines<BufReader<OwnedReadHalf>>) -> (String, Value) {
             if let Some(text) = line.strip_prefix("id: ") {
                 text.clone_into(&mut id);
             }
-            if let Some(data) = line.strip_prefix("data: ") {
+            // A heartbeat has no data.
+            if let Some(data) = line.strip_prefix("data: ").filter(|data| !data.is_empty()) {
                 return (id, serde_json::from_str(data).expect("JSON"));
             }
         }
@@ -254,14 +257,67 @@ async fn what_is_not_open_says_so_and_when() {
     let (_, text) = page(&format!("{}/products/p", shop.url)).await;
     for wanted in [
         "Coming soon",
-        "Opens at 2099-01-01T00:00:00Z",
-        "<button disabled>Not open yet</button>",
-        "http-equiv=\"refresh\"",
+        "<time datetime=\"2099-01-01T00:00:00Z\">1 January 2099, 00:00 UTC</time>",
+        "<button form=\"buy\" disabled>Not open yet</button>",
+        "http-equiv=\"refresh\" content=\"300\"",
     ] {
         assert!(text.contains(wanted), "{wanted} is not in {text}");
     }
     let answer = post(&shop, "early", &[]).await;
     assert!(answer.text().await.expect("text").contains("It is not open yet."));
+}
+
+/// A page that loads itself again loses what is being typed.
+#[tokio::test]
+async fn a_page_with_a_form_never_loads_itself_again() {
+    let shop = shop("").await;
+    for path in ["/products/p", "/products/p?userId=ada", "/products/p/purchase?userId=nobody"] {
+        let (_, text) = page(&format!("{}{path}", shop.url)).await;
+        assert!(text.contains("class=\"buy card\"") && !text.contains("http-equiv"), "{path}: {text}");
+        assert!(text.contains(">Refresh</a>"), "{path}: {text}");
+    }
+}
+
+#[tokio::test]
+async fn an_opening_can_be_kept_in_a_calendar() {
+    let shop = shop("sale_start = \"2099-01-01T00:00:00Z\"\nsale_end = \"2099-01-01T00:10:00Z\"").await;
+    let url = format!("{}/products/p/calendar.ics", shop.url);
+    let answer = get(&url).await;
+    assert_eq!(answer.header("content-type"), "text/calendar; charset=utf-8");
+    assert_eq!(answer.header("content-disposition"), "attachment; filename=\"p.ics\"");
+    let file = answer.body.as_str().expect("text");
+    for line in [
+        "BEGIN:VCALENDAR",
+        "UID:p@flashsale",
+        "DTSTART:20990101T000000Z",
+        "DTEND:20990101T001000Z",
+        "SUMMARY:<script>alert(1)</script>: the sale opens",
+        "END:VCALENDAR",
+    ] {
+        assert!(file.split("\r\n").any(|one| one == line), "{line} is not in {file}");
+    }
+    let open = self::shop("").await;
+    assert_eq!(get(&format!("{}/products/p/calendar.ics", open.url)).await.status, 404, "it is open");
+}
+
+/// What a script polls where it has no event stream.
+#[tokio::test]
+async fn a_script_reads_the_sale_at_the_address_of_its_page() {
+    let shop = shop("").await;
+    let request = client().get(format!("{}/products/p", shop.url)).header("accept", "application/json");
+    let sale: Value = request.send().await.expect("an answer").json().await.expect("JSON");
+    assert_eq!(
+        (&sale["phase"], &sale["stock"], &sale["total"]),
+        (&json!("ACTIVE"), &json!(1_200), &json!(1_200))
+    );
+    assert!(sale["now"].is_i64(), "{sale}");
+    // A problem is told a script as a document, not as a page.
+    let request = client().get(format!("{}/products/none", shop.url)).header("accept", "application/json");
+    let answer = request.send().await.expect("an answer");
+    assert_eq!(
+        (answer.status().as_u16(), answer.headers()["content-type"].to_str().expect("text")),
+        (404, "application/problem+json")
+    );
 }
 
 /// Every path that is read or bought at, of the API, the shop and the operations console.
@@ -286,6 +342,7 @@ const SHOP_PATHS: &[&str] = &[
     "/products/p/events",
     "/products/p/buy",
     "/products/p/purchase?userId=a",
+    "/products/p/calendar.ics",
     "/purchases/0193a000-0000-7000-8000-000000000001",
     "/console",
     "/assets/style.css",

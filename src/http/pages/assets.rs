@@ -1,7 +1,6 @@
-//! Compiled-in files. Pages name them with a hash of their content, so that browsers may cache them
-//! without limit.
+//! `/assets/…`: compiled-in files, and the theme of the site.
 
-use std::{io::Write, sync::LazyLock};
+use std::sync::LazyLock;
 
 use actix_web::{
     HttpRequest, HttpResponse,
@@ -10,52 +9,45 @@ use actix_web::{
         header::{self, HeaderMap},
     },
 };
-use flate2::{Compression, write::GzEncoder};
-use uuid::Uuid;
 
+use super::{
+    asset::{Asset, CSS},
+    site::Site,
+};
 use crate::http::problem::Problem;
 
 const FILES: &[(&str, &str, &[u8])] = &[
-    ("style.css", "text/css; charset=utf-8", include_bytes!("../../../assets/style.css")),
-    ("shop.js", "text/javascript; charset=utf-8", include_bytes!("../../../assets/shop.js")),
-    ("receipt.js", "text/javascript; charset=utf-8", include_bytes!("../../../assets/receipt.js")),
-    ("console.js", "text/javascript; charset=utf-8", include_bytes!("../../../assets/console.js")),
-    ("uplot.js", "text/javascript; charset=utf-8", include_bytes!("../../../assets/uplot.js")),
-    ("uplot.css", "text/css; charset=utf-8", include_bytes!("../../../assets/uplot.css")),
+    ("style.css", CSS, include_bytes!("../../../assets/style.css")),
+    ("shop.css", CSS, include_bytes!("../../../assets/shop.css")),
+    ("times.js", JAVASCRIPT, include_bytes!("../../../assets/times.js")),
+    ("feed.js", JAVASCRIPT, include_bytes!("../../../assets/feed.js")),
+    ("list.js", JAVASCRIPT, include_bytes!("../../../assets/list.js")),
+    ("shop.js", JAVASCRIPT, include_bytes!("../../../assets/shop.js")),
+    ("receipt.js", JAVASCRIPT, include_bytes!("../../../assets/receipt.js")),
+    ("console.js", JAVASCRIPT, include_bytes!("../../../assets/console.js")),
+    ("uplot.js", JAVASCRIPT, include_bytes!("../../../assets/uplot.js")),
+    ("uplot.css", CSS, include_bytes!("../../../assets/uplot.css")),
     ("icon.svg", "image/svg+xml", include_bytes!("../../../assets/icon.svg")),
     ("meridian-one.svg", "image/svg+xml", include_bytes!("../../../assets/meridian-one.svg")),
 ];
-
-struct Asset {
-    name: &'static str,
-    content_type: &'static str,
-    bytes: &'static [u8],
-    compressed: Vec<u8>,
-    hash: String,
-}
+const JAVASCRIPT: &str = "text/javascript; charset=utf-8";
 
 static ASSETS: LazyLock<Vec<Asset>> = LazyLock::new(|| {
-    let asset = |&(name, content_type, bytes): &(&'static str, &'static str, &'static [u8])| {
-        let hash = Uuid::new_v5(&Uuid::NAMESPACE_OID, bytes).simple().to_string();
-        let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
-        // Writing into memory does not fail; if it did, the file would be sent uncompressed.
-        let compressed = encoder.write_all(bytes).and_then(|()| encoder.finish()).unwrap_or_default();
-        Asset { name, content_type, bytes, compressed, hash: hash.chars().take(16).collect() }
-    };
-    FILES.iter().map(asset).collect()
+    FILES.iter().map(|(name, content_type, bytes)| Asset::new(name, content_type, *bytes)).collect()
 });
 
 /// The URL of a compiled-in file (`/assets/…`) with its hash; any other URL unchanged.
 pub(crate) fn url(path: &str) -> String {
     let asset = path.strip_prefix("/assets/").and_then(|name| ASSETS.iter().find(|asset| asset.name == name));
-    asset.map_or_else(|| path.to_owned(), |asset| format!("/assets/{}/{}", asset.hash, asset.name))
+    asset.map_or_else(|| path.to_owned(), Asset::url)
 }
 
 /// `GET /assets/{name}` and `/assets/{hash}/{name}`
 pub(super) async fn asset(request: HttpRequest) -> Result<HttpResponse, Problem> {
     let part = |name: &str| request.match_info().get(name);
     let named = part("name").unwrap_or_default();
-    let asset = ASSETS.iter().find(|asset| asset.name == named).ok_or(Problem::NotFound)?;
+    let asset = ASSETS.iter().chain(Site::theme_of(&request)).find(|asset| asset.name == named);
+    let asset = asset.ok_or(Problem::NotFound)?;
     let caching = match part("hash") {
         Some(hash) if hash == asset.hash => "public, max-age=31536000, immutable",
         // A page of another version of this program: it gets the current file, and must not cache
@@ -70,10 +62,10 @@ pub(super) async fn asset(request: HttpRequest) -> Result<HttpResponse, Problem>
         return Ok(response.status(StatusCode::NOT_MODIFIED).finish());
     }
     response.content_type(asset.content_type);
-    if !asset.compressed.is_empty() && lists(request.headers(), header::ACCEPT_ENCODING, "gzip") {
-        return Ok(response.insert_header((header::CONTENT_ENCODING, "gzip")).body(asset.compressed.clone()));
+    if !asset.gzip.is_empty() && lists(request.headers(), header::ACCEPT_ENCODING, "gzip") {
+        return Ok(response.insert_header((header::CONTENT_ENCODING, "gzip")).body(asset.gzip.clone()));
     }
-    Ok(response.body(asset.bytes))
+    Ok(response.body(asset.bytes.clone()))
 }
 
 fn lists(headers: &HeaderMap, name: header::HeaderName, wanted: &str) -> bool {

@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, SecondsFormat, Utc};
 
-use crate::domain::Phase;
+use crate::domain::{Money, Phase};
 
 /// The key of a sale that can't be read at the moment, beside the names of phases.
 const NOT_READY: &str = "NOT_READY";
@@ -37,6 +37,24 @@ pub(crate) fn grouped(number: impl std::fmt::Display) -> String {
     text
 }
 
+/// An amount with its currency.
+pub(crate) fn money(amount: &Money) -> String {
+    format!("{amount} {}", amount.currency())
+}
+
+/// An instant for a `<time>` element. Scripts replace the text by the reader's local time.
+pub(crate) struct Moment {
+    pub(crate) iso: String,
+    /// In UTC, and says so.
+    pub(crate) text: String,
+}
+
+impl From<DateTime<Utc>> for Moment {
+    fn from(instant: DateTime<Utc>) -> Self {
+        Self { iso: rfc3339(instant), text: instant.format("%-d %B %Y, %H:%M UTC").to_string() }
+    }
+}
+
 pub(crate) fn rfc3339(instant: DateTime<Utc>) -> String {
     instant.to_rfc3339_opts(SecondsFormat::Secs, true)
 }
@@ -44,6 +62,15 @@ pub(crate) fn rfc3339(instant: DateTime<Utc>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_moment_names_date_time_and_zone() {
+        let moment = Moment::from(DateTime::from_timestamp(4_102_444_740, 0).unwrap());
+        assert_eq!(
+            (moment.iso.as_str(), moment.text.as_str()),
+            ("2099-12-31T23:59:00Z", "31 December 2099, 23:59 UTC")
+        );
+    }
 
     #[test]
     fn digits_are_grouped_by_three() {

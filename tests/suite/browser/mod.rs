@@ -1,6 +1,8 @@
 //! The shop in a real browser. Pictures of each state are left in `target/screenshots`.
 
-use std::time::Duration;
+mod announcements;
+mod connections;
+mod look;
 
 use serde_json::json;
 
@@ -8,7 +10,7 @@ use crate::{
     embedded::Embedded,
     support::{
         SOON,
-        browser::{Browser, DESKTOP, LOOKS, Look, PHONE},
+        browser::{Browser, DESKTOP, Look, PHONE},
         eventually,
         http::{buy, client, get, ready},
         process::Flashsale,
@@ -19,7 +21,7 @@ use crate::{
 };
 
 struct Shop {
-    _embedded: Embedded,
+    embedded: Embedded,
     _file: tempfile::NamedTempFile,
     _serve: Flashsale,
     api: String,
@@ -29,13 +31,19 @@ struct Shop {
 impl Shop {
     /// With these products.
     async fn with(products: &str) -> Self {
+        Self::configured(products, &[]).await
+    }
+
+    /// With these products and variables.
+    async fn configured(products: &str, variables: &[(&str, &str)]) -> Self {
         let (embedded, file) = (Embedded::new(), tempfile::NamedTempFile::new().expect("file"));
         std::fs::write(file.path(), products).expect("write");
-        let serve =
-            embedded.spawn(&["serve"], &[("FLASHSALE_PRODUCTS", file.path().to_str().expect("path"))]);
+        let mut variables = variables.to_vec();
+        variables.push(("FLASHSALE_PRODUCTS", file.path().to_str().expect("path")));
+        let serve = embedded.spawn(&["serve"], &variables);
         let (api, url) = (serve.api().await, serve.shop().await);
         ready(&api).await;
-        Self { _embedded: embedded, _file: file, _serve: serve, api, url }
+        Self { embedded, _file: file, _serve: serve, api, url }
     }
 
     /// With one product of so many units.
@@ -63,18 +71,24 @@ async fn buying_needs_no_page_load_and_ends_in_a_receipt() {
     browser.shows(".link", "Live").await;
     browser.run("window.still = 'here'").await;
     browser.buy("ada").await;
-    browser.shows(".notice", "It is yours: No. 1 of 10,000.").await;
+    browser.shows(".bought", "It's yours.\nNo. 1\nof 10,000").await;
     assert_eq!(browser.run("return window.still").await, json!("here"), "the page was loaded again");
-    browser.shows(".stock b", "9,999").await;
+    for gone in ["form.buy", ".bar", ".lookup"] {
+        assert!(!browser.displays(gone).await, "{gone} of a buyer");
+    }
+    assert_eq!(browser.run("return document.activeElement.className").await, json!("bought card"), "is read");
     browser.picture("bought-desktop").await;
-    // Clicking again, and again after a reload, buys nothing more.
-    browser.buy("ada").await;
-    browser.shows(".notice", "You already have one").await;
+    // The page knows its buyer again, who can give way to another one.
     browser.driver.refresh().await.expect("reload");
-    assert_eq!(browser.find("#userId").await.prop("value").await.expect("value").as_deref(), Some("ada"));
+    browser.shows(".bought", "It's yours.\nNo. 1\nof 10,000").await;
+    assert!(!browser.displays("form.buy").await);
+    browser.find(".bought .hint a").await.click().await.expect("not you?");
+    browser.shows(".link", "Live").await;
     browser.buy("ada").await;
-    browser.shows(".notice", "You already have one").await;
-    browser.find(".notice a").await.click().await.expect("the receipt");
+    browser.shows(".bought", "You already have one.\nNo. 1").await;
+    browser.driver.refresh().await.expect("reload");
+    browser.shows(".bought", "It's yours.\nNo. 1").await;
+    browser.find(".bought .button").await.click().await.expect("the receipt");
     browser.shows(".unit", "No. 1").await;
     browser.shows(".state", "Confirmed").await;
     browser.picture("receipt-desktop").await;
@@ -92,34 +106,66 @@ async fn without_scripts_everything_works_by_page_loads() {
     browser.driver.refresh().await.expect("reload");
     browser.shows(".unit", "No. 1").await;
     browser.goto(&shop.page()).await;
+    browser.shows(".bought", "It's yours.\nNo. 1\nof 2").await;
+    browser.goto(&format!("{}?userId=", shop.page())).await;
+    browser.buy("ada lovelace").await;
+    browser.shows("#wrong", "Use letters, digits and signs, no spaces.").await;
     browser.buy("ada").await;
     browser.shows(".unit", "No. 1").await;
     buy(&client(), &shop.api, "grace").await;
     browser.goto(&shop.page()).await;
-    browser.shows(".badge", "Sold out").await;
+    browser.goto(&format!("{}?userId=", shop.page())).await;
+    browser.shows(".over", "All units are sold.").await;
+    assert!(!browser.displays("form.buy").await, "nothing asks for an id");
+    browser.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wrong_id_is_explained_beside_the_field_in_our_words() {
+    let shop = Shop::of(10).await;
+    let browser = Browser::open(PHONE).await;
+    browser.goto(&shop.page()).await;
+    browser.shows(".link", "Live").await;
+    for (typed, wrong) in [
+        ("ada lovelace", "Use letters, digits and signs, no spaces."),
+        ("ädä", "Use letters, digits and signs, no spaces."),
+        (" ", "Enter your email or user id."),
+        (&"a".repeat(129), "Use at most 128 characters."),
+    ] {
+        browser.buy(typed).await;
+        browser.shows("#wrong", wrong).await;
+        let field = "const field = document.activeElement;
+            return [field.id, field.getAttribute('aria-invalid'), field.form.noValidate]";
+        assert_eq!(browser.run(field).await, json!(["userId", "true", true]), "{typed}");
+    }
+    browser.screen("wrong-phone").await;
+    browser.is_accessible().await;
+    browser.buy("ada").await;
+    browser.shows(".bought", "No. 1").await;
+    assert_eq!(browser.run("return document.querySelector('#wrong').textContent").await, json!(""));
+    assert_eq!(get(&format!("{}/sale/stock", shop.api)).await.body["stock"], json!(9));
     browser.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_button_goes_live_by_itself_at_the_opening() {
-    let opens_at = chrono::DateTime::from_timestamp_millis(now() + 8_000).expect("time");
+    let opens_at = chrono::DateTime::from_timestamp_millis(now() + 20_000).expect("time");
     let more = format!("sale_start = \"{}\"", opens_at.to_rfc3339());
     let shop = Shop::with(&product("p", 10, &more)).await;
     let browser = Browser::open(PHONE).await;
     browser.goto(&shop.page()).await;
     browser.shows(".badge", "Coming soon").await;
-    browser.shows(".clock", "Opens in").await;
-    assert!(!browser.find("form.buy button").await.is_enabled().await.expect("a button"));
-    browser.picture("upcoming-phone").await;
+    browser.shows(".opening .countdown", "00:00:").await;
+    assert!(!browser.displays("form.buy").await && !browser.displays(".bar").await, "nothing asks for an id");
     browser.run("window.still = 'here'").await;
     browser.shows(".badge", "Live now").await;
     eventually("the button", SOON, async || {
-        browser.find("form.buy button").await.is_enabled().await.expect("a button").then_some(())
+        browser.find(".bar button").await.is_enabled().await.expect("a button").then_some(())
     })
     .await;
     assert_eq!(browser.run("return window.still").await, json!("here"), "the page was loaded again");
     browser.buy("ada").await;
-    browser.shows(".notice", "It is yours").await;
+    browser.shows(".bought", "It's yours.").await;
     browser.close().await;
 }
 
@@ -139,15 +185,15 @@ async fn of_two_browsers_one_gets_the_last_unit_and_the_other_sees_it_go() {
     let mut notices = Vec::new();
     for browser in [&one, &two] {
         browser.shows(".badge", "Sold out").await;
-        browser.shows("form.buy button", "Sold out").await;
         let words = eventually("an answer", SOON, async || {
-            let words = browser.text(".notice").await;
+            let words = format!("{}{}", browser.text(".bought").await, browser.text(".notice").await);
             (!words.is_empty()).then_some(words)
         });
         notices.push(words.await);
+        assert!(!browser.displays("form.buy").await, "nothing asks for an id");
     }
     notices.sort();
-    assert!(notices[0].starts_with("It is yours: No. 1 of 1."), "{notices:?}");
+    assert!(notices[0].starts_with("It's yours.\nNo. 1\nof 1"), "{notices:?}");
     assert_eq!(notices[1], "Sorry, it is sold out.");
     one.picture("sold-out-desktop").await;
     two.picture("sold-out-phone").await;
@@ -172,7 +218,7 @@ async fn a_lost_connection_is_shown_and_heals() {
     buy(&client(), &shop.api, "grace").await;
     browser.shows(".stock b", "9").await;
     browser.buy("ada").await;
-    browser.shows(".notice", "It is yours").await;
+    browser.shows(".bought", "It's yours.").await;
     browser.close().await;
 }
 
@@ -193,39 +239,8 @@ async fn a_keyboard_is_enough() {
     assert_eq!(browser.run(focused).await, json!(["userId", "solid"]), "focus, and seen");
     let field = browser.find("#userId").await;
     field.send_keys("ada" + Key::Enter).await.expect("type");
-    browser.shows(".notice", "It is yours").await;
+    browser.shows(".bought", "It's yours.").await;
     browser.close().await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn every_state_is_accessible_and_fits_a_phone_in_light_and_dark() {
-    let opens = "sale_start = \"2099-01-01T00:00:00Z\"";
-    let products = [product("p", 10, ""), product("soon", 10, opens), product("gone", 1, "")].concat();
-    let shop = Shop::with(&products).await;
-    let bought =
-        crate::support::http::buy_at(&client(), &format!("{}/products/gone/buy", shop.api), "ada").await;
-    let receipt = format!("/purchases/{}", bought.body["purchaseId"].as_str().expect("id"));
-    for (name, look) in LOOKS {
-        let browser = Browser::open(look).await;
-        for (page, path) in [
-            ("list", "/"),
-            ("active", "/products/p"),
-            ("upcoming", "/products/soon"),
-            ("sold-out", "/products/gone"),
-            ("receipt", receipt.as_str()),
-            ("not-found", "/nowhere"),
-        ] {
-            browser.goto(&format!("{}{path}", shop.url)).await;
-            // Transitions are over, and what is live is live.
-            crate::support::stage::lasts(Duration::from_millis(400)).await;
-            browser.fits().await;
-            browser.is_accessible().await;
-            browser.picture(&format!("{page}-{name}")).await;
-        }
-        let paper = browser.run("return getComputedStyle(document.body).backgroundColor").await;
-        assert_eq!(paper == json!("rgb(15, 18, 22)"), look.dark, "{paper}");
-        browser.close().await;
-    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -238,8 +253,8 @@ async fn hostile_names_are_only_text() {
     assert_eq!(browser.text("h1").await, "<script>window.hacked=1</script><b>x</b>");
     let user = "\"><script>window.hacked=2</script>";
     browser.buy(user).await;
-    browser.shows(".notice", "It is yours").await;
-    browser.find(".notice a").await.click().await.expect("the receipt");
+    browser.shows(".bought", "It's yours.").await;
+    browser.find(".bought .button").await.click().await.expect("the receipt");
     browser.shows("dl", user).await;
     browser.fits().await;
     assert_eq!(browser.run("return window.hacked ?? null").await, json!(null));
