@@ -21,9 +21,10 @@ const TINT: u16 = STEPS / 8;
 impl Colour {
     /// `#rrggbb`
     pub(super) fn parse(text: &str) -> Option<Self> {
-        let digits = text.strip_prefix('#').filter(|digits| digits.len() == 6 && digits.is_ascii())?;
+        let digits = text.strip_prefix('#').filter(|digits| digits.len() == 6)?;
+        let is_hexadecimal = digits.bytes().all(|byte| byte.is_ascii_hexdigit());
         let channel = |at: usize| u8::from_str_radix(digits.get(at..at + 2)?, 16).ok();
-        Some(Self([channel(0)?, channel(2)?, channel(4)?]))
+        if is_hexadecimal { Some(Self([channel(0)?, channel(2)?, channel(4)?])) } else { None }
     }
 
     /// Relative luminance, as WCAG defines it.
