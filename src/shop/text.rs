@@ -106,8 +106,8 @@ pub(super) fn refusal(outcome: Outcome) -> (Severity, &'static str) {
     }
 }
 
-/// The number of a unit, and of how many. A total below it is older than the unit, and is left out; a
-/// purchase that was imported has no number.
+/// The number of a unit, and of how many. A total below it is older than the unit, and is left out;
+/// a purchase that was imported has no number.
 pub(super) fn number_of(unit: u32, total: u32) -> (String, String) {
     if unit == 0 {
         return <(String, String)>::default();

@@ -320,7 +320,7 @@ async fn the_pages_sell_without_script() {
         .send()
         .await
         .expect("answer");
-    assert!(bad.text().await.expect("text").contains("userId must be printable ASCII"));
+    assert!(bad.text().await.expect("text").contains("Use letters, digits and signs, no spaces."));
 }
 
 /// Purchases can't be written, as on a full disk, while everything can be read.

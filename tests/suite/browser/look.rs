@@ -80,7 +80,7 @@ async fn every_state_is_accessible_and_fits_a_phone_in_light_and_dark() {
             browser.screen(&format!("{page}-{name}-screen")).await;
         }
         browser.goto(&format!("{}/products/p", shop.url)).await;
-        browser.buy("ada").await;
+        browser.buy(&format!("ada-{name}")).await;
         browser.shows(".bought", "It's yours.").await;
         browser.is_accessible().await;
         browser.screen(&format!("bought-{name}-screen")).await;
