@@ -149,16 +149,29 @@ fn every_unknown_is_whole(evidence: &Evidence, history: &History) -> Check {
 
 fn never_sold_out_too_early(evidence: &Evidence, history: &History) -> Check {
     let mut check = Check::new(7, "no SOLD_OUT while units were certainly left");
-    // The earliest time at which each user can have taken a unit.
-    let mut first_taken: BTreeMap<&str, i64> = BTreeMap::new();
+    let again = evidence.cancelled.iter().filter(|row| row.may_buy_again);
+    let may_buy_again: HashSet<_> = again.map(|row| row.purchase.user.as_str()).collect();
     let may_have_won = |attempt: &&Attempt| {
         attempt.kind == AttemptKind::Unknown || matches!(attempt.outcome(), "SUCCESS" | "PURCHASED")
     };
+    // The earliest time at which each purchase of each user can have taken a unit. A user has more
+    // than one where an operator allowed it. The purchase of an unknown attempt has no name.
+    let mut taken: BTreeMap<&str, BTreeMap<&str, i64>> = BTreeMap::new();
     for attempt in history.buys().filter(may_have_won) {
-        let first = first_taken.entry(&attempt.user).or_insert(attempt.start);
+        let purchase = attempt.purchase().unwrap_or_default();
+        let first = taken.entry(&attempt.user).or_default().entry(purchase).or_insert(attempt.start);
         *first = attempt.start.min(*first);
     }
-    let mut times: Vec<_> = first_taken.into_values().collect();
+    for (user, purchases) in &mut taken {
+        if purchases.len() > 1
+            && !may_buy_again.contains(user)
+            && let Some(unknown) = purchases.remove("")
+            && let Some(first) = purchases.values_mut().min()
+        {
+            *first = unknown.min(*first);
+        }
+    }
+    let mut times: Vec<_> = taken.into_values().flat_map(BTreeMap::into_values).collect();
     times.sort_unstable();
     for attempt in history.buys().filter(|attempt| attempt.outcome() == "SOLD_OUT") {
         let taken_at_most = evidence.before.len() + times.partition_point(|start| *start <= attempt.end);
