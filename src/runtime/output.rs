@@ -175,7 +175,7 @@ pub fn terminal_width() -> u16 {
 }
 
 /// From now on, what libraries print to standard output is discarded, because their macros panic
-/// where it can't be written. [`print`] goes on to write to it.
+/// where it can't be written. [`print()`] goes on to write to it.
 pub fn discard_what_libraries_print() -> io::Result<()> {
     if REPORTS.get().is_some() {
         return Ok(());
