@@ -52,7 +52,6 @@ pub(super) async fn of_purchase(
     Ok(row.map(|row| row.number.unsigned_abs()))
 }
 
-/// See [`crate::ledger::Ledger::changes`].
 pub(super) async fn page(
     connection: &mut AsyncPgConnection,
     after: u64,
@@ -69,7 +68,6 @@ pub(super) async fn page(
     rows.into_iter().map(ChangeRow::change).collect()
 }
 
-/// See [`crate::ledger::Ledger::change_is_due`].
 pub(super) async fn is_due(connection: &mut AsyncPgConnection, number: u64) -> Result<bool, LedgerError> {
     let row: BoolRow = sql_query("SELECT EXISTS (SELECT FROM admission_changes WHERE number = $1) AS yes")
         .bind::<ty::BigInt, _>(change_number(number))
@@ -78,7 +76,6 @@ pub(super) async fn is_due(connection: &mut AsyncPgConnection, number: u64) -> R
     Ok(row.yes)
 }
 
-/// See [`crate::ledger::Ledger::complete_changes`].
 pub(super) async fn complete(
     connection: &mut AsyncPgConnection,
     changes: &[AdmissionChange],
@@ -97,7 +94,6 @@ pub(super) async fn complete(
     Ok(())
 }
 
-/// See [`crate::ledger::Ledger::erase`].
 pub(super) async fn erase(
     connection: &mut AsyncPgConnection,
     user: &UserId,

@@ -10,7 +10,6 @@ use super::{
 use crate::domain::{Money, Product, ProductId, order_after};
 use crate::ledger::{LedgerError, check_stock, column, number};
 
-/// See [`crate::ledger::Ledger::add_products`].
 pub(super) async fn add(connection: &mut AsyncPgConnection, products: &[Product]) -> Result<(), LedgerError> {
     lock(connection).await?;
     for product in products {
@@ -19,7 +18,6 @@ pub(super) async fn add(connection: &mut AsyncPgConnection, products: &[Product]
     Ok(())
 }
 
-/// See [`crate::ledger::Ledger::products`].
 pub(super) async fn read(connection: &mut AsyncPgConnection) -> Result<Vec<Product>, LedgerError> {
     let rows: Vec<ProductRow> = sql_query(
         "SELECT id, name, description, image, price_minor, original_price_minor, currency,
@@ -31,7 +29,6 @@ pub(super) async fn read(connection: &mut AsyncPgConnection) -> Result<Vec<Produ
     rows.into_iter().map(Product::try_from).collect()
 }
 
-/// See [`crate::ledger::Ledger::change_products`].
 pub(super) async fn change(
     connection: &mut AsyncPgConnection,
     seen: &[Product],
@@ -83,7 +80,6 @@ fn statement<'product>(
         .bind::<ty::Nullable<ty::Timestamptz>, _>(product.sale_end)
 }
 
-/// See [`crate::ledger::Ledger::settle_stock`].
 pub(super) async fn settle_stock(
     connection: &mut AsyncPgConnection,
     product: &ProductId,

@@ -12,7 +12,6 @@ const CONNECTED: &str = "SELECT count(*) AS count
                          WHERE datname = current_database()
                            AND application_name IN ('flashsale serve', 'flashsale work', 'flashsale web')";
 
-/// See [`crate::ledger::Ledger::system`].
 pub(super) async fn read(connection: &mut AsyncPgConnection, prefix: &str) -> Result<System, LedgerError> {
     if let Some(system) = row(connection).await? {
         return Ok(system);
@@ -30,7 +29,6 @@ async fn row(connection: &mut AsyncPgConnection) -> Result<Option<System>, Ledge
     Ok(row.map(System::from))
 }
 
-/// See [`crate::ledger::Ledger::change_prefix`].
 pub(super) async fn change_prefix(
     connection: &mut AsyncPgConnection,
     prefix: &str,

@@ -46,7 +46,6 @@ pub(super) async fn of_purchase(
     Ok(row.map(|row| row.number.unsigned_abs()))
 }
 
-/// See [`crate::ledger::Ledger::changes`].
 pub(super) async fn page(
     connection: &mut Connection,
     after: u64,
@@ -63,7 +62,6 @@ pub(super) async fn page(
     rows.into_iter().map(ChangeRow::change).collect()
 }
 
-/// See [`crate::ledger::Ledger::change_is_due`].
 pub(super) async fn is_due(connection: &mut Connection, number: u64) -> Result<bool, LedgerError> {
     let row: Option<NumberRow> = sql_query("SELECT number FROM admission_changes WHERE number = ?1")
         .bind::<ty::BigInt, _>(change_number(number))
@@ -73,7 +71,6 @@ pub(super) async fn is_due(connection: &mut Connection, number: u64) -> Result<b
     Ok(row.is_some())
 }
 
-/// See [`crate::ledger::Ledger::complete_changes`].
 pub(super) async fn complete(
     connection: &mut Connection,
     changes: &[AdmissionChange],
@@ -91,7 +88,6 @@ pub(super) async fn complete(
     Ok(())
 }
 
-/// See [`crate::ledger::Ledger::erase`].
 pub(super) async fn erase(
     connection: &mut Connection,
     user: &UserId,

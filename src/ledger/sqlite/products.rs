@@ -14,7 +14,6 @@ use super::{
 use crate::domain::{Money, Product, ProductId, order_after};
 use crate::ledger::{LedgerError, check_stock};
 
-/// See [`crate::ledger::Ledger::add_products`].
 pub(super) async fn add(connection: &mut Connection, products: &[Product]) -> Result<(), LedgerError> {
     for product in products {
         statement(include_str!("add_product.sql"), product).execute(connection).await?;
@@ -22,7 +21,6 @@ pub(super) async fn add(connection: &mut Connection, products: &[Product]) -> Re
     Ok(())
 }
 
-/// See [`crate::ledger::Ledger::products`].
 pub(super) async fn read(connection: &mut Connection) -> Result<Vec<Product>, LedgerError> {
     let rows: Vec<ProductRow> = sql_query(
         "SELECT id, name, description, image, price_minor, original_price_minor, currency, total_stock,
@@ -34,7 +32,6 @@ pub(super) async fn read(connection: &mut Connection) -> Result<Vec<Product>, Le
     rows.into_iter().map(Product::try_from).collect()
 }
 
-/// See [`crate::ledger::Ledger::change_products`].
 pub(super) async fn change(
     connection: &mut Connection,
     seen: &[Product],

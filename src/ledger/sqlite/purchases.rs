@@ -15,7 +15,6 @@ use crate::ledger::{Cancelled, Imported, LedgerError};
 const COLUMNS: &str = "id, product_id, user_id, unit, admitted_at, confirmed_at, cancelled_at, cancelled_by,
                        cancel_reason, holds_unit, holds_right";
 
-/// See [`crate::ledger::Ledger::purchase`].
 pub(super) async fn one(
     connection: &mut Connection,
     id: PurchaseId,
@@ -28,7 +27,6 @@ pub(super) async fn one(
     row.map(RecordedRow::recorded).transpose()
 }
 
-/// See [`crate::ledger::Ledger::recorded`].
 pub(super) async fn page(
     connection: &mut Connection,
     product: &ProductId,
@@ -48,7 +46,6 @@ pub(super) async fn page(
     rows.into_iter().map(RecordedRow::recorded).collect()
 }
 
-/// See [`crate::ledger::Ledger::counts`].
 pub(super) async fn counts(
     connection: &mut Connection,
     product: &ProductId,
@@ -66,7 +63,6 @@ pub(super) async fn counts(
     Ok(row.into())
 }
 
-/// See [`crate::ledger::Ledger::cancel`].
 pub(super) async fn cancel(
     connection: &mut Connection,
     id: PurchaseId,
@@ -101,7 +97,6 @@ pub(super) async fn cancel(
     Ok(Some(Cancelled { purchase, is_new, change }))
 }
 
-/// See [`crate::ledger::Ledger::import`].
 pub(super) async fn import(
     connection: &mut Connection,
     product: &ProductId,
@@ -141,7 +136,6 @@ pub(super) async fn import(
     Ok(imported)
 }
 
-/// See [`crate::ledger::Ledger::earlier_buyers`].
 pub(super) async fn earlier_buyers(
     connection: &mut Connection,
     product: &ProductId,

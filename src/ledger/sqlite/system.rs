@@ -6,7 +6,6 @@ use diesel_async::RunQueryDsl;
 use super::{connect::Connection, rows::SystemRow};
 use crate::ledger::{LedgerError, System};
 
-/// See [`crate::ledger::Ledger::system`].
 pub(super) async fn read(connection: &mut Connection, prefix: &str) -> Result<System, LedgerError> {
     sql_query("INSERT INTO system (prefix) VALUES (?1) ON CONFLICT DO NOTHING")
         .bind::<ty::Text, _>(prefix)
