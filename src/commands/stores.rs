@@ -120,9 +120,17 @@ impl Connected {
             stop,
             sales.clone().run(self.runtime.clone(), stop.clone()),
         );
-        let state = self.ledger_state.clone();
+        let (state, mut system) = (self.ledger_state.clone(), self.system.subscribe());
         let watching = watch_ledger(ledger.clone(), state.clone(), self.runtime.clone(), stop.clone());
-        self.runtime.tasks.spawn("the watch of the ledger", stop, watching);
+        let over = stop.clone();
+        self.runtime.tasks.spawn("the watch of the ledger", stop, async move {
+            // Until then the start of this process tells whether the ledger can be used.
+            tokio::select! {
+                () = async { drop(system.wait_for(Option::is_some).await) } => {}
+                () = over.cancelled() => return,
+            }
+            watching.await;
+        });
         let services = self.dependencies.iter().cloned().fold(Readiness::default(), |checked, dependency| {
             let required = needs_everything || dependency.name() == "redis";
             checked.with(ServiceProbe { dependency, required })

@@ -91,6 +91,11 @@ const MESSAGES: &[(&str, Outage)] = &[
     ("deadlock", Outage::Contended),
     ("database is locked", Outage::Contended),
     ("took too long", Outage::NoAnswer),
+    ("role \"", Outage::AccessDenied),
+    ("database \"", Outage::Refused),
+    ("does not exist", Outage::NotMigrated),
+    ("no such table", Outage::NotMigrated),
+    ("no such column", Outage::NotMigrated),
 ];
 
 /// The class of an outage, by the error that a driver gave.

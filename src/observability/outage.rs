@@ -36,6 +36,8 @@ pub enum Outage {
     ForeignSystem,
     /// Redis may evict winners.
     Evicts,
+    /// Nobody has created the tables of the ledger, or they are older than this program.
+    NotMigrated,
     /// The system's id, which the ledger has, is not known yet.
     WaitsForLedger,
     /// Anything else that the server refuses.
@@ -65,6 +67,9 @@ impl fmt::Display for Outage {
             }
             Self::ForeignSystem => "another flashsale system uses it under the same prefix",
             Self::Evicts => "it may evict winners; set maxmemory-policy to noeviction",
+            Self::NotMigrated => {
+                "its tables are missing, or older than this program: start `flashsale migrate`, `serve` or `work`"
+            }
             Self::WaitsForLedger => "waiting for the ledger",
             Self::Refused => "it refuses what is asked of it; the log has its words",
         })

@@ -333,6 +333,17 @@ async fn every_command_waits_for_its_services_and_says_so() {
     }
 }
 
+/// `web` does not migrate: until somebody has, it waits, and its log says for whom.
+#[tokio::test(flavor = "multi_thread")]
+async fn pages_that_start_first_wait_for_the_tables_and_say_who_creates_them() {
+    let services = Services::new().await;
+    let web = services.spawn(&["web"], &[]);
+    web.logs("waiting for postgresql: its tables are missing").await;
+    let _work = services.spawn(&["work"], &[]);
+    web.logs("postgresql is up, after").await;
+    assert!(!web.log().contains("lost postgresql"), "it never had it:\n{}", web.log());
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn ended_under_load_nothing_that_was_answered_is_lost() {
     let services = Services::new().await;

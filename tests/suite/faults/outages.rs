@@ -24,12 +24,14 @@ async fn are_logged_once_when_they_begin_and_once_when_they_end() {
     )
     .await;
     let work = services.spawn(&["work"], &[]);
-    let (serve, web) = (services.spawn(&["serve"], &[]), services.spawn(&["web"], &[]));
+    let serve = services.spawn(&["serve"], &[]);
     let (api, health) = (serve.api().await, work.health().await);
     ready(&api).await;
     ready(&health).await;
     let queue = format!("{}.purchases", services.prefix);
     eventually("the queue is noted", SOON, async || all.1.remembers(&queue).then_some(())).await;
+    // Not before: RabbitMQ refuses messages for a queue whose declaration has not ended.
+    let web = services.spawn(&["web"], &[]);
     web.logs("connected to rabbitmq").await;
     let processes = [&work, &serve, &web];
     let before = processes.map(|process| process.log().lines().count());
