@@ -72,6 +72,7 @@ async fn is_refused_to_the_second_system() {
         0,
         "it was opened"
     );
+    assert_eq!(second.count("SELECT epoch FROM products").await, 0, "its leader has begun a rebuild");
 
     for process in [work, serve] {
         ends(process).await;
