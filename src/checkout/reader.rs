@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use super::{CachedSales, CheckoutError};
 use crate::admission::{Admission, Found};
 use crate::domain::{
-    ProductId, Purchase, PurchaseId, PurchaseState, RecordedPurchase, Revocation, SaleState, UserId,
+    Offers, ProductId, Purchase, PurchaseId, PurchaseState, RecordedPurchase, Revocation, SaleState, UserId,
 };
 use crate::ledger::Ledger;
 use crate::runtime::Runtime;
@@ -73,6 +73,11 @@ impl SaleReader {
     /// A purchase of the ledger, by its id.
     pub async fn purchase(&self, id: PurchaseId) -> Result<Option<RecordedPurchase>, CheckoutError> {
         Ok(self.ledger.purchase(id).await?)
+    }
+
+    /// What products were sold as.
+    pub async fn offers(&self) -> Result<Offers, CheckoutError> {
+        Ok(self.ledger.offers().await?)
     }
 
     /// This process's wall time, for what is shown while admission can't be read.

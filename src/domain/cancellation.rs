@@ -23,6 +23,8 @@ pub struct Cancellation {
 pub struct RecordedPurchase {
     /// With the unit that it has or, if it was cancelled, had.
     pub purchase: Purchase,
+    /// What was sold: the number of an [`Offer`](super::Offer) of the product.
+    pub offer: u32,
     /// By the ledger's clock.
     pub confirmed_at: DateTime<Utc>,
     /// When it was cancelled, by the ledger's clock, and how.
@@ -101,7 +103,8 @@ mod tests {
             unit: 7,
             admitted_at: at,
         };
-        let mut recorded = RecordedPurchase { purchase: purchase.clone(), confirmed_at: at, cancelled: None };
+        let mut recorded =
+            RecordedPurchase { purchase: purchase.clone(), offer: 1, confirmed_at: at, cancelled: None };
         let counts = Claims { winner: Some(purchase.clone()), ..Claims::default() };
         assert_eq!(recorded.claims(), counts);
         let used = |unit| UsedRight { purchase: Purchase { unit, ..purchase.clone() }, is_cancelled: true };

@@ -27,6 +27,12 @@ impl PurchaseId {
         let random = [a[0], a[1], a[2], a[3], a[4], a[5], a[6], a[7], b[0], b[1]];
         Self(Builder::from_unix_timestamp_millis(millis, &random).into_uuid())
     }
+
+    /// When the attempt was made, by the clock of its process, to the millisecond.
+    pub fn made_at(self) -> DateTime<Utc> {
+        let millis = i64::try_from(self.0.as_u128() >> 80).unwrap_or(0); // 48 bits
+        DateTime::from_timestamp_millis(millis).unwrap_or_default()
+    }
 }
 
 impl fmt::Display for PurchaseId {
@@ -95,4 +101,15 @@ pub struct Revocation {
     pub reason: String,
     /// `Revoked` or `Cancelled`.
     pub state: PurchaseState,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_tells_when_the_attempt_was_made() {
+        let at = DateTime::from_timestamp_millis(1_732_000_000_123).unwrap();
+        assert_eq!(PurchaseId::new(at, [u64::MAX, 2]).made_at(), at);
+    }
 }

@@ -18,8 +18,8 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
 use crate::domain::{
-    AdmissionChange, Cancellation, Entry, LedgerCounts, LedgerVerdict, Money, Product, ProductId, Purchase,
-    PurchaseId, RecordedPurchase, Revocation, SystemId, Terms, UserId,
+    AdmissionChange, Cancellation, Entry, LedgerCounts, LedgerVerdict, Money, Offers, Product, ProductId,
+    Purchase, PurchaseId, RecordedPurchase, Revocation, SystemId, Terms, UserId,
 };
 
 pub use error::LedgerError;
@@ -167,6 +167,10 @@ pub trait Ledger: Debug + Send + Sync {
     /// Reads the products with the terms that an operator has decided, in their order. A lower
     /// stock that is asked for counts as decided.
     async fn products(&self) -> Result<Vec<Product>, LedgerError>;
+
+    /// Reads what products were sold as. A new product, and one that is given another name or
+    /// price, has another offer.
+    async fn offers(&self) -> Result<Offers, LedgerError>;
 
     /// Makes the products those of a catalogue: new ones are added, known ones changed, none
     /// removed; [`order_after`](crate::domain::order_after) is their order. Fails if the products

@@ -1,4 +1,7 @@
 //! `GET /purchases/{purchase}`: the receipt, which has an address of its own.
+//!
+//! It says what was bought under which name and price, whatever the product is called or costs now,
+//! and it exists as long as the ledger has the purchase.
 
 use actix_web::{
     HttpRequest, HttpResponse,
@@ -6,15 +9,18 @@ use actix_web::{
     web::{Data, Path, Query},
 };
 use askama::Template;
+use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::{state::Shop, text};
 use crate::{
     checkout::{CheckoutError, PurchaseStatus},
-    domain::{Product, ProductId, Purchase, PurchaseId, PurchaseState, RecordedPurchase, UserId},
+    domain::{
+        Offer, Offers, ProductId, Purchase, PurchaseId, PurchaseState, RecordedPurchase, Revocation, UserId,
+    },
     http::{
         Site,
-        pages::{Moment, grouped, render, wants_json},
+        pages::{Moment, render, wants_json},
         problem::Problem,
     },
 };
@@ -23,13 +29,16 @@ use crate::{
 #[template(path = "receipt.html")]
 struct ReceiptPage<'page> {
     site: &'page Site,
-    product: &'page Product,
+    offer: &'page Offer,
     id: PurchaseId,
     user: &'page str,
-    unit: Option<String>,
-    total: String,
+    /// `No. 2` and `of 10,000`; either may be empty.
+    number: String,
+    of: String,
     bought_at: Option<Moment>,
     state: StateAnswer,
+    /// URL of the product's page, if it has one.
+    product_url: Option<String>,
 }
 
 /// The state alone, for the script of the page.
@@ -49,14 +58,65 @@ pub(super) struct Owner {
     user_id: Option<String>,
 }
 
-/// A purchase that was found. One that was revoked or cancelled has lost its unit and time, and has
-/// a reason instead.
+/// A purchase that was found.
 struct Receipt {
     product: ProductId,
     user: UserId,
-    purchase: Option<Purchase>,
+    /// 0: none; a purchase that was revoked or cancelled has lost it.
+    unit: u32,
+    /// `None`: it was revoked.
+    bought_at: Option<DateTime<Utc>>,
+    sold_as: SoldAs,
     state: PurchaseState,
+    /// Why it was revoked or cancelled.
     reason: Option<String>,
+}
+
+/// Which offer of its product a purchase was sold as.
+enum SoldAs {
+    /// As its row says.
+    Number(u32),
+    /// It has no row: the one that held then, which its row will say.
+    At(DateTime<Utc>),
+}
+
+impl Receipt {
+    /// Of a purchase that admission has.
+    fn admitted(purchase: Purchase, state: PurchaseState) -> Self {
+        let Purchase { product, user, unit, admitted_at, .. } = purchase;
+        let sold_as = SoldAs::At(admitted_at);
+        Self { product, user, unit, bought_at: Some(admitted_at), sold_as, state, reason: None }
+    }
+
+    fn recorded(row: RecordedPurchase) -> Self {
+        let RecordedPurchase { purchase, offer, cancelled, .. } = row;
+        let receipt = Self::admitted(purchase, PurchaseState::Confirmed);
+        let sold_as = SoldAs::Number(offer);
+        match cancelled {
+            None => Self { sold_as, ..receipt },
+            Some((_, cancellation)) => Self {
+                sold_as,
+                unit: 0,
+                state: PurchaseState::Cancelled,
+                reason: Some(cancellation.reason),
+                ..receipt
+            },
+        }
+    }
+
+    fn revoked(product: ProductId, user: UserId, revocation: Revocation) -> Self {
+        let Revocation { id, reason, state } = revocation;
+        let (sold_as, reason) = (SoldAs::At(id.made_at()), Some(reason));
+        Self { product, user, unit: 0, bought_at: None, sold_as, state, reason }
+    }
+
+    fn offer_in(&self, offers: &Offers) -> Option<Offer> {
+        let offer = match self.sold_as {
+            SoldAs::Number(number) => offers.get(&self.product, number),
+            SoldAs::At(instant) => offers.at(&self.product, instant),
+        };
+        offer.cloned()
+    }
 }
 
 pub(super) fn receipt_url(purchase: &Purchase) -> String {
@@ -76,51 +136,59 @@ pub(super) async fn receipt(
     let owner = Query::<Owner>::from_query(request.query_string());
     let owner = owner.map_err(|error| Problem::MalformedQuery(error.to_string()))?;
     let receipt = find(&shop, id, &owner).await?.ok_or(Problem::NotFound)?;
-    let catalogue = shop.catalogue.current();
-    let product = catalogue.get(receipt.product.as_str()).ok_or(Problem::NotFound)?;
+    let offer = match receipt.offer_in(&shop.catalogue.offers()) {
+        Some(offer) => offer,
+        None => receipt.offer_in(&shop.checkout.reader.offers().await?).ok_or(Problem::NotFound)?,
+    };
     let (word, note) = text::state(receipt.state);
     let note = receipt.reason.unwrap_or_else(|| note.to_owned());
     let state = StateAnswer { state: receipt.state, word, note };
     if wants_json(&request) {
         return Ok(HttpResponse::Ok().json(state));
     }
-    let purchase = receipt.purchase.as_ref();
+    let catalogue = shop.catalogue.current();
+    let product = catalogue.get(receipt.product.as_str());
+    let (number, of) = text::number_of(receipt.unit, product.map_or(0, |product| product.total_stock));
     let page = ReceiptPage {
         site: &shop.site,
-        product,
+        offer: &offer,
         id,
         user: receipt.user.as_str(),
-        unit: purchase.filter(|purchase| purchase.unit > 0).map(|purchase| grouped(purchase.unit)),
-        total: grouped(product.total_stock),
-        bought_at: purchase.map(|purchase| Moment::from(purchase.admitted_at)),
+        number,
+        of,
+        bought_at: receipt.bought_at.map(Moment::from),
         state,
+        product_url: product.map(|product| format!("/products/{}", product.id)),
     };
     Ok(render(StatusCode::OK, &page))
 }
 
+/// Asks admission first, because what is on its way is only there; and then the ledger, which has
+/// what admission does not have or can't tell at the moment.
 async fn find(shop: &Shop, id: PurchaseId, owner: &Owner) -> Result<Option<Receipt>, CheckoutError> {
+    let reader = &shop.checkout.reader;
     let catalogue = shop.catalogue.current();
     let product = owner.product.as_deref().and_then(|id| catalogue.get(id));
     let user = owner.user_id.as_deref().and_then(|user| UserId::parse(user).ok());
-    if let (Some(Product { id: product, .. }), Some(user)) = (product, user) {
-        let product = product.clone();
-        match shop.checkout.reader.status(&product, &user).await? {
-            PurchaseStatus::Purchased(purchase, state) if purchase.id == id => {
-                return Ok(Some(Receipt { product, user, purchase: Some(purchase), state, reason: None }));
+    let mut admitted = Ok(None);
+    if let (Some(product), Some(user)) = (product, user) {
+        match reader.status(&product.id, &user).await {
+            Ok(PurchaseStatus::Purchased(purchase, state)) if purchase.id == id => {
+                return Ok(Some(Receipt::admitted(purchase, state)));
             }
-            PurchaseStatus::Revoked(revocation) if revocation.id == id => {
-                let (state, reason) = (revocation.state, Some(revocation.reason));
-                return Ok(Some(Receipt { product, user, purchase: None, state, reason }));
+            Ok(PurchaseStatus::Revoked(revocation)) if revocation.id == id => {
+                admitted = Ok(Some(Receipt::revoked(product.id.clone(), user, revocation)));
             }
-            _ => {}
+            Ok(_) => {}
+            Err(error) => admitted = Err(error),
         }
     }
-    let recorded = shop.checkout.reader.purchase(id).await?;
-    Ok(recorded.map(|RecordedPurchase { purchase, cancelled, .. }| {
-        let (product, user) = (purchase.product.clone(), purchase.user.clone());
-        let reason = cancelled.map(|(_, cancellation)| cancellation.reason);
-        let state = if reason.is_some() { PurchaseState::Cancelled } else { PurchaseState::Confirmed };
-        let purchase = reason.is_none().then_some(purchase);
-        Receipt { product, user, purchase, state, reason }
-    }))
+    match reader.purchase(id).await {
+        Ok(Some(row)) => Ok(Some(Receipt::recorded(row))),
+        Ok(None) => admitted,
+        Err(error) => match admitted {
+            Ok(None) => Err(error),
+            admitted => admitted,
+        },
+    }
 }

@@ -10,7 +10,7 @@ use std::{
 
 use tokio_util::sync::CancellationToken;
 
-use crate::domain::{Catalogue, CatalogueDifference, Product};
+use crate::domain::{Catalogue, CatalogueDifference, Offers, Product};
 use crate::ledger::{Ledger, LedgerError};
 use crate::observability::readiness::{Check, Probe, Subject};
 use crate::runtime::{Runtime, error_chain};
@@ -28,6 +28,8 @@ pub struct LedgerCatalogue {
 #[derive(Debug)]
 struct State {
     products: Catalogue,
+    /// What products were sold as; none until the ledger has answered.
+    offers: Arc<Offers>,
     /// How the file differs from the ledger.
     difference: CatalogueDifference,
 }
@@ -36,7 +38,11 @@ impl LedgerCatalogue {
     /// `until_read`: shown until the ledger has answered.
     pub fn new(until_read: Catalogue, has_file: bool) -> Self {
         let file = has_file.then(|| until_read.clone());
-        let state = State { products: until_read, difference: CatalogueDifference::default() };
+        let state = State {
+            products: until_read,
+            offers: Arc::default(),
+            difference: CatalogueDifference::default(),
+        };
         Self { file, state: Arc::new(RwLock::new(state)) }
     }
 
@@ -44,9 +50,15 @@ impl LedgerCatalogue {
         self.state.read().unwrap_or_else(PoisonError::into_inner).products.clone()
     }
 
+    /// What products were sold as, at most about a second ago.
+    pub fn offers(&self) -> Arc<Offers> {
+        self.state.read().unwrap_or_else(PoisonError::into_inner).offers.clone()
+    }
+
     /// Reads the ledger once.
     pub async fn refresh(&self, ledger: &dyn Ledger) -> Result<(), LedgerError> {
-        self.set(ledger.products().await?);
+        let (products, offers) = (ledger.products().await?, ledger.offers().await?);
+        self.set(products, offers);
         Ok(())
     }
 
@@ -63,7 +75,7 @@ impl LedgerCatalogue {
         }
     }
 
-    fn set(&self, products: Vec<Product>) {
+    fn set(&self, products: Vec<Product>, offers: Offers) {
         // A ledger without products is not prepared yet.
         let Ok(read) = Catalogue::new(products) else { return };
         let file = self.file.as_ref().map_or(read.products(), Catalogue::products);
@@ -81,7 +93,7 @@ impl LedgerCatalogue {
                 );
             }
         }
-        *state = State { products: read, difference };
+        *state = State { products: read, offers: Arc::new(offers), difference };
     }
 }
 

@@ -338,8 +338,8 @@ async fn a_missing_row_breaks_the_conservation_law() {
     assert!(page(&system.console).await.contains("wait for a decision: 1"));
 
     // One row too many, which admission has not given.
-    let extra = "INSERT INTO purchases (id, product_id, user_id, unit, admitted_at)
-        VALUES (gen_random_uuid(), 'limited-001', 'by-hand', 99, now())";
+    let extra = "INSERT INTO purchases (id, product_id, user_id, unit, admitted_at, offer)
+        VALUES (gen_random_uuid(), 'limited-001', 'by-hand', 99, now(), 1)";
     system.work.signal(Signal::STOP);
     sql.batch_execute(extra).await.expect("insert");
     let seen = system.shows("one too many", adds_up(false)).await;

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use chrono::DateTime;
+use chrono::{DateTime, TimeDelta};
 use flashsale::{
     config::ServiceUrl,
     domain::{
@@ -135,6 +135,39 @@ conformance! {
                    Some(batch[1].clone()));
         let sale = bench.ledger.sales().await.expect("sales").remove(0);
         assert_eq!((sale.highest_unit, sale.terms.total_stock, sale.epoch), (4, 10, 0));
+    }
+
+    async fn a_row_keeps_what_was_sold(bench: &Bench) {
+        let id = product(1).id;
+        let offer = async |number| bench.ledger.offers().await.expect("offers").get(&id, number).cloned();
+        let first = offer(1).await.expect("the first one");
+        assert_eq!((first.name.as_str(), first.price.to_string().as_str()), ("Thing", "999.99"));
+        // Only a name or a price makes another offer, and only where it is another one.
+        for same in [product(9), Product { description: "Better.".to_owned(), ..product(10) }, product(10)] {
+            bench.change(&[same]).await.expect("changed");
+            assert_eq!(offer(2).await, None);
+        }
+        let price = |text| Money::parse(text, "EUR").expect("price");
+        let dearer = Product { price: price("5"), ..product(10) };
+        bench.change(&[dearer.clone()]).await.expect("changed");
+        let second = offer(2).await.expect("the second one");
+        assert_eq!((&second.price, &second.name), (&price("5"), &first.name));
+        lasts(Duration::from_millis(5)).await; // SQLite's times are in milliseconds
+        bench.change(&[Product { name: "Renamed".to_owned(), ..dearer }]).await.expect("changed");
+        let third = offer(3).await.expect("the third one");
+        assert_eq!((third.name.as_str(), &third.price), ("Renamed", &price("5")));
+        // Admitted before there was an offer, just before the second one, with it, and long after it.
+        let moment = TimeDelta::milliseconds(2);
+        let times = [first.since - TimeDelta::days(1), second.since - moment, second.since, third.since + moment];
+        let rows = (1..).zip(times).map(|(unit, at)| Purchase { admitted_at: at, ..purchase(&format!("u{unit}"), unit) });
+        let rows: Vec<_> = rows.collect();
+        assert_eq!(bench.record(&rows).await, vec![Verdict::Recorded; 4]);
+        let offers = bench.ledger.offers().await.expect("offers");
+        for (row, number) in rows.iter().zip([1, 1, 2, 3]) {
+            let recorded = bench.ledger.purchase(row.id).await.expect("a read").expect("a row");
+            assert_eq!(recorded.offer, number, "unit {}", row.unit);
+            assert_eq!(offers.at(&id, row.admitted_at).map(|offer| offer.number), Some(number));
+        }
     }
 
     async fn each_obstacle_has_its_verdict_and_the_rest_goes_through(bench: &Bench) {
@@ -401,8 +434,8 @@ async fn the_tables_themselves_refuse_a_second_purchase_and_a_second_owner() {
         ("b", 0, "purchases_unit_check"),
     ] {
         let insert = format!(
-            "INSERT INTO purchases (id, product_id, user_id, unit, admitted_at)
-             VALUES (gen_random_uuid(), 'limited-001', '{user}', {unit}, now())"
+            "INSERT INTO purchases (id, product_id, user_id, unit, admitted_at, offer)
+             VALUES (gen_random_uuid(), 'limited-001', '{user}', {unit}, now(), 1)"
         );
         let error = sql.batch_execute(&insert).await.expect_err("refused");
         let named = error.as_db_error().and_then(|error| error.constraint()).map(str::to_owned);

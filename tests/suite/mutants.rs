@@ -111,8 +111,8 @@ impl Trial {
         let sale = Sale::new();
         sale.at(&[&apis[0], &apis[1]]);
         if matches!(trouble, Trouble::RowsOfOthers) {
-            let insert = "INSERT INTO purchases (id, product_id, user_id, unit, admitted_at)
-                SELECT gen_random_uuid(), 'limited-001', 'ghost-' || unit, unit, now() FROM generate_series(3, 5) AS unit";
+            let insert = "INSERT INTO purchases (id, product_id, user_id, unit, admitted_at, offer)
+                SELECT gen_random_uuid(), 'limited-001', 'ghost-' || unit, unit, now(), 1 FROM generate_series(3, 5) AS unit";
             self.services.sql().await.batch_execute(insert).await.expect("rows");
         }
         let mut buyers = sale.open(UNITS + 30);

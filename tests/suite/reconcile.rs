@@ -52,8 +52,8 @@ async fn every_kind_of_difference_is_found_and_repaired() {
     let (sql, mut redis) = (services.sql().await, services.redis().await);
     sql.batch_execute(
         "DELETE FROM purchases WHERE user_id = 'buyer-1';
-         INSERT INTO purchases (id, product_id, user_id, unit, admitted_at)
-         VALUES (gen_random_uuid(), 'limited-001', 'stranger', 1, now());
+         INSERT INTO purchases (id, product_id, user_id, unit, admitted_at, offer)
+         VALUES (gen_random_uuid(), 'limited-001', 'stranger', 1, now(), 1);
          UPDATE purchases SET id = gen_random_uuid() WHERE user_id = 'buyer-2'",
     )
     .await

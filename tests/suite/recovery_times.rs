@@ -156,8 +156,8 @@ async fn after_each_outage_the_sale_goes_on() {
     ready(&api).await;
     ready(&work.health().await).await;
     let insert = format!(
-        "INSERT INTO purchases (id, product_id, user_id, unit, admitted_at)
-         SELECT gen_random_uuid(), 'limited-001', 'sold-' || unit, unit, now() FROM generate_series(1, {SOLD}) AS unit"
+        "INSERT INTO purchases (id, product_id, user_id, unit, admitted_at, offer)
+         SELECT gen_random_uuid(), 'limited-001', 'sold-' || unit, unit, now(), 1 FROM generate_series(1, {SOLD}) AS unit"
     );
     services.sql().await.batch_execute(&insert).await.expect("rows");
     let queue = format!("{}.purchases", services.prefix);

@@ -4,5 +4,7 @@ DROP TABLE earlier_buyers;
 DROP VIEW live_purchases;
 DROP TABLE revocations;
 DROP TABLE purchases;
+DROP TABLE offers;
 DROP TABLE products;
+DROP FUNCTION add_offer;
 DROP TABLE system;

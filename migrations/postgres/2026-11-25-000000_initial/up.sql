@@ -34,14 +34,41 @@ CREATE TABLE products (
     updated_at           timestamptz NOT NULL DEFAULT now()
 );
 
+-- What a product was sold as, and since when. An offer never changes: a product that is given another name or
+-- price has a new one.
+CREATE TABLE offers (
+    product_id  text        NOT NULL REFERENCES products (id),
+    -- Counts the offers of a product, from 1.
+    number      integer     NOT NULL,
+    name        text        NOT NULL,
+    price_minor bigint      NOT NULL,
+    currency    text        NOT NULL,
+    since       timestamptz NOT NULL,
+    PRIMARY KEY (product_id, number)
+);
+
+CREATE FUNCTION add_offer() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO offers (product_id, number, name, price_minor, currency, since)
+    SELECT NEW.id, coalesce(max(number), 0) + 1, NEW.name, NEW.price_minor, NEW.currency, clock_timestamp()
+    FROM offers WHERE product_id = NEW.id;
+    RETURN NULL;
+END $$;
+CREATE TRIGGER offer_of_new_product AFTER INSERT ON products FOR EACH ROW EXECUTE FUNCTION add_offer();
+CREATE TRIGGER offer_of_changed_product AFTER UPDATE OF name, price_minor, currency ON products FOR EACH ROW
+    WHEN ((OLD.name, OLD.price_minor, OLD.currency) IS DISTINCT FROM (NEW.name, NEW.price_minor, NEW.currency))
+    EXECUTE FUNCTION add_offer();
+
 -- The source of truth. The two unique indexes and the bound on `unit` (checked against `total_stock` by the
 -- only statement that inserts) make a double purchase and an oversale impossible, without a counter row.
 CREATE TABLE purchases (
     id           uuid        PRIMARY KEY,
-    product_id   text        NOT NULL REFERENCES products (id),
+    product_id   text        NOT NULL,
     user_id      text        NOT NULL COLLATE "C",
     unit         integer     NOT NULL CHECK (unit >= 1),
     admitted_at  timestamptz NOT NULL,
+    -- What was sold: the product's offer at `admitted_at`.
+    offer        integer     NOT NULL,
     confirmed_at timestamptz NOT NULL DEFAULT now(),
     -- The purchase counts, or was cancelled and its unit is withheld.
     holds_unit   boolean     NOT NULL DEFAULT true,
@@ -53,6 +80,7 @@ CREATE TABLE purchases (
     cancel_reason text,
     -- The buyer's id was replaced by a pseudonym: a late message may name the buyer.
     is_erased    boolean     NOT NULL DEFAULT false,
+    FOREIGN KEY (product_id, offer) REFERENCES offers (product_id, number),
     CHECK (cancelled_at IS NOT NULL OR (holds_unit AND holds_right)),
     CHECK ((cancelled_at IS NULL) = (cancelled_by IS NULL) AND (cancelled_at IS NULL) = (cancel_reason IS NULL))
 );

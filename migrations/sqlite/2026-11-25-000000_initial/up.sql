@@ -26,12 +26,37 @@ CREATE TABLE products (
     updated_at           INTEGER NOT NULL DEFAULT (CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER))
 ) STRICT;
 
+CREATE TABLE offers (
+    product_id  TEXT    NOT NULL REFERENCES products (id),
+    number      INTEGER NOT NULL,
+    name        TEXT    NOT NULL,
+    price_minor INTEGER NOT NULL,
+    currency    TEXT    NOT NULL,
+    since       INTEGER NOT NULL,
+    PRIMARY KEY (product_id, number)
+) STRICT;
+
+CREATE TRIGGER offer_of_new_product AFTER INSERT ON products BEGIN
+    INSERT INTO offers (product_id, number, name, price_minor, currency, since)
+    SELECT NEW.id, coalesce(max(number), 0) + 1, NEW.name, NEW.price_minor, NEW.currency,
+           CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER)
+    FROM offers WHERE product_id = NEW.id;
+END;
+CREATE TRIGGER offer_of_changed_product AFTER UPDATE OF name, price_minor, currency ON products
+WHEN (OLD.name, OLD.price_minor, OLD.currency) IS NOT (NEW.name, NEW.price_minor, NEW.currency) BEGIN
+    INSERT INTO offers (product_id, number, name, price_minor, currency, since)
+    SELECT NEW.id, coalesce(max(number), 0) + 1, NEW.name, NEW.price_minor, NEW.currency,
+           CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER)
+    FROM offers WHERE product_id = NEW.id;
+END;
+
 CREATE TABLE purchases (
     id           TEXT    PRIMARY KEY,
-    product_id   TEXT    NOT NULL REFERENCES products (id),
+    product_id   TEXT    NOT NULL,
     user_id      TEXT    NOT NULL,
     unit         INTEGER NOT NULL CHECK (unit >= 1),
     admitted_at  INTEGER NOT NULL,
+    offer        INTEGER NOT NULL,
     confirmed_at INTEGER NOT NULL DEFAULT (CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER)),
     holds_unit    INTEGER NOT NULL DEFAULT 1,
     holds_right   INTEGER NOT NULL DEFAULT 1,
@@ -39,6 +64,7 @@ CREATE TABLE purchases (
     cancelled_by  TEXT,
     cancel_reason TEXT,
     is_erased     INTEGER NOT NULL DEFAULT 0,
+    FOREIGN KEY (product_id, offer) REFERENCES offers (product_id, number),
     CHECK (cancelled_at IS NOT NULL OR (holds_unit AND holds_right)),
     CHECK ((cancelled_at IS NULL) = (cancelled_by IS NULL) AND (cancelled_at IS NULL) = (cancel_reason IS NULL))
 ) STRICT;

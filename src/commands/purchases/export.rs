@@ -14,16 +14,17 @@ use crate::commands::{
     overrides::Overrides,
     target::{ProductFlag, actor},
 };
+use crate::domain::Offers;
 use crate::operations::purchases::{self, ExportFormat};
 use crate::runtime::{FileError, output};
 
 /// Write everything that was recorded of a product, ordered by unit
 ///
-/// Cancelled purchases are among it. CSV is as RFC 4180 says; a field that a spreadsheet would take
-/// for a formula has an apostrophe before it. JSON lines have the values as they are. With
-/// --output, FILE.sha256 has the number of purchases and the SHA-256 of the file, for --verify and
-/// for
-/// `sha256sum --check`. While the sale runs, purchases of lower units may be recorded meanwhile.
+/// Cancelled purchases are among it, and each has the name and price that it was sold under. CSV is
+/// as RFC 4180 says; a field that a spreadsheet would take for a formula has an apostrophe before
+/// it. JSON lines have the values as they are. With --output, FILE.sha256 has the number of
+/// purchases and the SHA-256 of the file, for --verify and for `sha256sum --check`. While the sale
+/// runs, purchases of lower units may be recorded meanwhile.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   flashsale purchases export --format jsonl | jq -r .userId
@@ -78,8 +79,8 @@ impl Export {
         let mut goes_on = sink.write(&mut digest, format.header()).await?;
         let mut number = 0;
         if goes_on {
-            let write = async |rows: &[_]| -> anyhow::Result<bool> {
-                goes_on = sink.write(&mut digest, format.lines(rows)).await?;
+            let write = async |rows: &[_], offers: &Offers| -> anyhow::Result<bool> {
+                goes_on = sink.write(&mut digest, format.lines(rows, offers)).await?;
                 Ok(goes_on)
             };
             number = purchases::export(&actor(), &*ledger, &product, self.after, write).await?;

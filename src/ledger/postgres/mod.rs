@@ -4,6 +4,7 @@ mod changes;
 mod connect;
 mod leader;
 mod lock;
+mod offers;
 mod options;
 mod products;
 mod purchases;
@@ -26,7 +27,7 @@ use super::{
     RaisedEpoch, System, Writer, column,
 };
 use crate::domain::{
-    AdmissionChange, Cancellation, Entry, LedgerCounts, LedgerVerdict, Product, ProductId, Purchase,
+    AdmissionChange, Cancellation, Entry, LedgerCounts, LedgerVerdict, Offers, Product, ProductId, Purchase,
     PurchaseId, RecordedPurchase, Revocation, UserId,
 };
 use leader::PostgresLeader;
@@ -143,6 +144,10 @@ impl Ledger for PostgresLedger {
 
     async fn products(&self) -> Result<Vec<Product>, LedgerError> {
         products::read(&mut *self.connection().await?).await
+    }
+
+    async fn offers(&self) -> Result<Offers, LedgerError> {
+        offers::read(&mut *self.connection().await?).await
     }
 
     async fn change_products(&self, seen: &[Product], wanted: &[Product]) -> Result<(), LedgerError> {

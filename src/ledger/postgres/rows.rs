@@ -165,6 +165,8 @@ impl PurchaseRow {
 pub(super) struct RecordedRow {
     #[diesel(embed)]
     purchase: PurchaseRow,
+    #[diesel(sql_type = sql_types::Integer)]
+    offer: i32,
     #[diesel(sql_type = sql_types::Timestamptz)]
     confirmed_at: DateTime<Utc>,
     #[diesel(sql_type = sql_types::Nullable<sql_types::Timestamptz>)]
@@ -189,7 +191,12 @@ impl RecordedRow {
         };
         let purchase = self.purchase.purchase()?;
         let cancelled = self.cancelled_at.map(|at| (at, cancellation));
-        Ok(RecordedPurchase { purchase, confirmed_at: self.confirmed_at, cancelled })
+        Ok(RecordedPurchase {
+            purchase,
+            offer: number(self.offer),
+            confirmed_at: self.confirmed_at,
+            cancelled,
+        })
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod changes;
 mod connect;
+mod offers;
 mod products;
 mod purchases;
 mod rows;
@@ -25,7 +26,7 @@ use super::{
     RaisedEpoch, SoleLeader, System, Writer, purchase_id,
 };
 use crate::domain::{
-    AdmissionChange, Cancellation, Entry, LedgerCounts, LedgerVerdict, Product, ProductId, Purchase,
+    AdmissionChange, Cancellation, Entry, LedgerCounts, LedgerVerdict, Offers, Product, ProductId, Purchase,
     PurchaseId, RecordedPurchase, Revocation, UserId,
 };
 use connect::{Connection, NOW, connect};
@@ -119,6 +120,10 @@ impl Ledger for SqliteLedger {
 
     async fn products(&self) -> Result<Vec<Product>, LedgerError> {
         products::read(&mut *self.connection.lock().await).await
+    }
+
+    async fn offers(&self) -> Result<Offers, LedgerError> {
+        offers::read(&mut *self.connection.lock().await).await
     }
 
     async fn change_products(&self, seen: &[Product], wanted: &[Product]) -> Result<(), LedgerError> {

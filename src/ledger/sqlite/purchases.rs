@@ -12,8 +12,8 @@ use crate::domain::{Cancellation, LedgerCounts, ProductId, Purchase, PurchaseId,
 use crate::ledger::{Cancelled, Imported, LedgerError};
 
 /// The columns of [`RecordedRow`].
-const COLUMNS: &str = "id, product_id, user_id, unit, admitted_at, confirmed_at, cancelled_at, cancelled_by,
-                       cancel_reason, holds_unit, holds_right";
+const COLUMNS: &str = "id, product_id, user_id, unit, admitted_at, offer, confirmed_at, cancelled_at,
+                       cancelled_by, cancel_reason, holds_unit, holds_right";
 
 pub(super) async fn one(
     connection: &mut Connection,

@@ -25,11 +25,11 @@ pub(super) fn to_json(batch: &[Entry]) -> String {
     serde_json::Value::Array(batch.iter().map(item).collect()).to_string()
 }
 
-fn instant(millis: i64) -> Result<DateTime<Utc>, LedgerError> {
+pub(super) fn instant(millis: i64) -> Result<DateTime<Utc>, LedgerError> {
     DateTime::from_timestamp_millis(millis).ok_or(LedgerError::Corrupt("time"))
 }
 
-fn unit(column: i64) -> Result<u32, LedgerError> {
+pub(super) fn unit(column: i64) -> Result<u32, LedgerError> {
     u32::try_from(column).map_err(|_out_of_range| LedgerError::Corrupt("unit"))
 }
 
@@ -171,6 +171,8 @@ impl PurchaseRow {
 pub(super) struct RecordedRow {
     #[diesel(embed)]
     purchase: PurchaseRow,
+    #[diesel(sql_type = sql_types::BigInt)]
+    offer: i64,
     #[diesel(sql_type = sql_types::Text)]
     product_id: String,
     #[diesel(sql_type = sql_types::BigInt)]
@@ -199,7 +201,8 @@ impl RecordedRow {
             ProductId::parse(&self.product_id).map_err(|_why| LedgerError::Corrupt("product id"))?;
         let purchase = self.purchase.purchase(&product)?;
         let cancelled = self.cancelled_at.map(instant).transpose()?.map(|at| (at, cancellation));
-        Ok(RecordedPurchase { purchase, confirmed_at: instant(self.confirmed_at)?, cancelled })
+        let (offer, confirmed_at) = (unit(self.offer)?, instant(self.confirmed_at)?);
+        Ok(RecordedPurchase { purchase, offer, confirmed_at, cancelled })
     }
 }
 

@@ -3,7 +3,7 @@
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde::Serialize;
 
-use crate::domain::{ProductId, PurchaseId, PurchaseState, RecordedPurchase};
+use crate::domain::{Offers, ProductId, PurchaseId, PurchaseState, RecordedPurchase};
 use crate::ledger::{Ledger, LedgerError};
 use crate::operations::Actor;
 
@@ -29,9 +29,14 @@ struct Line<'row> {
     confirmed_at: String,
     cancelled_at: Option<String>,
     cancel_reason: Option<&'row str>,
+    /// What the product was called when it was sold, and what it cost.
+    name: &'row str,
+    price: String,
+    currency: &'row str,
 }
 
-const HEADER: [&str; 9] = [
+const COLUMNS: usize = 12;
+const HEADER: [&str; COLUMNS] = [
     "unit",
     "purchaseId",
     "product",
@@ -41,10 +46,15 @@ const HEADER: [&str; 9] = [
     "confirmedAt",
     "cancelledAt",
     "cancelReason",
+    "name",
+    "price",
+    "currency",
 ];
 
 impl<'row> Line<'row> {
-    fn of(RecordedPurchase { purchase, confirmed_at, cancelled }: &'row RecordedPurchase) -> Self {
+    fn of(row: &'row RecordedPurchase, offers: &'row Offers) -> Self {
+        let RecordedPurchase { purchase, offer, confirmed_at, cancelled } = row;
+        let offer = offers.get(&purchase.product, *offer);
         let instant = |at: DateTime<Utc>| at.to_rfc3339_opts(SecondsFormat::Millis, true);
         Self {
             unit: purchase.unit,
@@ -56,6 +66,9 @@ impl<'row> Line<'row> {
             confirmed_at: instant(*confirmed_at),
             cancelled_at: cancelled.as_ref().map(|(at, _)| instant(*at)),
             cancel_reason: cancelled.as_ref().map(|(_, cancellation)| cancellation.reason.as_str()),
+            name: offer.map_or("", |offer| &offer.name),
+            price: offer.map(|offer| offer.price.to_string()).unwrap_or_default(),
+            currency: offer.map_or("", |offer| offer.price.currency()),
         }
     }
 
@@ -72,6 +85,9 @@ impl<'row> Line<'row> {
             confirmed_at,
             self.cancelled_at.as_deref().unwrap_or_default(),
             self.cancel_reason.unwrap_or_default(),
+            self.name,
+            &self.price,
+            self.currency,
         ])
     }
 }
@@ -85,9 +101,9 @@ impl ExportFormat {
         }
     }
 
-    /// One line for each row.
-    pub fn lines(self, rows: &[RecordedPurchase]) -> String {
-        rows.iter().map(|row| self.line(&Line::of(row))).collect()
+    /// One line for each row, with what was sold.
+    pub fn lines(self, rows: &[RecordedPurchase], offers: &Offers) -> String {
+        rows.iter().map(|row| self.line(&Line::of(row, offers))).collect()
     }
 
     fn line(self, line: &Line<'_>) -> String {
@@ -98,7 +114,7 @@ impl ExportFormat {
     }
 }
 
-fn record(fields: [&str; 9]) -> String {
+fn record(fields: [&str; COLUMNS]) -> String {
     fields.map(field).join(",") + "\r\n"
 }
 
@@ -111,24 +127,29 @@ fn field(text: &str) -> String {
 }
 
 /// Reads everything that was recorded of a product, cancelled purchases too, ordered by unit, from
-/// the unit after `after_unit`, and gives it to `write` page by page until that returns false.
-/// Returns the number of rows. While the sale runs, rows of lower units may be recorded after their
-/// page was read.
+/// the unit after `after_unit`, and gives it with what was sold to `write`, page by page, until
+/// that returns false. Returns the number of rows. While the sale runs, rows of lower units may be
+/// recorded after their page was read.
 pub async fn export<E: From<LedgerError>>(
     actor: &Actor,
     ledger: &dyn Ledger,
     product: &ProductId,
     after_unit: u32,
-    mut write: impl AsyncFnMut(&[RecordedPurchase]) -> Result<bool, E>,
+    mut write: impl AsyncFnMut(&[RecordedPurchase], &Offers) -> Result<bool, E>,
 ) -> Result<u64, E> {
     actor.reads("purchases: export", product.as_str());
     let (mut after, mut number) = ((after_unit, PurchaseId::LAST), 0);
+    let mut offers = Offers::default();
     loop {
         let page = ledger.recorded(product, after, PAGE).await?;
         let Some(last) = page.last() else { return Ok(number) };
         after = last.position();
         number += page.len() as u64;
-        if !write(&page).await? {
+        // The first ones, and those that have begun meanwhile.
+        if page.iter().any(|row| offers.get(product, row.offer).is_none()) {
+            offers = ledger.offers().await?;
+        }
+        if !write(&page, &offers).await? {
             return Ok(number);
         }
     }
@@ -137,7 +158,7 @@ pub async fn export<E: From<LedgerError>>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::{Cancellation, Purchase, UserId};
+    use crate::domain::{Cancellation, Money, Offer, Purchase, UserId};
 
     #[test]
     fn fields_are_quoted_and_formulas_are_text() {
@@ -167,19 +188,35 @@ mod tests {
         };
         let (by, reason) = ("grace".to_owned(), "refund, twice".to_owned());
         let cancellation = Cancellation { by, reason, keeps_unit: false, may_buy_again: false };
-        let rows = [RecordedPurchase { purchase, confirmed_at: at, cancelled: Some((at, cancellation)) }];
+        let offer = Offer {
+            product: purchase.product.clone(),
+            number: 2,
+            since: at,
+            name: "Lamp, brass".to_owned(),
+            price: Money::parse("9.5", "EUR").unwrap(),
+        };
+        let offers = Offers::new(vec![offer]);
+        let cancelled = Some((at, cancellation));
+        let rows = [RecordedPurchase { purchase, offer: 2, confirmed_at: at, cancelled }];
         let id = rows[0].purchase.id;
         let time = "2024-11-19T07:06:40.123Z";
         let csv = ExportFormat::Csv;
         assert_eq!(csv.header().trim_end(), HEADER.join(","));
         assert_eq!(
-            csv.lines(&rows),
-            format!("7,{id},p,'=ada,CANCELLED,{time},{time},{time},\"refund, twice\"\r\n")
+            csv.lines(&rows, &offers),
+            format!(
+                "7,{id},p,'=ada,CANCELLED,{time},{time},{time},\"refund, twice\",\"Lamp, brass\",9.50,EUR\r\n"
+            )
         );
-        let line: serde_json::Value = serde_json::from_str(&ExportFormat::Jsonl.lines(&rows)).unwrap();
+        let line: serde_json::Value =
+            serde_json::from_str(&ExportFormat::Jsonl.lines(&rows, &offers)).unwrap();
         assert_eq!(
             (&line["userId"], &line["unit"], &line["state"]),
             (&"=ada".into(), &7.into(), &"CANCELLED".into())
+        );
+        assert_eq!(
+            (&line["name"], &line["price"], &line["currency"]),
+            (&"Lamp, brass".into(), &"9.50".into(), &"EUR".into())
         );
         assert_eq!((&line["cancelReason"], &line["admittedAt"]), (&"refund, twice".into(), &time.into()));
     }

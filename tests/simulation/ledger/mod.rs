@@ -11,8 +11,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use flashsale::{
     domain::{
-        AdmissionChange, Cancellation, Entry, LedgerCounts, LedgerVerdict, Product, ProductId, Purchase,
-        PurchaseId, PurchaseState, RecordedPurchase, Revocation, SystemId, Terms, UserId,
+        AdmissionChange, Cancellation, Entry, LedgerCounts, LedgerVerdict, Offers, Product, ProductId,
+        Purchase, PurchaseId, PurchaseState, RecordedPurchase, Revocation, SystemId, Terms, UserId,
     },
     ledger::{
         Cancelled, Confirmation, Discard, Erased, Imported, Leadership, Ledger, LedgerError, LedgerSale,
@@ -134,6 +134,10 @@ impl Ledger for SimLedger {
 
     async fn products(&self) -> Result<Vec<Product>, LedgerError> {
         self.run(|tables| tables.decided()).await
+    }
+
+    async fn offers(&self) -> Result<Offers, LedgerError> {
+        self.run(|tables| tables.offers()).await
     }
 
     async fn change_products(&self, seen: &[Product], wanted: &[Product]) -> Result<(), LedgerError> {

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono::{DateTime, Utc};
 use flashsale::{
     domain::{
-        ChangeKind, Entry, LedgerVerdict, Obstacles, Product, ProductId, Purchase, PurchaseId,
+        ChangeKind, Entry, LedgerVerdict, Obstacles, Offer, Offers, Product, ProductId, Purchase, PurchaseId,
         RecordedPurchase, Terms, UserId, UsersPurchase, order_after,
     },
     ledger::{Confirmation, Discard, LedgerError, LedgerSale, System, check_stock},
@@ -77,6 +77,18 @@ impl Tables {
         rows.into_iter().map(decided).collect()
     }
 
+    /// One a product: no operator of the simulation changes a name or a price.
+    pub(super) fn offers(&self) -> Offers {
+        let offer = |row: &ProductRow| Offer {
+            product: row.description.id.clone(),
+            number: 1,
+            since: DateTime::UNIX_EPOCH,
+            name: row.description.name.clone(),
+            price: row.description.price.clone(),
+        };
+        Offers::new(self.products.values().map(offer).collect())
+    }
+
     pub(super) fn change(&mut self, seen: &[Product], wanted: &[Product]) -> Result<(), LedgerError> {
         if self.decided() != seen {
             return Err(LedgerError::ProductsChanged);
@@ -140,7 +152,7 @@ impl Tables {
         }
         let purchase = self.by_unit.get(self.unit_of_id.get(&id)?)?.clone();
         let confirmed_at = self.confirmed_at.get(&id).copied().unwrap_or_default();
-        Some(RecordedPurchase { purchase, confirmed_at, cancelled: None })
+        Some(RecordedPurchase { purchase, offer: 1, confirmed_at, cancelled: None })
     }
 
     pub(super) fn unit_is_held(&self, product: &ProductId, unit: u32) -> bool {

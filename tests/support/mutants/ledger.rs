@@ -5,8 +5,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use flashsale::{
     domain::{
-        AdmissionChange, Cancellation, Entry, LedgerCounts, LedgerVerdict, Product, ProductId, Purchase,
-        PurchaseId, RecordedPurchase, Revocation, UserId,
+        AdmissionChange, Cancellation, Entry, LedgerCounts, LedgerVerdict, Offers, Product, ProductId,
+        Purchase, PurchaseId, RecordedPurchase, Revocation, UserId,
     },
     ledger::{
         Cancelled, Confirmation, Discard, Erased, Imported, Leadership, Ledger, LedgerError, LedgerSale,
@@ -55,6 +55,10 @@ impl Ledger for NothingDoneIsSuccess {
 
     async fn products(&self) -> Result<Vec<Product>, LedgerError> {
         self.0.products().await
+    }
+
+    async fn offers(&self) -> Result<Offers, LedgerError> {
+        self.0.offers().await
     }
 
     async fn change_products(&self, seen: &[Product], wanted: &[Product]) -> Result<(), LedgerError> {
