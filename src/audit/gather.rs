@@ -100,13 +100,20 @@ impl Sources {
                 continue;
             }
             match in_flight {
-                Ok((0, 0, 0)) if is_over || self.have_settled(product, &mut promised).await? => return Ok(()),
+                Ok((0, 0, 0)) if is_over => return Ok(()),
+                Ok((0, 0, 0)) => match self.have_settled(product, &mut promised).await {
+                    Ok(true) => return Ok(()),
+                    Ok(false) => {}
+                    // A store may be away for a moment, and others may be reading the dead letters.
+                    Err(error) => tracing::debug!(error = error_chain(&error), "not settled yet"),
+                },
                 Ok((in_flight, queued, changes)) if is_over => {
                     return Err(GatherError::Unsettled { in_flight, queued, changes });
                 }
                 Err(error) if is_over => return Err(error),
-                _ => runtime.sleep(POLL_INTERVAL).await,
+                Ok(_) | Err(_) => {}
             }
+            runtime.sleep(POLL_INTERVAL).await;
         }
     }
 

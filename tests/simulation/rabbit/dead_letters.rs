@@ -1,12 +1,19 @@
 //! The dead-letter queue, held by one command at a time.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use flashsale::broker::{BrokerError, DeadLetter, DeadLetters, encode};
+use tokio::time::{Instant, sleep};
 
 use super::{
     SYSTEM, SimBroker,
     server::{Body, Dead},
 };
+
+/// How long the holder of a dead-letter queue is waited for.
+const IN_USE_MAX: Duration = Duration::from_secs(5);
+const IN_USE_INTERVAL: Duration = Duration::from_millis(100);
 
 #[derive(Debug)]
 pub(super) struct SimDeadLetters {
@@ -16,13 +23,15 @@ pub(super) struct SimDeadLetters {
 }
 
 impl SimDeadLetters {
-    pub(super) fn hold(broker: &SimBroker) -> Result<Self, BrokerError> {
-        let mut state = broker.server.lock();
-        if state.dead_are_held {
-            return Err(BrokerError::DeadLettersInUse);
+    /// Waits for another holder, as the lock of the real one does.
+    pub(super) async fn hold(broker: &SimBroker) -> Result<Self, BrokerError> {
+        let until = Instant::now() + IN_USE_MAX;
+        while std::mem::replace(&mut broker.server.lock().dead_are_held, true) {
+            if Instant::now() > until {
+                return Err(BrokerError::DeadLettersInUse);
+            }
+            sleep(IN_USE_INTERVAL).await;
         }
-        state.dead_are_held = true;
-        drop(state);
         Ok(Self { broker: broker.clone(), held: Vec::new() })
     }
 

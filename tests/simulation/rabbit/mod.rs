@@ -280,6 +280,6 @@ impl Broker for SimBroker {
 
     async fn dead_letters(&self) -> Result<Option<Box<dyn DeadLetters>>, BrokerError> {
         self.reach().await?;
-        Ok(Some(Box::new(SimDeadLetters::hold(self)?)))
+        Ok(Some(Box::new(SimDeadLetters::hold(self).await?)))
     }
 }
