@@ -137,19 +137,29 @@ impl Checkout {
             Decision::Won(entry) => {
                 self.reader.admitted();
                 let purchase = entry.purchase.clone();
-                match self.deliver(entry).await? {
+                let published = self.publisher.publish(entry, self.options.confirm_timeout).await;
+                match self.delivered(published)? {
                     Durability::Database => self.recorded(&purchase, true).await,
                     durability => Ok(Answer::Success(purchase, PurchaseState::Pending, durability)),
                 }
             }
+            Decision::InOutbox(entry) => self.attempt_again(entry).await,
             // Where an admission does not outlive the process, no buyer is told of one that is not
             // in the ledger.
             Decision::Already(entry, PurchaseState::Pending) if !self.admission.outlives_process() => {
-                let purchase = entry.purchase.clone();
-                self.deliver(entry).await?;
-                self.recorded(&purchase, false).await
+                self.attempt_again(entry).await
             }
             Decision::Already(entry, state) => Ok(Answer::Purchased(entry.purchase, state)),
+        }
+    }
+
+    /// The answer to the attempt that won may have been lost before anything was published: who
+    /// asks again is told of the purchase once it is as safe as if that had not happened.
+    async fn attempt_again(&self, entry: Entry) -> Result<Answer, CheckoutError> {
+        let purchase = entry.purchase.clone();
+        match self.delivered(self.publisher.publish_again(entry, self.options.confirm_timeout).await)? {
+            Durability::Database => self.recorded(&purchase, false).await,
+            _ => Ok(Answer::Purchased(purchase, PurchaseState::Pending)),
         }
     }
 
@@ -166,9 +176,9 @@ impl Checkout {
         }
     }
 
-    /// Publishes a purchase and returns where it is safe.
-    async fn deliver(&self, entry: Entry) -> Result<Durability, CheckoutError> {
-        match self.publisher.publish(entry, self.options.confirm_timeout).await {
+    /// Where a published purchase is safe.
+    fn delivered(&self, published: Published) -> Result<Durability, CheckoutError> {
+        match published {
             Published::Confirmed(durability) => return Ok(durability),
             Published::Fenced => self.epochs.suspect(),
             Published::Unconfirmed => {}

@@ -6,6 +6,7 @@
 mod observed;
 mod publisher;
 mod sweeper;
+mod unconfirmed;
 
 pub use publisher::{Published, Publisher, PublisherTask};
 pub use sweeper::{SweepError, Sweeper};

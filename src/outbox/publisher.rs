@@ -10,7 +10,7 @@
 //! not claim that the broker has it: the ledger decides what becomes of it.
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::{HashMap, HashSet},
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -18,6 +18,7 @@ use std::{
 use futures_util::future::join_all;
 use tokio::sync::{mpsc, oneshot};
 
+use super::unconfirmed::Unconfirmed;
 use crate::broker::{Broker, BrokerError};
 use crate::domain::{Durability, Entry};
 use crate::runtime::{Runtime, crash_points::crash_point, error_chain};
@@ -65,7 +66,7 @@ impl Publisher {
         let task = PublisherTask {
             broker,
             requests,
-            unconfirmed: VecDeque::new(),
+            unconfirmed: Unconfirmed::new(UNCONFIRMED_MAX),
             retry_after: RETRY_MIN,
             runtime: runtime.clone(),
         };
@@ -83,6 +84,15 @@ impl Publisher {
             Some(Err(_)) | None => Published::Unconfirmed,
         }
     }
+
+    /// As [`Publisher::publish`], of a purchase that somebody else may have sent already. Such
+    /// purchases leave half of the queue to the new ones, however often their buyers ask.
+    pub async fn publish_again(&self, entry: Entry, confirm_timeout: Duration) -> Published {
+        if self.sender.capacity() < QUEUE_MAX / 2 {
+            return Published::Unconfirmed;
+        }
+        self.publish(entry, confirm_timeout).await
+    }
 }
 
 /// The sending side of a [`Publisher`].
@@ -90,8 +100,7 @@ impl Publisher {
 pub struct PublisherTask {
     broker: Arc<dyn Broker>,
     requests: mpsc::Receiver<Request>,
-    /// The order is that of the admissions.
-    unconfirmed: VecDeque<Entry>,
+    unconfirmed: Unconfirmed,
     retry_after: Duration,
     runtime: Runtime,
 }
@@ -118,13 +127,16 @@ impl PublisherTask {
     }
 
     async fn send_group(&mut self, requests: &mut Vec<Request>) {
-        let (entries, waiting): (Vec<_>, Vec<_>) = requests
+        let (mut entries, waiting): (Vec<_>, Vec<_>) = requests
             .drain(..)
             .map(|Request { entry, published }| {
                 let id = entry.purchase.id;
                 (entry, (id, published))
             })
             .unzip();
+        // Buyers ask again while their purchases are on their way.
+        let mut sent = HashSet::new();
+        entries.retain(|entry| sent.insert(entry.purchase.id));
         crash_point!("publisher-before-publish");
         let publish = async |group: Vec<Entry>| {
             let published = outcome(self.broker.publish(&group).await, self.broker.durability());
@@ -151,18 +163,15 @@ impl PublisherTask {
         if self.broker.durability() != Durability::Broker {
             return;
         }
-        self.unconfirmed.extend(unconfirmed);
-        let over = self.unconfirmed.len().saturating_sub(UNCONFIRMED_MAX);
+        let over = self.unconfirmed.add(unconfirmed);
         if over > 0 {
             tracing::warn!(over, "too many unconfirmed purchases: the oldest ones are left to the outbox");
-            self.unconfirmed.drain(..over);
         }
     }
 
     /// Sends one group of what is unconfirmed, and returns how long to wait before the next one.
     async fn retry(&mut self) -> Duration {
-        let number = self.unconfirmed.len().min(GROUP_ENTRIES_MAX);
-        let entries: Vec<_> = self.unconfirmed.drain(..number).collect();
+        let entries = self.unconfirmed.take(GROUP_ENTRIES_MAX);
         let publish = async |group: Vec<Entry>| {
             let sent = self.broker.publish_unfenced(&group).await;
             if sent.is_ok() { Vec::new() } else { group }
@@ -173,7 +182,7 @@ impl PublisherTask {
             self.retry_after = RETRY_MIN;
             return Duration::ZERO;
         }
-        unconfirmed.into_iter().rev().for_each(|entry| self.unconfirmed.push_front(entry));
+        self.unconfirmed.put_back(unconfirmed);
         let wait = self.retry_after;
         self.retry_after = RETRY_MAX.min(wait * 2);
         wait

@@ -39,6 +39,10 @@ impl AdmissionDecorator for Traced {
                 let (unit, epoch) = (entry.purchase.unit, entry.epoch);
                 self.sim.note(self.pid, format_args!("admit {user}: unit {unit}, epoch {epoch}"));
             }
+            Ok(Decision::InOutbox(entry)) => {
+                let unit = entry.purchase.unit;
+                self.sim.note(self.pid, format_args!("admit {user}: has unit {unit}, in the outbox"));
+            }
             Ok(Decision::Already(entry, state)) => {
                 let unit = entry.purchase.unit;
                 self.sim.note(self.pid, format_args!("admit {user}: has unit {unit}, {state:?}"));

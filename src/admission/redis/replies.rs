@@ -25,6 +25,7 @@ impl Reader<'_> {
             redis::Value::Int(0) => Ok("0"),
             redis::Value::Int(1) => Ok("1"),
             redis::Value::Int(2) => Ok("2"),
+            redis::Value::Int(3) => Ok("3"),
             other => Err(malformed(&format!("{other:?}"))),
         }
     }
@@ -50,12 +51,13 @@ impl Reader<'_> {
         Ok(Entry { id, epoch, purchase })
     }
 
-    /// As `state_of` in `prelude.lua` replies it.
-    fn state(&mut self) -> Result<PurchaseState, AdmissionError> {
+    /// As `state_of` in `prelude.lua` replies it. `None`: the purchase is in the outbox.
+    fn state(&mut self) -> Result<Option<PurchaseState>, AdmissionError> {
         match self.text()? {
-            "0" => Ok(PurchaseState::Confirmed),
-            "1" => Ok(PurchaseState::Pending),
-            "2" => Ok(PurchaseState::Cancelled),
+            "0" => Ok(Some(PurchaseState::Confirmed)),
+            "1" => Ok(None),
+            "2" => Ok(Some(PurchaseState::Cancelled)),
+            "3" => Ok(Some(PurchaseState::Pending)),
             other => Err(malformed(&other)),
         }
     }
@@ -83,7 +85,13 @@ pub(super) fn decision(
     let refused = |outcome| Ok(Decision::Refused(outcome));
     match reader.text()? {
         "SUCCESS" => Ok(Decision::Won(reader.entry(product, user)?)),
-        "PURCHASED" => Ok(Decision::Already(reader.entry(product, user)?, reader.state()?)),
+        "PURCHASED" => {
+            let entry = reader.entry(product, user)?;
+            Ok(match reader.state()? {
+                None => Decision::InOutbox(entry),
+                Some(state) => Decision::Already(entry, state),
+            })
+        }
         "SOLD_OUT" => refused(Outcome::SoldOut),
         "UPCOMING" => refused(Outcome::Upcoming),
         "ENDED" => refused(Outcome::Ended),
@@ -96,7 +104,10 @@ pub(super) fn decision(
 pub(super) fn found(reply: &Reply, product: &ProductId, user: &UserId) -> Result<Found, AdmissionError> {
     let mut reader = Reader { rest: reply };
     match reader.text()? {
-        "FOUND" => Ok(Found::Purchase(reader.entry(product, user)?, reader.state()?)),
+        "FOUND" => {
+            let entry = reader.entry(product, user)?;
+            Ok(Found::Purchase(entry, reader.state()?.unwrap_or(PurchaseState::Pending)))
+        }
         "NONE" => Ok(Found::Nothing { revocations: reader.text()? != "0" }),
         "NOT_READY" => Err(AdmissionError::NotReady),
         other => Err(malformed(&other)),

@@ -24,6 +24,8 @@ impl SaleMachine {
             let is_same_attempt = Self::counts(winner, id);
             return Ok(if is_same_attempt {
                 Decision::Won(entry)
+            } else if self.is_in_outbox(winner) {
+                Decision::InOutbox(entry)
             } else {
                 Decision::Already(entry, self.state_of(winner))
             });

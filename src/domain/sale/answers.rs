@@ -8,8 +8,11 @@ use crate::domain::{Outcome, Purchase, PurchaseState, UsedRight};
 pub enum Decision {
     /// The user has a unit now. The entry is in the outbox.
     Won(Entry),
-    /// The user's one purchase, and how far it is. Without a unit where it only keeps the user from
-    /// buying.
+    /// The user's one purchase, made by an earlier attempt. Its entry is in the outbox: it may be
+    /// nowhere else yet.
+    InOutbox(Entry),
+    /// The user's one purchase, which has left the outbox, and how far it is. Without a unit where
+    /// it only keeps the user from buying.
     Already(Entry, PurchaseState),
     /// No unit for this user: `SOLD_OUT`, `UPCOMING`, `ENDED` or `PAUSED`.
     Refused(Outcome),

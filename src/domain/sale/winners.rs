@@ -82,7 +82,10 @@ impl SaleMachine {
     }
 
     pub(super) fn is_pending(&self, winner: Winner) -> bool {
-        !winner.is_cancelled
-            && (self.outbox.entries.contains_key(&winner.entry) || self.dead.contains(&winner.id))
+        !winner.is_cancelled && (self.is_in_outbox(winner) || self.dead.contains(&winner.id))
+    }
+
+    pub(super) fn is_in_outbox(&self, winner: Winner) -> bool {
+        !winner.is_cancelled && self.outbox.entries.contains_key(&winner.entry)
     }
 }

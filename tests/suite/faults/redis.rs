@@ -80,6 +80,39 @@ async fn is_wiped_during_an_outage_of_rabbitmq() {
     stage.holds().await;
 }
 
+/// The answer of Redis to an attempt is lost, and with it the attempt's publish. The buyer asks again, is told of the
+/// purchase, and from then on it is as safe as a SUCCESS, though no sweeper has sent it.
+#[tokio::test(flavor = "multi_thread")]
+async fn is_wiped_after_a_repeated_attempt_was_answered() {
+    let redis = own(servers::redis).await;
+    let proxy = Proxy::to(redis.port).await;
+    let stage = Stage::open(with_redis(proxy.port).await).await;
+    let (start, epoch) = (now(), epoch(&stage).await);
+    stage.work.signal(Signal::STOP);
+    let mut tries = 0;
+    let (user, told) = loop {
+        let user = format!("asks-again-{tries}");
+        proxy.set(Link::CutAnswers);
+        stage.sale.attempt_by(&user).await;
+        proxy.set(Link::Pass);
+        ready(&stage.api).await;
+        let answer = stage.sale.buy(&user).await.expect("an answer");
+        if answer.status.as_deref() == Some("PURCHASED") {
+            break (user, answer);
+        }
+        tries += 1;
+        assert!(tries < 50, "no answer was lost after its purchase was made");
+    };
+    let mut operator = connection(redis.port).await;
+    command(&mut operator, &["FLUSHALL"]).await;
+    stage.work.signal(Signal::CONT);
+    is_rebuilt(&stage, epoch).await;
+    let again = eventually("it sells again", SOON, async || stage.sale.buy(&user).await).await;
+    assert_eq!(again.purchase_id, told.purchase_id, "the purchase that the buyer was told of is gone");
+    stage.sale.fault("redis-wipe-after-replay", start, true, true);
+    stage.holds().await;
+}
+
 /// It comes back as it was some sales before.
 #[tokio::test(flavor = "multi_thread")]
 async fn is_rolled_back() {

@@ -3,7 +3,7 @@
 use chrono::TimeDelta;
 use flashsale::{
     admission::{AdmissionError, Decision},
-    domain::{Outcome, Phase, PurchaseState, Terms},
+    domain::{Outcome, Phase, Terms},
 };
 
 use super::{Bench, fresh_id, terms, user};
@@ -32,12 +32,12 @@ pub(crate) async fn a_user_gets_one_unit_and_the_stock_ends(bench: &Bench) {
     let first = bench.win("a").await;
     assert_eq!((first.purchase.unit, first.epoch), (1, 1));
     for _ in 0..2 {
-        assert_eq!(bench.buy("a").await, Decision::Already(first.clone(), PurchaseState::Pending));
+        assert_eq!(bench.buy("a").await, Decision::InOutbox(first.clone()));
     }
     assert_eq!(bench.phase().await, Phase::Active);
     assert_eq!(bench.win("b").await.purchase.unit, 2);
     assert_eq!(bench.buy("c").await, Decision::Refused(Outcome::SoldOut));
-    assert_eq!(bench.buy("a").await, Decision::Already(first, PurchaseState::Pending));
+    assert_eq!(bench.buy("a").await, Decision::InOutbox(first));
     let sale = bench.admission.sale(&bench.product).await.expect("sale");
     assert_eq!((sale.phase(), sale.remaining, sale.next, sale.in_flight), (Phase::SoldOut, 0, 2, 2));
 }
@@ -68,7 +68,7 @@ pub(crate) async fn the_window_and_a_pause_refuse_but_never_a_buyer(bench: &Benc
         let terms = Terms { total_stock: 5, opens_at, closes_at, paused };
         assert!(bench.admission.configure(&bench.product, 1, &terms).await.expect("configure"));
         assert_eq!(bench.buy("late").await, Decision::Refused(outcome), "{terms:?}");
-        assert_eq!(bench.buy("early").await, Decision::Already(bought.clone(), PurchaseState::Pending));
+        assert_eq!(bench.buy("early").await, Decision::InOutbox(bought.clone()));
         assert_eq!(bench.phase().await.refusal(), Some(outcome), "{terms:?}");
     }
     let open = Terms { total_stock: 5, opens_at: Some(now), closes_at: Some(now + hour), paused: false };
@@ -112,7 +112,7 @@ pub(crate) async fn many_at_once_get_distinct_units(bench: &Bench) {
     while let Some(decision) = attempts.join_next().await {
         match decision.expect("task").expect("decision") {
             Decision::Won(entry) => assert!(units.insert(entry.purchase.unit)),
-            Decision::Already(..) | Decision::Refused(Outcome::SoldOut) => {}
+            Decision::InOutbox(_) | Decision::Already(..) | Decision::Refused(Outcome::SoldOut) => {}
             other @ Decision::Refused(_) => panic!("{other:?}"),
         }
     }

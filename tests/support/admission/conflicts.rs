@@ -37,7 +37,7 @@ pub(crate) async fn a_revocation_can_be_learned_also_when_the_admission_is_lost(
         bench.admission.find(&bench.product, &user("stranger")).await.expect("find"),
         Found::Nothing { revocations: true }
     );
-    assert_eq!(bench.buy("a").await, Decision::Already(entry, PurchaseState::Pending));
+    assert_eq!(bench.buy("a").await, Decision::InOutbox(entry));
     let none = Purchase { product: ProductId::parse("none").expect("id"), ..stranger };
     bench.admission.withdraw(&none, None, unit).await.expect("withdraw");
     assert!(matches!(bench.admission.sale(&none.product).await, Err(AdmissionError::NotReady)));
@@ -96,7 +96,7 @@ pub(crate) async fn a_purchase_whose_unit_is_taken_gets_the_lowest_free_one(benc
     let again = moved(bench.admission.reassign(&entries[2].purchase, false).await.expect("reassign"));
     assert_eq!(again, first, "run twice it moves once");
     assert_eq!(bench.outbox().await, [first.clone()]);
-    assert_eq!(bench.buy("c").await, Decision::Already(first, PurchaseState::Pending));
+    assert_eq!(bench.buy("c").await, Decision::InOutbox(first));
 
     // A purchase from before a rebuild, of a user whom admission doesn't know.
     let old = Purchase { id: fresh_id(), user: user("old"), unit: 1, ..entries[2].purchase.clone() };

@@ -10,6 +10,7 @@ use super::{Bench, fresh_id, terms, user};
 /// The purchase that an attempt is told to have been made before.
 async fn before(bench: &Bench, name: &str) -> (Purchase, PurchaseState) {
     match bench.buy(name).await {
+        Decision::InOutbox(entry) => (entry.purchase, PurchaseState::Pending),
         Decision::Already(entry, state) => (entry.purchase, state),
         other => panic!("{name}: {other:?}"),
     }

@@ -79,8 +79,8 @@ local function is_used(unit, mark)
   return unit == '0' or mark == 'C'
 end
 
--- 1 while the outbox or the dead-letter queue has the purchase, 0 once the ledger has it, 2 once it
--- is cancelled.
+-- 1 while the outbox has the purchase, 3 while the dead-letter queue alone has it, 0 once the ledger
+-- has it, 2 once it is cancelled.
 local function state_of(id, entry, mark)
   if mark == 'C' then
     return 2
@@ -88,7 +88,7 @@ local function state_of(id, entry, mark)
   if #redis.call('XRANGE', KEYS[4], entry, entry) > 0 then
     return 1
   end
-  return redis.call('SISMEMBER', KEYS[5], id)
+  return 3 * redis.call('SISMEMBER', KEYS[5], id)
 end
 
 -- Writes a winner with a new outbox entry, and returns the entry's id.

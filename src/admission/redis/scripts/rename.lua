@@ -25,7 +25,8 @@ if not winner then
   return {'DONE'}
 end
 local _, id, entry, mark = string.match(winner, WINNER)
-if state_of(id, entry, mark) == 1 or call('HEXISTS', BUYERS, ARGV[2]) == 1 then
+local state = state_of(id, entry, mark)
+if state == 1 or state == 3 or call('HEXISTS', BUYERS, ARGV[2]) == 1 then
   return {'KEPT'}
 end
 call('HDEL', BUYERS, ARGV[1])

@@ -193,6 +193,7 @@ fn text<T: Debug>(operation: &str, answer: Result<T, AdmissionError>) -> String 
 
 fn decision(answer: Result<Decision, AdmissionError>) -> String {
     match answer {
+        Ok(Decision::InOutbox(entry)) => format!("admit InOutbox {entry:?}"),
         Ok(Decision::Already(entry, state)) => format!("admit Already {state:?} {entry:?}"),
         other => text("admit", other),
     }
