@@ -22,7 +22,7 @@ use flashsale::{
 };
 use lapin::{
     BasicProperties, Confirmation,
-    options::{BasicPublishOptions, ConfirmSelectOptions},
+    options::{BasicGetOptions, BasicPublishOptions, ConfirmSelectOptions},
 };
 use rustix::process::Signal;
 use serde_json::{Value, json};
@@ -255,12 +255,16 @@ async fn a_sale_that_no_store_remembers_is_drained() {
     let forget = "UPDATE products SET epoch = 0, opened_epoch = 0";
     run.services.sql().await.batch_execute(forget).await.expect("a ledger from before the opening");
     flush(&run.services).await;
-    let work = run.spawn("work", &[("FLASHSALE_CRASH", "rebuild-before-open@1:stop")]);
-    eventually("the rebuild is about to open", SOON, async || is_stopped(work.id()).then_some(())).await;
-    let row = "SELECT count(*) FROM purchases WHERE user_id = 'promised' AND unit = 1";
-    assert_eq!(run.services.count(row).await, 1, "its unit would be sold again");
+    // The queue shows the message when the workers have stood aside: none of them has recorded it before.
+    let (channel, queue) = (run.services.channel().await, format!("{}.purchases", run.services.prefix));
+    let message = channel.basic_get(queue.into(), BasicGetOptions::default()).await.expect("the queue");
+    assert!(message.is_some_and(|message| message.data.windows(8).any(|text| text == b"promised")));
+    let work = run.spawn("work", &[("FLASHSALE_CRASH", "rebuild-after-pause@1:stop")]);
+    eventually("the workers stand aside", SOON, async || is_stopped(work.id()).then_some(())).await;
+    channel.close(200, "given back".into()).await.expect("closed");
     work.signal(Signal::CONT);
-    work.logs("the sale is ready").await;
+    let opened = work.logs("the sale is ready").await;
+    assert!(opened.contains("buyers=1"), "its unit would be sold again: {opened}");
 }
 
 /// The product's own recovery in this process, on real servers.
