@@ -14,7 +14,7 @@ use flashsale::{
     broker::{Broker, BrokerError, DeadLetter, DeadLetters, RabbitMq, RabbitOptions, Topology},
     config::ServiceUrl,
     domain::UserId,
-    ledger::Leadership,
+    ledger::{Leadership, Writer},
     observability::{Dependency, Telemetry, readiness::Probe},
     recovery::{Recovery, RecoveryError, RecoveryOptions},
     runtime::Runtime,
@@ -309,6 +309,11 @@ impl InProcess {
         Self { services, stores, recovery, leader }
     }
 
+    async fn with_silent_letters(is_silent: &Arc<AtomicBool>, stalls: &Arc<AtomicBool>) -> Self {
+        let (is_silent, stalls) = (is_silent.clone(), stalls.clone());
+        Self::start(|inner| Arc::new(Decorated(SilentLetters { inner, is_silent, stalls }))).await
+    }
+
     async fn round(&mut self) -> Result<(), RecoveryError> {
         self.recovery.round(&mut *self.leader).await
     }
@@ -353,11 +358,12 @@ async fn a_hundred_failed_rounds_use_up_no_delivery_attempt() {
     assert_eq!(run.services.depth("purchases.dead").await, 0);
 }
 
-/// A broker whose dead-letter queue takes letters, and gives none.
+/// A broker whose dead-letter queue takes letters, and gives none; and one whose queue stalls besides.
 #[derive(Debug)]
 struct SilentLetters {
     inner: Arc<dyn Broker>,
     is_silent: Arc<AtomicBool>,
+    stalls: Arc<AtomicBool>,
 }
 
 impl BrokerDecorator for SilentLetters {
@@ -367,6 +373,10 @@ impl BrokerDecorator for SilentLetters {
 
     fn dead_letters(&self, held: Box<dyn DeadLetters>) -> Box<dyn DeadLetters> {
         if self.is_silent.load(Ordering::Relaxed) { Box::new(Silent(held)) } else { held }
+    }
+
+    fn stalled_for(&self) -> Option<Duration> {
+        if self.stalls.load(Ordering::Relaxed) { Some(Duration::from_mins(1)) } else { None }
     }
 }
 
@@ -400,10 +410,8 @@ impl DeadLetters for Silent {
 /// says what an operator has to do.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_dead_letter_queue_that_does_not_answer_waits_for_an_operator() {
-    let is_silent = Arc::new(AtomicBool::new(false));
-    let decorated = is_silent.clone();
-    let mut run =
-        InProcess::start(|inner| Arc::new(Decorated(SilentLetters { inner, is_silent: decorated }))).await;
+    let (is_silent, stalls) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
+    let mut run = InProcess::with_silent_letters(&is_silent, &stalls).await;
     given_up(&run.services, b"a letter").await;
     is_silent.store(true, Ordering::Relaxed);
     run.loses_its_state().await;
@@ -418,4 +426,28 @@ async fn a_dead_letter_queue_that_does_not_answer_waits_for_an_operator() {
     run.round().await.expect("it is rebuilt");
     assert!(run.recovery.requests().check().is_empty());
     assert_eq!(run.services.depth("purchases.dead").await, 1, "the letter is gone");
+}
+
+/// Both queues stall at once, as after RabbitMQ was killed within a second of their declaration: the dead-letter queue is
+/// replaced only where no worker can have dead-lettered anything.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dead_letter_queue_is_replaced_only_while_the_outbox_has_everything() {
+    for has_recorded in [false, true] {
+        let (is_silent, stalls) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
+        let mut run = InProcess::with_silent_letters(&is_silent, &stalls).await;
+        let user = UserId::parse("buyer").expect("user");
+        let won = run.stores.admission.admit(&product(1).id, &user, fresh_id()).await.expect("admitted");
+        let Decision::Won(entry) = won else { panic!("{won:?}") };
+        if has_recorded {
+            run.stores.ledger.record(std::slice::from_ref(&entry), Writer::Worker).await.expect("recorded");
+        }
+        given_up(&run.services, b"a letter").await;
+        for fault in [&is_silent, &stalls] {
+            fault.store(true, Ordering::Relaxed);
+        }
+        run.round().await.expect("the queue of purchases is replaced in either case");
+        let left = run.services.depth("purchases.dead").await;
+        let asked = run.recovery.requests().check();
+        assert_eq!((left, asked.len()), if has_recorded { (1, 1) } else { (0, 0) }, "{asked:?}");
+    }
 }

@@ -225,6 +225,11 @@ pub(crate) trait BrokerDecorator: Debug + Send + Sync + 'static {
     fn dead_letters(&self, held: Box<dyn DeadLetters>) -> Box<dyn DeadLetters> {
         held
     }
+
+    /// For how long the queue has confirmed and delivered nothing.
+    fn stalled_for(&self) -> Option<Duration> {
+        self.inner().stalled_for()
+    }
 }
 
 #[async_trait]
@@ -258,7 +263,7 @@ impl<D: BrokerDecorator> Broker for Decorated<D> {
     }
 
     fn stalled_for(&self) -> Option<Duration> {
-        self.0.inner().stalled_for()
+        self.0.stalled_for()
     }
 
     fn consuming(&self) -> Option<&Dependency> {
