@@ -1,10 +1,6 @@
 //! `GET /console` and `GET /console/snapshot`.
 
-use actix_web::{
-    HttpRequest, HttpResponse,
-    http::StatusCode,
-    web::{Data, Query},
-};
+use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web::Data};
 use askama::Template;
 use serde::Deserialize;
 
@@ -13,7 +9,7 @@ use super::{
     snapshot::Snapshot,
     verdict::Verdict,
 };
-use crate::http::{pages::render, problem::Problem};
+use crate::http::{extract::read_query, pages::render, problem::Problem};
 
 #[derive(Template)]
 #[template(path = "console.html")]
@@ -34,8 +30,7 @@ pub(super) async fn console(monitor: Data<Monitor>) -> HttpResponse {
 }
 
 pub(super) async fn snapshot(monitor: Data<Monitor>, request: HttpRequest) -> Result<HttpResponse, Problem> {
-    let query = Query::<Since>::from_query(request.query_string());
-    let query = query.map_err(|error| Problem::MalformedQuery(error.to_string()))?;
-    let status = monitor.status(query.since.unwrap_or(i64::MIN));
+    let Since { since } = read_query(&request)?;
+    let status = monitor.status(since.unwrap_or(i64::MIN));
     Ok(HttpResponse::Ok().json(status))
 }

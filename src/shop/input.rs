@@ -9,7 +9,12 @@ use std::{
 use actix_web::{FromRequest, HttpRequest, dev::Payload, web::Query};
 use serde::Deserialize;
 
-use crate::http::{body::read_body, problem::Problem, security::origin::check_same_origin};
+use crate::http::{
+    body::read_body,
+    extract::{read_form_query, read_query},
+    problem::Problem,
+    security::origin::check_same_origin,
+};
 
 #[derive(Deserialize)]
 struct Fields {
@@ -17,7 +22,13 @@ struct Fields {
     user_id: Option<String>,
 }
 
-/// `?userId=…`
+#[derive(Deserialize)]
+struct Typed {
+    typed: Option<String>,
+}
+
+/// `?userId=…` of a link, or else `?typed=…` of the form that asks: browsers write a space that was
+/// typed as a plus sign, and a plus sign otherwise.
 pub(super) struct UserQuery(pub(super) Option<String>);
 
 /// The field `userId` of a form that a page of this shop has sent.
@@ -28,9 +39,12 @@ impl FromRequest for UserQuery {
     type Future = Ready<Result<Self, Problem>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        let fields = Query::<Fields>::from_query(request.query_string());
-        let fields = fields.map_err(|error| Problem::MalformedQuery(error.to_string()));
-        ready(fields.map(|fields| Self(fields.into_inner().user_id)))
+        let read = || {
+            let Fields { user_id } = read_query(request)?;
+            let Typed { typed } = read_form_query(request)?;
+            Ok(Self(user_id.or(typed)))
+        };
+        ready(read())
     }
 }
 
@@ -45,7 +59,6 @@ impl FromRequest for UserForm {
             let body = read_body(&request, payload, "application/x-www-form-urlencoded").await?;
             let body =
                 std::str::from_utf8(&body).map_err(|error| Problem::MalformedForm(error.to_string()))?;
-            // A form is encoded like a query.
             let fields = Query::<Fields>::from_query(body);
             let fields = fields.map_err(|error| Problem::MalformedForm(error.to_string()))?;
             Ok(Self(fields.into_inner().user_id.unwrap_or_default()))

@@ -6,7 +6,7 @@
 use actix_web::{
     HttpRequest, HttpResponse,
     http::StatusCode,
-    web::{Data, Path, Query},
+    web::{Data, Path},
 };
 use askama::Template;
 use chrono::{DateTime, Utc};
@@ -20,6 +20,7 @@ use crate::{
     },
     http::{
         Site,
+        extract::read_query,
         pages::{Moment, render, wants_json},
         problem::Problem,
     },
@@ -133,8 +134,7 @@ pub(super) async fn receipt(
     request: HttpRequest,
 ) -> Result<HttpResponse, Problem> {
     let id = PurchaseId(id.parse().map_err(|_not_a_uuid| Problem::NotFound)?);
-    let owner = Query::<Owner>::from_query(request.query_string());
-    let owner = owner.map_err(|error| Problem::MalformedQuery(error.to_string()))?;
+    let owner: Owner = read_query(&request)?;
     let receipt = find(&shop, id, &owner).await?.ok_or(Problem::NotFound)?;
     let offer = match receipt.offer_in(&shop.catalogue.offers()) {
         Some(offer) => offer,

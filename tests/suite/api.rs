@@ -113,7 +113,10 @@ macro_rules! in_both_modes {
     };
 }
 
-in_both_modes! { every_route_has_its_fields every_outcome every_bad_input_has_its_problem_and_leaves_no_trace }
+in_both_modes! {
+    every_route_has_its_fields every_outcome every_bad_input_has_its_problem_and_leaves_no_trace
+    a_plus_sign_in_a_query_means_itself
+}
 
 async fn every_route_has_its_fields(system: System) {
     let product = json!({
@@ -168,6 +171,22 @@ async fn every_route_has_its_fields(system: System) {
     assert_eq!((readiness.status, &readiness.body["ready"]), (200, &json!(true)));
     let names: Vec<_> = readiness.body["dependencies"].as_array().expect("list").iter().collect();
     assert!(names.iter().all(|dependency| dependency["ready"] == json!(true)), "{names:?}");
+}
+
+/// No id has a space, so that nobody means one.
+async fn a_plus_sign_in_a_query_means_itself(system: System) {
+    let bought = system.buy("open", "anna+vip@example.com").await;
+    for user in ["anna+vip@example.com", "anna%2Bvip%40example.com"] {
+        for path in ["/sale/purchase/status", "/products/open/purchase"] {
+            let found = system.get(&format!("{path}?userId={user}")).await.body;
+            assert_eq!(found["purchaseId"], bought["purchaseId"], "{path} {user}: {found}");
+        }
+    }
+    let refused = system.get("/sale/purchase/status?userId=anna%20vip").await;
+    assert_eq!(
+        (refused.status, &refused.body["type"]),
+        (400, &json!("urn:flashsale:problem:invalid-user-id"))
+    );
 }
 
 async fn every_outcome(system: System) {

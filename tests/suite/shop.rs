@@ -166,6 +166,26 @@ async fn a_purchase_has_a_receipt_with_an_address_of_its_own() {
     assert!(page.contains("It&#39;s yours.") && page.contains("No. 1"), "{page}");
 }
 
+/// A link that was written by hand has a plus sign in an id as it is; a form has one for each space that was typed.
+#[tokio::test]
+async fn a_plus_sign_in_a_link_means_itself_and_in_a_form_a_space() {
+    let shop = shop("").await;
+    let bought = post(&shop, "anna%2Bvip%40example.com", &[]).await;
+    let receipt = bought.headers()["location"].to_str().expect("text").to_owned();
+    let (_, filled) = page(&format!("{}/products/p?userId=anna+vip@example.com", shop.url)).await;
+    assert!(filled.contains("value=\"anna+vip@example.com\""), "{filled}");
+    let lookup = format!("{}/products/p/purchase", shop.url);
+    for query in ["userId=anna+vip@example.com", "typed=+anna%2Bvip%40example.com+"] {
+        assert_eq!(get(&format!("{lookup}?{query}")).await.header("location"), receipt, "{query}");
+    }
+    let (_, wrong) = page(&format!("{lookup}?typed=anna+vip")).await;
+    assert!(wrong.contains("no spaces") && wrong.contains("value=\"anna vip\""), "{wrong}");
+    let (address, _) = receipt.split_once('?').expect("a query");
+    let by_hand = format!("{}{address}?product=p&userId=anna+vip@example.com", shop.url);
+    assert!(page(&by_hand).await.1.contains(">anna+vip@example.com<"));
+    assert!(filled.contains("id=\"who\" name=\"typed\""), "the form that asks: {filled}");
+}
+
 /// A listener: the lines of its stream, and what keeps it open.
 async fn listen(url: &str, last_event_id: &str) -> (Lines<BufReader<OwnedReadHalf>>, OwnedWriteHalf) {
     let (reader, mut writer) =

@@ -2,9 +2,10 @@
 
 use std::{future::Future, pin::Pin};
 
-use actix_web::{FromRequest, HttpRequest, dev::Payload, web::Query};
+use actix_web::{FromRequest, HttpRequest, dev::Payload};
 use serde::Deserialize;
 
+use super::query::read_query;
 use crate::{
     domain::UserId,
     http::{
@@ -54,8 +55,7 @@ impl FromRequest for BuyerQuery {
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
         let (request, payload) = (request.clone(), payload.take());
         Box::pin(async move {
-            let query = Query::<Fields>::from_query(request.query_string());
-            let fields = query.map_err(|error| Problem::MalformedQuery(error.to_string()))?.into_inner();
+            let fields: Fields = read_query(&request)?;
             if fields.user_id.is_none() && has_body(&request) {
                 return from_body(&request, payload).await.map(Self);
             }

@@ -3,6 +3,8 @@
 
 mod buyer;
 mod product;
+mod query;
 
 pub use buyer::{Buyer, BuyerQuery};
 pub use product::ProductParam;
+pub(crate) use query::{read_form_query, read_query};
