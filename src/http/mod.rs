@@ -3,6 +3,7 @@
 pub mod body;
 mod connection;
 mod connection_budget;
+mod delimit;
 pub mod extract;
 mod framing;
 pub mod health;

@@ -21,6 +21,7 @@ use tokio::net::TcpStream;
 
 use super::{
     connection::{Connection, Progress},
+    delimit::delimit_by_close,
     unread,
 };
 use crate::runtime::shutdown::REQUESTS_DEADLINE_S;
@@ -90,7 +91,8 @@ pub fn listen(
                 progress.iter().for_each(Progress::began);
                 let answering = service.call(request);
                 async move {
-                    let answer = answering.await;
+                    let mut answer = answering.await;
+                    answer.iter_mut().for_each(delimit_by_close);
                     progress.iter().for_each(Progress::answered);
                     answer
                 }

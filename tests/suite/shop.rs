@@ -239,6 +239,37 @@ async fn listeners_hear_of_changes_and_resume_where_they_were() {
     assert_eq!(shop.serve.ended(Duration::from_secs(10)).await.code(), Some(0));
 }
 
+/// A proxy may speak HTTP/1.0, in which there are no chunks, also where it would keep the connection.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_in_http_1_0_ends_with_its_connection() {
+    let mut shop = shop("").await;
+    let mut answers = Vec::new();
+    for connection in ["close", "keep-alive"] {
+        let mut stream = TcpStream::connect(shop.url.trim_start_matches("http://")).await.expect("connect");
+        let request = format!("GET /products/p/events HTTP/1.0\r\nConnection: {connection}\r\n\r\n");
+        stream.write_all(request.as_bytes()).await.expect("write");
+        let mut answer = Vec::new();
+        while !answer.ends_with(b"}\n\n") {
+            let read = tokio::time::timeout(SOON, stream.read_buf(&mut answer)).await.expect("an event");
+            assert!(read.expect("read") > 0, "{}", String::from_utf8_lossy(&answer));
+        }
+        answers.push((stream, answer));
+    }
+    // The end of the process is the end of its streams.
+    shop.serve.signal(rustix::process::Signal::TERM);
+    for (mut stream, mut answer) in answers {
+        tokio::time::timeout(SOON, stream.read_to_end(&mut answer)).await.expect("an end").expect("read");
+        let answer = String::from_utf8(answer).expect("text");
+        let (head, body) = answer.split_once("\r\n\r\n").expect("a head");
+        assert!(head.starts_with("HTTP/1.0 200 OK\r\n"), "{head}");
+        for header in ["transfer-encoding", "content-length", "keep-alive"] {
+            assert!(!head.contains(header), "{head}");
+        }
+        assert!(body.starts_with("retry: 2000\nid: ") && body.ends_with("\n\n"), "{body}");
+    }
+    assert_eq!(shop.serve.ended(Duration::from_secs(10)).await.code(), Some(0));
+}
+
 /// Many listen: little memory, and the same news for all.
 #[tokio::test(flavor = "multi_thread")]
 async fn two_thousand_listeners_cost_little() {
