@@ -12,7 +12,7 @@ use crate::{
     checkout::Checkout,
     console::{self, Console, ConsoleToken, Monitor},
     http::{
-        ConnectionBudget, health,
+        ConnectionBudget, CorsOrigins, health,
         server::{Listening, ServerOptions, listen},
     },
     observability::readiness::Readiness,
@@ -56,7 +56,10 @@ impl Servers<'_> {
             body_timeout: self.settings.api.body_timeout,
         };
         let readiness = Data::new(self.readiness.clone());
-        let options = options(self.settings, self.settings.api.addr, budget.buyers);
+        let options = ServerOptions {
+            cors_origins: self.settings.api.cors_origins.clone(),
+            ..options(self.settings, self.settings.api.addr, budget.buyers)
+        };
         listen("API", &options, move |config| {
             health::routes(config, readiness.clone());
             api::routes(config, Api { checkout: api.checkout.on_this_thread(), ..api.clone() });
@@ -139,5 +142,6 @@ pub(super) fn listen_health(settings: &Settings, readiness: Readiness) -> anyhow
 }
 
 fn options(settings: &Settings, addr: SocketAddr, connections_max: usize) -> ServerOptions {
-    ServerOptions { addr, connections_max, head_timeout: settings.api.head_timeout }
+    let head_timeout = settings.api.head_timeout;
+    ServerOptions { addr, connections_max, head_timeout, cors_origins: CorsOrigins::default() }
 }

@@ -19,3 +19,4 @@ mod unread;
 pub use connection_budget::{ConnectionBudget, Demand, TooFewDescriptors};
 pub use options::ApiOptions;
 pub use pages::{Link, Site};
+pub use security::{cors::CorsOrigins, origin::Origin};

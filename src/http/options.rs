@@ -2,6 +2,7 @@
 
 use std::{net::SocketAddr, time::Duration};
 
+use super::security::cors::CorsOrigins;
 use crate::config::Reader;
 
 #[derive(Clone, Debug)]
@@ -11,6 +12,8 @@ pub struct ApiOptions {
     pub connections_max: usize,
     pub head_timeout: Duration,
     pub body_timeout: Duration,
+    /// Of the API alone.
+    pub cors_origins: CorsOrigins,
 }
 
 impl ApiOptions {
@@ -20,6 +23,7 @@ impl ApiOptions {
             connections_max: reader.integer("api.connections_max", 1..=1_000_000),
             head_timeout: reader.millis("api.head_timeout_ms", 100..=600_000),
             body_timeout: reader.millis("api.body_timeout_ms", 100..=600_000),
+            cors_origins: reader.list("api.cors_origins", CorsOrigins::parse),
         }
     }
 }

@@ -37,6 +37,11 @@ pub enum Problem {
     MethodNotAllowed { allowed: &'static [&'static str] },
     #[error("The form was sent by another site, so nothing was done. Open our page and try again.")]
     CrossSite,
+    #[error(
+        "Pages of this origin may not call this API. An operator can allow it: add it to \
+         FLASHSALE_API_CORS_ORIGINS."
+    )]
+    OriginNotAllowed,
     #[error("This server does not answer to this host name. An operator can allow it: set {setting} to it.")]
     UnknownHost { setting: &'static str },
     #[error("This needs the bearer token of the console's token file (console.token_file).")]
@@ -95,6 +100,7 @@ impl Problem {
             }
             Self::TokenRequired => (StatusCode::UNAUTHORIZED, "token-required", "Token required"),
             Self::CrossSite => (StatusCode::FORBIDDEN, "cross-site", "Sent by another site"),
+            Self::OriginNotAllowed => (StatusCode::FORBIDDEN, "origin-not-allowed", "Origin not allowed"),
             Self::UnknownHost { .. } => {
                 (StatusCode::MISDIRECTED_REQUEST, "unknown-host", "Unknown host name")
             }

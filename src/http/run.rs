@@ -50,7 +50,10 @@ mod tests {
     use tokio::{net::TcpStream, time::timeout};
 
     use super::*;
-    use crate::http::server::{ServerOptions, listen};
+    use crate::http::{
+        CorsOrigins,
+        server::{ServerOptions, listen},
+    };
 
     const DEADLINE: Duration = Duration::from_secs(20);
 
@@ -59,6 +62,7 @@ mod tests {
             addr: ([127, 0, 0, 1], 0).into(),
             connections_max: 10,
             head_timeout: Duration::from_secs(5),
+            cors_origins: CorsOrigins::default(),
         };
         listen(name, &options, |_config| {}).unwrap()
     }

@@ -22,6 +22,7 @@ use tokio::net::TcpStream;
 use super::{
     connection::{Connection, Progress},
     delimit::delimit_by_close,
+    security::cors::{CorsOrigins, with_cors},
     unread,
 };
 use crate::runtime::shutdown::REQUESTS_DEADLINE_S;
@@ -38,6 +39,8 @@ pub struct ServerOptions {
     /// Timeout for the head of each request, and for the whole of one that arrives while another is
     /// answered.
     pub head_timeout: Duration,
+    /// Whose pages may call this server.
+    pub cors_origins: CorsOrigins,
 }
 
 /// A server that listens. It stops, after requests under way, when its handle says so.
@@ -76,14 +79,16 @@ pub fn listen(
         // actix would take SIGINT as a forced stop; `runtime::shutdown` handles both signals.
         .disable_signals();
     let (stopping, head_timeout) = (builder.graceful_shutdown_signal(), options.head_timeout);
+    let cors_origins = options.cors_origins.clone();
     // As actix_web::HttpServer does, which takes no other connections than its own.
     let server = builder.listen(name, listener, move || {
         let stopping = stopping.clone();
-        let routes = routes.clone();
+        let (routes, cors_origins) = (routes.clone(), cors_origins.clone());
         // What belongs to a buyer or changes with the sale is kept by no cache; assets say
         // otherwise themselves.
         let no_store = DefaultHeaders::new().add((header::CACHE_CONTROL, "no-store"));
         let app = App::new()
+            .wrap_fn(move |request, service| with_cors(&cors_origins, request, service))
             .wrap(from_fn(unread::close_if_unread))
             .wrap(no_store)
             .wrap_fn(|request, service| {

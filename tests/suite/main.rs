@@ -18,6 +18,7 @@ mod browser;
 mod chaos;
 mod config;
 mod console;
+mod cors;
 #[cfg(feature = "failpoints")]
 mod crashes;
 mod dead_letters;

@@ -58,6 +58,9 @@ impl Browser {
             "--disable-gpu",
             "--disable-dev-shm-usage",
             "--hide-scrollbars",
+            // Sites of tests: with names, and with certificates of their own.
+            "--host-resolver-rules=MAP *.example 127.0.0.1",
+            "--ignore-certificate-errors",
             &size,
         ] {
             wanted.add_arg(argument).expect("argument");

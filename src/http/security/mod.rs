@@ -1,5 +1,6 @@
-//! What protects browsers: response headers, CSRF protection, and the Host header check.
+//! What protects browsers: response headers, CSRF protection, CORS, and the Host header check.
 
+pub(crate) mod cors;
 pub(crate) mod headers;
 pub(crate) mod host;
 pub(crate) mod origin;

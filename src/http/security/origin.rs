@@ -1,11 +1,39 @@
-//! CSRF protection of forms.
+//! Origins of pages, and the CSRF protection of forms.
 
 use actix_web::{
     HttpRequest,
     http::header::{self, HeaderName},
 };
+use url::Url;
 
 use crate::http::problem::Problem;
+
+/// Scheme, host and port of a page (RFC 6454). A default port is left out, so that origins with and
+/// without it are equal.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Origin(String);
+
+impl Origin {
+    /// `None`: no origin of a page, or more than an origin.
+    pub fn parse(text: &str) -> Option<Self> {
+        let url = Url::parse(text).ok()?;
+        let is_alone = url.path() == "/" && url.query().is_none() && url.fragment().is_none();
+        Self::of(&url).filter(|_| is_alone)
+    }
+
+    /// `None`: not the URL of a page, or with a user.
+    pub fn of(url: &Url) -> Option<Self> {
+        let is_page = ["http", "https"].contains(&url.scheme()) && url.has_host();
+        let has_user = !url.username().is_empty() || url.password().is_some();
+        (is_page && !has_user).then(|| Self(url.origin().ascii_serialization()))
+    }
+
+    /// Whether a `Host` header names it. A scheme is not part of one.
+    fn is_named_by(&self, host: &str) -> bool {
+        let scheme = self.0.split("://").next().unwrap_or_default();
+        Self::parse(&format!("{scheme}://{host}")).as_ref() == Some(self)
+    }
+}
 
 /// Refuses a form that a page of another site has sent, by `Sec-Fetch-Site`, or else by `Origin`. A
 /// client that sends neither is no browser, and carries no cookies of one.
@@ -14,10 +42,55 @@ pub(crate) fn check_same_origin(request: &HttpRequest) -> Result<(), Problem> {
     let same_origin = match (header(HeaderName::from_static("sec-fetch-site")), header(header::ORIGIN)) {
         (Some(site), _) => matches!(site, "same-origin" | "none"),
         (None, Some(origin)) => {
-            let host = origin.split_once("://").map(|(_, host)| host);
-            host.is_some() && host == header(header::HOST)
+            let host = header(header::HOST).unwrap_or_default();
+            Origin::parse(origin).is_some_and(|origin| origin.is_named_by(host))
         }
         (None, None) => true,
     };
     if same_origin { Ok(()) } else { Err(Problem::CrossSite) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn default_ports_are_equal_and_nothing_but_an_origin_is_one() {
+        let origin = |text: &str| Origin::parse(text).unwrap_or_else(|| panic!("{text}"));
+        assert_eq!(origin("https://Shop.example:443"), origin("https://shop.example/"));
+        assert_eq!(origin("http://shop.example:80"), origin("http://shop.example"));
+        assert_ne!(origin("http://shop.example:443"), origin("https://shop.example"));
+        assert_ne!(origin("https://shop.example:8443"), origin("https://shop.example"));
+        assert_eq!(origin("http://[::1]:80"), origin("http://[::1]"));
+        for text in [
+            "",
+            "null",
+            "shop.example",
+            "https://",
+            "https://shop.example/drop",
+            "https://shop.example?",
+            "https://user@shop.example",
+            "file:///etc",
+            "chrome-extension://abc",
+        ] {
+            assert_eq!(Origin::parse(text), None, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_host_header_names_an_origin_with_and_without_the_default_port() {
+        for (origin, host, is_named) in [
+            ("http://shop.example", "shop.example", true),
+            ("http://shop.example", "SHOP.example:80", true),
+            ("https://shop.example", "shop.example:443", true),
+            ("https://shop.example", "shop.example:80", false),
+            ("http://shop.example:8080", "shop.example", false),
+            ("http://shop.example", "shop.example.evil.example", false),
+            ("http://shop.example", "user@shop.example", false),
+            ("http://[::1]:3000", "[::1]:3000", true),
+            ("http://shop.example", "", false),
+        ] {
+            assert_eq!(Origin::parse(origin).unwrap().is_named_by(host), is_named, "{origin} {host}");
+        }
+    }
 }
