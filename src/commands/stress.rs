@@ -38,7 +38,7 @@ pub(super) struct Stress {
     /// The scenario
     #[arg(long, value_name = "NAME", value_enum)]
     scenario: ScenarioName,
-    /// The API [default: at the configured port of this machine]
+    /// The API, perhaps below a path [default: at the configured port of this machine]
     #[arg(long, value_name = "URL")]
     api: Option<Url>,
     /// The shop, for the viewers of `mixed` [default: at the API's host, and the configured port]
@@ -188,6 +188,8 @@ fn url_of(addr: SocketAddr) -> anyhow::Result<Url> {
 /// The URL of another server of the system whose API is there.
 fn beside(api: &Url, addr: SocketAddr) -> anyhow::Result<Url> {
     let mut url = api.clone();
+    // A path is of the API alone.
+    url.set_path("");
     ensure!(url.set_port(Some(addr.port())).is_ok(), "{api} has no host");
     Ok(url)
 }
@@ -200,6 +202,9 @@ fn check_url(url: &Url) -> anyhow::Result<()> {
         // Both can be removed from a URL that has a host.
         let _ = (shown.set_username(""), shown.set_password(None));
         bail!("{shown}: a user or a password is not supported");
+    }
+    if url.query().is_some() || url.fragment().is_some() {
+        bail!("{}: a query or a fragment is not supported", url.origin().ascii_serialization());
     }
     Ok(())
 }

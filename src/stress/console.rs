@@ -98,9 +98,26 @@ impl Console {
     }
 }
 
-/// A path of a server.
+/// A path of a server, below the path of its URL.
 pub(super) fn at(base: &Url, path: &str) -> Url {
     let mut url = base.clone();
-    url.set_path(path);
+    url.set_path(&format!("{}/{path}", base.path().trim_end_matches('/')));
     url
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_of_a_server_is_below_that_of_its_url() {
+        for (base, whole) in [
+            ("http://h:1", "http://h:1/sale/buy"),
+            ("http://h:1/", "http://h:1/sale/buy"),
+            ("http://h:1/drop", "http://h:1/drop/sale/buy"),
+            ("http://h:1/a/b/", "http://h:1/a/b/sale/buy"),
+        ] {
+            assert_eq!(at(&base.parse().unwrap(), "sale/buy").as_str(), whole);
+        }
+    }
 }

@@ -10,6 +10,7 @@ use tokio::{
     task::JoinSet,
 };
 use tokio_util::sync::CancellationToken;
+use url::Url;
 
 use super::target::Target;
 
@@ -45,7 +46,7 @@ pub(super) async fn run(target: Target, stop: CancellationToken) -> anyhow::Resu
     let address = (host, target.api.port_or_known_default().context("no port")?);
     let mut slow = JoinSet::new();
     for _ in 0..SLOW_CONNECTIONS {
-        slow.spawn(send_slowly(address.clone(), stop.clone()));
+        slow.spawn(send_slowly(address.clone(), target.clone(), stop.clone()));
     }
     let mut senders = JoinSet::new();
     for sender in 0..SENDERS {
@@ -109,16 +110,18 @@ async fn exchange(address: &(String, u16), request: &[u8]) -> Option<Vec<u8>> {
 
 /// Sends a request byte by byte, again and again. Returns the connections that the server closed in
 /// time, and those that it had the time to close.
-async fn send_slowly(address: (String, u16), stop: CancellationToken) -> (u64, u64) {
-    let request = b"POST /sale/buy HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 1000\r\n\r\n{\"userId\":";
+async fn send_slowly(address: (String, u16), target: Target, stop: CancellationToken) -> (u64, u64) {
+    let head = first_line_and_host("POST", &target.buy_route());
+    let request =
+        format!("{head}Content-Type: application/json\r\nContent-Length: 1000\r\n\r\n{{\"userId\":");
     let (mut closed, mut connections) = (0, 0);
     while !stop.is_cancelled() {
         let Ok(stream) = TcpStream::connect((address.0.as_str(), address.1)).await else { break };
         let (mut reader, mut writer) = stream.into_split();
         let sending = async {
-            for byte in request.iter().cycle() {
+            for byte in request.bytes().cycle() {
                 tokio::time::sleep(BETWEEN_BYTES).await;
-                if writer.write_all(&[*byte]).await.is_err() {
+                if writer.write_all(&[byte]).await.is_err() {
                     return;
                 }
             }
@@ -140,18 +143,31 @@ async fn send_slowly(address: (String, u16), stop: CancellationToken) -> (u64, u
     (closed, connections)
 }
 
+/// The beginning of a head, as every proxy on the way to the system needs it.
+fn first_line_and_host(method: &str, url: &Url) -> String {
+    let target = url.query().map_or(url.path().to_owned(), |query| format!("{}?{query}", url.path()));
+    format!("{method} {target} HTTP/1.1\r\nHost: {}\r\n", url.authority())
+}
+
 /// Requests of which none is a purchase attempt.
 fn malformed(target: &Target) -> Vec<Vec<u8>> {
-    let path = target.buy_route().path().to_owned();
+    let buy = target.buy_route();
     let post = |content_type: &str, body: &[u8]| {
         let head = format!(
-            "POST {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Type: {content_type}\r\nContent-Length: {}\r\n\r\n",
+            "{}Connection: close\r\nContent-Type: {content_type}\r\nContent-Length: {}\r\n\r\n",
+            first_line_and_host("POST", &buy),
             body.len()
         );
         [head.as_bytes(), body].concat()
     };
     let json = |body: &[u8]| post("application/json", body);
-    let line = |line: &str| format!("{line} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").into_bytes();
+    let empty = |method: &str, url: &Url| {
+        format!("{}Connection: close\r\n\r\n", first_line_and_host(method, url)).into_bytes()
+    };
+    let two_lengths = format!(
+        "{}Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        first_line_and_host("POST", &buy)
+    );
     let huge = format!("{{\"userId\":\"{}\"}}", "x".repeat(100_000));
     vec![
         json(b"{"),
@@ -166,11 +182,11 @@ fn malformed(target: &Target) -> Vec<Vec<u8>> {
         json("[".repeat(4_000).as_bytes()),
         json(huge.as_bytes()),
         post("text/plain", b"{\"userId\":\"a\"}"),
-        line(&format!("GET {path}")),
-        line(&format!("DELETE {path}")),
-        line("GET /no/such/route"),
-        line("GET /sale/purchase/status?userId=%00"),
-        b"POST /sale/buy HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n".to_vec(),
+        empty("GET", &buy),
+        empty("DELETE", &buy),
+        empty("GET", &target.route("no/such/route")),
+        empty("GET", &target.purchase_route("\0")),
+        two_lengths.into_bytes(),
         b"\x00\x01\x02\x03\r\n\r\n".to_vec(),
     ]
 }

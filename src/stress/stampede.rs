@@ -52,7 +52,7 @@ impl Stampede {
         let number = attempts.clamp(1, CONNECTIONS_MAX);
         allow_open_files(number.saturating_add(512));
         let opening = (0..number).map(|connection| async move {
-            let opened = open(host, port).await;
+            let opened = open(target, (host, port)).await;
             opened.with_context(|| format!("connection {connection} of {number} to {host}:{port}"))
         });
         let open: Vec<TcpStream> =
@@ -78,12 +78,13 @@ impl Stampede {
     }
 }
 
-async fn open(host: &str, port: u16) -> anyhow::Result<TcpStream> {
-    let mut stream = TcpStream::connect((host, port)).await?;
+async fn open(target: &Target, address: (&str, u16)) -> anyhow::Result<TcpStream> {
+    let mut stream = TcpStream::connect(address).await?;
     stream.set_nodelay(true)?;
     // A server closes a new connection without a request sooner than an idle one that has served a
     // request.
-    let first = format!("GET /healthz HTTP/1.1\r\nHost: {host}:{port}\r\n\r\n");
+    let (path, host) = (target.route("healthz").path().to_owned(), target.api.authority());
+    let first = format!("GET {path} HTTP/1.1\r\nHost: {host}\r\n\r\n");
     stream.write_all(first.as_bytes()).await?;
     read_response(&mut stream, &mut Vec::new()).await.context("not answered")?;
     Ok(stream)

@@ -74,6 +74,10 @@ impl Target {
         let response =
             response.with_context(|| format!("{url} can't be reached: is `flashsale serve` running?"))?;
         let status = response.status();
+        if let Some(other) = response.headers().get(reqwest::header::LOCATION) {
+            let other = other.to_str().unwrap_or_default();
+            anyhow::bail!("{url} sends clients to {other}: name the address of the system itself");
+        }
         let body = response.text().await?;
         anyhow::ensure!(status == 200, "{url} answered {status}: {body:.400}");
         let sale: TargetSale =
@@ -85,7 +89,8 @@ impl Target {
         Ok((Self { api, web, product, runtime, console: None, users_prefix, origin, client }, sale))
     }
 
-    fn route(&self, path: &str) -> Url {
+    /// A route of the API, without a slash at its beginning.
+    pub(super) fn route(&self, path: &str) -> Url {
         at(&self.api, path)
     }
 
@@ -194,7 +199,8 @@ async fn read(request: reqwest::RequestBuilder) -> anyhow::Result<String> {
 }
 
 /// Without a proxy: goose's client and the stampede's connections would not use the
-/// one of the environment.
+/// one of the environment. Without redirects: they may lead to another system.
 fn client() -> anyhow::Result<reqwest::Client> {
-    Ok(reqwest::Client::builder().timeout(REQUEST_TIMEOUT).no_proxy().build()?)
+    let builder = reqwest::Client::builder().timeout(REQUEST_TIMEOUT).no_proxy();
+    Ok(builder.redirect(reqwest::redirect::Policy::none()).build()?)
 }

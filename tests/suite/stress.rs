@@ -20,6 +20,7 @@ use crate::{
     support::{
         SOON,
         http::{buy, client, get, ready},
+        nginx::Nginx,
         process::Flashsale,
         servers,
         services::Services,
@@ -373,6 +374,7 @@ async fn bad_arguments_are_named() {
         (vec!["--scenario", "buy", "--users-prefix", "a b"], "--users-prefix must be"),
         (vec!["--scenario", "buy", "--attempts", "5"], "--attempts is for the stampede alone"),
         (vec!["--scenario", "buy", "--api", "https://x"], "only http:// is supported"),
+        (vec!["--scenario", "buy", "--api", "http://x/?y"], "a query or a fragment is not supported"),
         (
             vec!["--scenario", "buy", "--api", "http://u:s3cret@x"],
             "http://x/: a user or a password is not supported",
@@ -560,6 +562,47 @@ async fn the_token_stays_on_this_machine_unless_the_console_is_named() {
     }
     let (_, output) = stress(&["--scenario", "flashsale", "--api", &api], &machine).await;
     assert!(output.contains("answered 500"), "on this machine it is sent: {output}");
+}
+
+/// Two systems behind one proxy: the run is of the one that is named, and the other one gets no request.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_path_in_the_address_of_the_api_names_the_system_below_it() {
+    let file = products();
+    let catalogue = [("FLASHSALE_PRODUCTS", file.path().to_str().expect("path"))];
+    let homes = [Embedded::new(), Embedded::new()];
+    let [named, other] = [&homes[0], &homes[1]].map(|home| home.spawn(&["serve"], &catalogue));
+    let (target, beside) =
+        (Target::embedded(&homes[0], &named).await, Target::embedded(&homes[1], &other).await);
+    // What is not below the path, or names another host, belongs to the other system.
+    let proxy = Nginx::with(&format!(
+        "client_header_timeout 5s; client_body_timeout 5s;
+         server {{ listen 127.0.0.1:PORT default_server backlog=8192; location / {{ proxy_pass {}; }} }}
+         server {{ listen 127.0.0.1:PORT; server_name 127.0.0.1;
+           location /drop/api/ {{ proxy_pass {}/; }} location /drop/ {{ proxy_pass {}/; }}
+           location / {{ proxy_pass {}; }} }}",
+        beside.api, target.api, target.web, beside.api
+    ))
+    .await;
+    let base = format!("http://127.0.0.1:{}/drop", proxy.port);
+    let before = get(&format!("{}/products", beside.api)).await.body;
+    let target = Target { api: format!("{base}/api"), web: base, ..target };
+    for scenario in SCENARIOS {
+        let (code, output) = target.stress(scenario, &["--product", scenario]).await;
+        // How soon the proxy ends slow connections is its own affair.
+        let is_whole = code == Some(0) || scenario == "hostile";
+        assert!(is_whole && output.contains("every check of the audit holds"), "{scenario}: {output}");
+    }
+    assert_eq!(get(&format!("{}/products", beside.api)).await.body, before, "the other system sold");
+    // A redirect may lead to another system.
+    let other = Nginx::with(&format!(
+        "server {{ listen 127.0.0.1:PORT; location / {{ return 308 {}$request_uri; }} }}",
+        beside.api
+    ))
+    .await;
+    let target = Target { api: format!("http://127.0.0.1:{}/", other.port), ..target };
+    let (code, output) = target.stress("buy", &[]).await;
+    assert_eq!(code, Some(2), "{output}");
+    assert!(output.contains(&format!("sends clients to {}/sale/status", beside.api)), "{output}");
 }
 
 /// Its progress is shown at a terminal whose output nobody takes.
