@@ -27,7 +27,8 @@ async function streamSlot() {
   return null;
 }
 
-// Calls `heard` with each state of the sale, and `say` with LIVE, POLLING or RECONNECTING. A hidden tab follows nothing.
+// Calls `heard` with each state of the sale, and `say` with LIVE or POLLING, or with RECONNECTING, LATE or REFUSED and the
+// status of the answer. A hidden tab follows nothing.
 function follow({ events, url, heard, say }) {
   let source = null;
   let release = null;
@@ -95,17 +96,20 @@ function follow({ events, url, heard, say }) {
 
   async function poll(shown) {
     let state = null;
+    let trouble = "RECONNECTING";
+    let status;
     try {
       const answer = await fetch(url, { headers: { accept: "application/json" }, signal: AbortSignal.timeout(POLL_TIMEOUT_MS) });
       if (answer.ok) state = await answer.json();
-    } catch {
-      // Said below.
+      else [trouble, status] = ["REFUSED", answer.status];
+    } catch (error) {
+      if (error.name === "TimeoutError") trouble = "LATE";
     }
     if (!polling || shown !== visit) return;
     // The stream is tried as soon as the server is there again, and not only after the usual pause.
     if (state && failures > 0) later("retry", openStream, POLL_MS * Math.random());
     failures = state ? 0 : failures + 1;
-    say(state ? "POLLING" : "RECONNECTING");
+    say(state ? "POLLING" : trouble, status);
     if (state) heard(state);
     const pause = POLL_MS * Math.min(1 + failures, BACKOFF_MAX);
     later("poll", () => poll(shown), pause * (1 + Math.random() / 4));

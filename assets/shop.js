@@ -181,7 +181,7 @@ const feed = follow({
     offset = sale.now - Date.now();
     show();
   },
-  say: (key) => put(document.querySelector(".link"), texts[key]),
+  say: (key, status) => put(document.querySelector(".link"), texts[key].replace("{status}", status)),
 });
 setInterval(tick, 250);
 show();

@@ -35,7 +35,10 @@ pub enum Problem {
     NotFound,
     #[error("The method is not allowed here; allowed: {}.", .allowed.join(", "))]
     MethodNotAllowed { allowed: &'static [&'static str] },
-    #[error("The form was sent by another site, so nothing was done. Open our page and try again.")]
+    #[error(
+        "It can't be told that this shop's own page has sent the form, so nothing was bought. Open that \
+         page again; if it does not help, tell the shop."
+    )]
     CrossSite,
     #[error(
         "Pages of this origin may not call this API. An operator can allow it: add it to \

@@ -33,16 +33,18 @@ pub(super) async fn buy(
     let response = match shop.checkout.buy(&product.id, &user).await {
         Ok(Answer::Success(purchase, ..) | Answer::Purchased(purchase, _)) if !wants_json(&request) => {
             // POST, redirect, GET: a reload of the receipt does not send the form again.
-            see_other(&receipt_url(&purchase))
+            see_other(&receipt_url(&shop.site, &purchase))
         }
-        Ok(bought) => answer(&shop, &request, &product, user.as_str(), outcome(&product, &bought)).await,
+        Ok(bought) => {
+            answer(&shop, &request, &product, user.as_str(), outcome(&shop, &product, &bought)).await
+        }
         Err(error) => {
             let mut response = answer(&shop, &request, &product, user.as_str(), no_decision(&error)).await;
             *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
             response
         }
     };
-    visitor::remember(response, &user)
+    visitor::remember(response, &shop.site.public, &user)
 }
 
 /// The product page with a reply; for its script, the reply alone.
@@ -59,16 +61,16 @@ async fn answer(
     product_page(shop, product, user, Some((Form::Buy, reply))).await
 }
 
-fn outcome(product: &Product, answer: &Answer) -> Reply {
+fn outcome(shop: &Shop, product: &Product, answer: &Answer) -> Reply {
     match answer {
         Answer::Success(purchase, ..) => {
-            Reply::Bought(Bought::new(text::YOURS, purchase, product.total_stock))
+            Reply::Bought(Bought::new(&shop.site, text::YOURS, purchase, product.total_stock))
         }
         Answer::Purchased(_, PurchaseState::Cancelled) => {
             Reply::notice(Severity::Error, "Your purchase was cancelled, and only one is possible.")
         }
         Answer::Purchased(purchase, _) => {
-            Reply::Bought(Bought::new(text::YOURS_ALREADY, purchase, product.total_stock))
+            Reply::Bought(Bought::new(&shop.site, text::YOURS_ALREADY, purchase, product.total_stock))
         }
         Answer::Refused(outcome) => {
             let (severity, text) = text::refusal(*outcome);

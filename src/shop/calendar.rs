@@ -17,7 +17,8 @@ const LINE_LEN_MAX: usize = 75;
 pub(super) async fn calendar(product: ProductParam, shop: Data<Shop>) -> Result<HttpResponse, Problem> {
     let sale = SaleView::read(&shop.checkout, &product).await;
     let opens_at = sale.opens_at.filter(|opens_at| *opens_at > sale.now).ok_or(Problem::NotFound)?;
-    let file = entry(&product, opens_at, &sale);
+    let page = shop.site.public.absolute(&format!("/products/{}", product.id));
+    let file = entry(&product, opens_at, &sale, page.as_deref());
     let disposition = format!("attachment; filename=\"{}.ics\"", product.id);
     Ok(HttpResponse::Ok()
         .content_type("text/calendar; charset=utf-8")
@@ -25,11 +26,12 @@ pub(super) async fn calendar(product: ProductParam, shop: Data<Shop>) -> Result<
         .body(file))
 }
 
-fn entry(product: &Product, opens_at: DateTime<Utc>, sale: &SaleView) -> String {
+fn entry(product: &Product, opens_at: DateTime<Utc>, sale: &SaleView, page: Option<&str>) -> String {
     let instant = |at: DateTime<Utc>| at.format("%Y%m%dT%H%M%SZ").to_string();
     let end = sale.closes_at.map_or(opens_at + ENTRY_MAX, |closes_at| closes_at.min(opens_at + ENTRY_MAX));
     let summary = escaped(&format!("{}: the sale opens", product.name));
-    let lines = [
+    let url = page.map(|page| format!("URL:{page}"));
+    let event = [
         "BEGIN:VCALENDAR".to_owned(),
         "VERSION:2.0".to_owned(),
         "PRODID:-//flashsale//shop//EN".to_owned(),
@@ -41,6 +43,8 @@ fn entry(product: &Product, opens_at: DateTime<Utc>, sale: &SaleView) -> String 
         format!("DTEND:{}", instant(end)),
         format!("SUMMARY:{summary}"),
         format!("DESCRIPTION:{}", escaped(&money(&product.price))),
+    ];
+    let alarm = [
         "BEGIN:VALARM".to_owned(),
         "ACTION:DISPLAY".to_owned(),
         "TRIGGER:-PT10M".to_owned(),
@@ -49,7 +53,8 @@ fn entry(product: &Product, opens_at: DateTime<Utc>, sale: &SaleView) -> String 
         "END:VEVENT".to_owned(),
         "END:VCALENDAR".to_owned(),
     ];
-    lines.iter().flat_map(|line| [folded(line), "\r\n".to_owned()]).collect()
+    let lines = event.iter().chain(&url).chain(&alarm);
+    lines.flat_map(|line| [folded(line), "\r\n".to_owned()]).collect()
 }
 
 fn escaped(text: &str) -> String {

@@ -63,7 +63,7 @@ impl Place {
 pub(super) async fn index(shop: Data<Shop>) -> HttpResponse {
     let catalogue = shop.catalogue.current();
     let products = match catalogue.products() {
-        [only] => return see_other(&format!("/products/{}", only.id)),
+        [only] => return see_other(&shop.site.href(&format!("/products/{}", only.id))),
         products => products,
     };
     let card = async |product| Card { product, sale: SaleView::read(&shop.checkout, product).await };

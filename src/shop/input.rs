@@ -6,9 +6,14 @@ use std::{
     pin::Pin,
 };
 
-use actix_web::{FromRequest, HttpRequest, dev::Payload, web::Query};
+use actix_web::{
+    FromRequest, HttpRequest,
+    dev::Payload,
+    web::{Data, Query},
+};
 use serde::Deserialize;
 
+use super::state::Shop;
 use crate::http::{
     body::read_body,
     extract::{read_form_query, read_query},
@@ -55,7 +60,9 @@ impl FromRequest for UserForm {
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
         let (request, payload) = (request.clone(), payload.take());
         Box::pin(async move {
-            check_same_origin(&request)?;
+            let shop = request.app_data::<Data<Shop>>();
+            let own = shop.map(|shop| shop.site.public.origins()).unwrap_or_default();
+            check_same_origin(&request, own)?;
             let body = read_body(&request, payload, "application/x-www-form-urlencoded").await?;
             let body =
                 std::str::from_utf8(&body).map_err(|error| Problem::MalformedForm(error.to_string()))?;

@@ -31,7 +31,7 @@ pub(super) async fn purchase(
     };
     let reply = match shop.checkout.reader.status(&product.id, &user).await? {
         PurchaseStatus::Purchased(purchase, _) => {
-            return Ok(see_other(&receipt_url(&purchase)));
+            return Ok(see_other(&receipt_url(&shop.site, &purchase)));
         }
         PurchaseStatus::Revoked(revocation) => {
             Reply::notice(Severity::Error, text::revoked(&user, &revocation))

@@ -28,7 +28,10 @@ use crate::{
 struct ProductPage<'page> {
     site: &'page Site,
     product: &'page Product,
+    /// Of this page, as browsers ask for it.
     path: String,
+    /// The same as a URL, where the shop knows its own.
+    canonical: Option<String>,
     sale: SaleView,
     /// Texts for the script, as JSON.
     texts: String,
@@ -78,7 +81,7 @@ pub(super) async fn product(
 async fn purchase_of(shop: &Shop, product: &Product, user: &UserId) -> Option<Reply> {
     match shop.checkout.reader.status(&product.id, user).await.ok()? {
         PurchaseStatus::Purchased(purchase, _) => {
-            Some(Reply::Bought(Bought::new(text::YOURS, &purchase, product.total_stock)))
+            Some(Reply::Bought(Bought::new(&shop.site, text::YOURS, &purchase, product.total_stock)))
         }
         PurchaseStatus::Revoked(revocation) => {
             Some(Reply::notice(Severity::Error, text::revoked(user, &revocation)))
@@ -97,10 +100,12 @@ pub(super) async fn product_page(
     let sale = SaleView::read(&shop.checkout, product).await;
     let status = if sale.phase.is_some() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     let saved = product.original_price.as_ref().and_then(|original| original.minus(&product.price));
+    let path = format!("/products/{}", product.id);
     let mut page = ProductPage {
         site: &shop.site,
         product,
-        path: format!("/products/{}", product.id),
+        path: shop.site.href(&path),
+        canonical: shop.site.public.absolute(&path),
         sale,
         texts: text::json(),
         saved: saved.map(|saved| money(&saved)),

@@ -120,12 +120,12 @@ impl Receipt {
     }
 }
 
-pub(super) fn receipt_url(purchase: &Purchase) -> String {
+pub(super) fn receipt_url(site: &Site, purchase: &Purchase) -> String {
     let query = url::form_urlencoded::Serializer::new(String::new())
         .append_pair("product", purchase.product.as_str())
         .append_pair("userId", purchase.user.as_str())
         .finish();
-    format!("/purchases/{}?{query}", purchase.id)
+    site.href(&format!("/purchases/{}?{query}", purchase.id))
 }
 
 pub(super) async fn receipt(
@@ -158,7 +158,7 @@ pub(super) async fn receipt(
         of,
         bought_at: receipt.bought_at.map(Moment::from),
         state,
-        product_url: product.map(|product| format!("/products/{}", product.id)),
+        product_url: product.map(|product| shop.site.href(&format!("/products/{}", product.id))),
     };
     Ok(render(StatusCode::OK, &page))
 }

@@ -5,6 +5,7 @@ use serde::Serialize;
 use super::{receipt::receipt_url, text};
 use crate::{
     domain::{Purchase, UserIdError},
+    http::Site,
     observability::Severity,
 };
 
@@ -39,9 +40,9 @@ pub(super) struct Bought {
 
 impl Bought {
     /// `total`: units of the product.
-    pub(super) fn new(title: &'static str, purchase: &Purchase, total: u32) -> Self {
+    pub(super) fn new(site: &Site, title: &'static str, purchase: &Purchase, total: u32) -> Self {
         let (number, of) = text::number_of(purchase.unit, total);
-        let (user, receipt) = (purchase.user.to_string(), receipt_url(purchase));
+        let (user, receipt) = (purchase.user.to_string(), receipt_url(site, purchase));
         Self { title, number, of, user, receipt }
     }
 }

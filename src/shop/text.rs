@@ -26,7 +26,7 @@ pub(super) const FIELD_LONG: &str = "Use at most 128 characters.";
 pub(super) const FIELD_SIGNS: &str = "Use letters, digits and signs, no spaces.";
 
 /// The keys of `assets/shop.js` and `assets/feed.js`.
-const FOR_SCRIPTS: [(&str, &str); 16] = [
+const FOR_SCRIPTS: [(&str, &str); 18] = [
     ("BUYING", "Buying…"),
     ("RETRY", "Try again"),
     ("SLOW", "This takes longer than usual. Keep this page open."),
@@ -47,6 +47,8 @@ const FOR_SCRIPTS: [(&str, &str); 16] = [
     ("LIVE", "Live"),
     ("POLLING", "Updated every few seconds"),
     ("RECONNECTING", "Connection lost, trying again…"),
+    ("LATE", "No answer in time, trying again…"),
+    ("REFUSED", "No updates at the moment ({status}), trying again…"),
 ];
 
 pub(super) fn button(phase: Option<Phase>) -> &'static str {

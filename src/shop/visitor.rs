@@ -5,7 +5,7 @@ use actix_web::{
     cookie::{Cookie, SameSite, time::Duration},
 };
 
-use crate::domain::UserId;
+use crate::{domain::UserId, http::PublicUrl};
 
 const COOKIE: &str = "visitor";
 
@@ -16,9 +16,10 @@ pub(super) fn remembered(request: &HttpRequest) -> Option<UserId> {
     UserId::parse(&user).ok()
 }
 
-pub(super) fn remember(mut response: HttpResponse, user: &UserId) -> HttpResponse {
+pub(super) fn remember(mut response: HttpResponse, public: &PublicUrl, user: &UserId) -> HttpResponse {
     let value: String = url::form_urlencoded::byte_serialize(user.as_str().as_bytes()).collect();
-    let cookie = Cookie::build(COOKIE, value).path("/").http_only(true);
+    let cookie = Cookie::build(COOKIE, value).path(public.href("/")).http_only(true);
+    let cookie = cookie.secure(public.is_secure());
     let cookie = cookie.same_site(SameSite::Strict).max_age(Duration::days(30)).finish();
     if let Err(error) = response.add_cookie(&cookie) {
         tracing::debug!(%error, "the visitor cookie can't be set");

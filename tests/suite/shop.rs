@@ -126,6 +126,43 @@ async fn a_form_from_elsewhere_buys_nothing() {
     assert_eq!(post(&shop, "honest-too", &[("sec-fetch-site", "same-origin")]).await.status(), 303);
 }
 
+/// The proxy says another host than the browser: without its port, or the name by which it knows this server.
+#[tokio::test]
+async fn a_form_of_a_public_address_buys_whatever_host_the_proxy_sends() {
+    let embedded = Embedded::new();
+    let public = "https://shop.example:443, http://shop.example:8080";
+    let serve = embedded.spawn(&["serve"], &[("FLASHSALE_WEB_PUBLIC_URL", public)]);
+    ready(&serve.api().await).await;
+    let url = format!("{}/products/limited-001/buy", serve.shop().await);
+    let form = |origin: &str, site: Option<&str>, host: &str| {
+        let request = client().post(&url).header("origin", origin).header("host", host);
+        let request = request.header("content-type", "application/x-www-form-urlencoded").body("userId=ada");
+        site.into_iter().fold(request, |request, site| request.header("sec-fetch-site", site)).send()
+    };
+    for (origin, site, host, status) in [
+        ("https://shop.example", Some("same-origin"), "web:3000", 303),
+        ("https://shop.example", None, "web:3000", 303),
+        ("http://shop.example:8080", None, "shop.example", 303),
+        // From one address of the shop to another one.
+        ("https://shop.example", Some("cross-site"), "shop.example:8080", 303),
+        // Without a proxy.
+        ("http://192.0.2.1:3000", None, "192.0.2.1:3000", 303),
+        ("http://192.0.2.1", None, "192.0.2.1:80", 303),
+        ("http://shop.example", None, "web:3000", 403),
+        ("https://shop.example:8443", None, "shop.example", 403),
+        ("https://evil.example", None, "shop.example", 403),
+        ("https://evil.example", Some("cross-site"), "shop.example", 403),
+        ("null", None, "shop.example", 403),
+    ] {
+        let answer = form(origin, site, host).await.expect("an answer");
+        assert_eq!(answer.status().as_u16(), status, "{origin} {site:?} {host}");
+    }
+    // An operator is told once what to do.
+    let told = serve.logs("a form was refused: ").await;
+    assert!(told.contains("http://shop.example") && told.contains("set web.public_url"), "{told}");
+    assert_eq!(serve.log().matches("a form was refused").count(), 1, "{}", serve.log());
+}
+
 #[tokio::test]
 async fn a_purchase_has_a_receipt_with_an_address_of_its_own() {
     let shop = shop("").await;

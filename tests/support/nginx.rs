@@ -6,6 +6,33 @@ use tempfile::TempDir;
 
 use super::servers::{Server, free_port, start_plain};
 
+/// A certificate for a name, signed by itself, and its key.
+pub(crate) struct Certificate {
+    dir: TempDir,
+}
+
+impl Certificate {
+    pub(crate) fn of(name: &str) -> Self {
+        let dir = tempfile::tempdir().expect("a directory");
+        let mut command = Command::new("openssl");
+        command.args(["req", "-x509", "-nodes", "-days", "2", "-newkey", "ec"]);
+        command.args(["-pkeyopt", "ec_paramgen_curve:prime256v1", "-subj", &format!("/CN={name}")]);
+        command.args(["-addext", &format!("subjectAltName=DNS:{name}")]);
+        command.args(["-keyout", "key.pem", "-out", "certificate.pem"]).current_dir(dir.path());
+        let made = command.output().expect("openssl");
+        assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+        Self { dir }
+    }
+
+    pub(crate) fn path(&self) -> String {
+        self.dir.path().join("certificate.pem").display().to_string()
+    }
+
+    pub(crate) fn key_path(&self) -> String {
+        self.dir.path().join("key.pem").display().to_string()
+    }
+}
+
 /// A running nginx on a port of its own.
 pub(crate) struct Nginx {
     pub(crate) port: u16,

@@ -1,6 +1,4 @@
-//! `/assets/…`: compiled-in files, and the theme of the site.
-
-use std::sync::LazyLock;
+//! `/assets/…`: serves the compiled-in files, and the theme of the site.
 
 use actix_web::{
     HttpRequest, HttpResponse,
@@ -10,37 +8,8 @@ use actix_web::{
     },
 };
 
-use super::{
-    asset::{Asset, CSS},
-    site::Site,
-};
+use super::{files::ASSETS, site::Site};
 use crate::http::problem::Problem;
-
-const FILES: &[(&str, &str, &[u8])] = &[
-    ("style.css", CSS, include_bytes!("../../../assets/style.css")),
-    ("shop.css", CSS, include_bytes!("../../../assets/shop.css")),
-    ("times.js", JAVASCRIPT, include_bytes!("../../../assets/times.js")),
-    ("feed.js", JAVASCRIPT, include_bytes!("../../../assets/feed.js")),
-    ("list.js", JAVASCRIPT, include_bytes!("../../../assets/list.js")),
-    ("shop.js", JAVASCRIPT, include_bytes!("../../../assets/shop.js")),
-    ("receipt.js", JAVASCRIPT, include_bytes!("../../../assets/receipt.js")),
-    ("console.js", JAVASCRIPT, include_bytes!("../../../assets/console.js")),
-    ("uplot.js", JAVASCRIPT, include_bytes!("../../../assets/uplot.js")),
-    ("uplot.css", CSS, include_bytes!("../../../assets/uplot.css")),
-    ("icon.svg", "image/svg+xml", include_bytes!("../../../assets/icon.svg")),
-    ("meridian-one.svg", "image/svg+xml", include_bytes!("../../../assets/meridian-one.svg")),
-];
-const JAVASCRIPT: &str = "text/javascript; charset=utf-8";
-
-static ASSETS: LazyLock<Vec<Asset>> = LazyLock::new(|| {
-    FILES.iter().map(|(name, content_type, bytes)| Asset::new(name, content_type, *bytes)).collect()
-});
-
-/// The URL of a compiled-in file (`/assets/…`) with its hash; any other URL unchanged.
-pub(crate) fn url(path: &str) -> String {
-    let asset = path.strip_prefix("/assets/").and_then(|name| ASSETS.iter().find(|asset| asset.name == name));
-    asset.map_or_else(|| path.to_owned(), Asset::url)
-}
 
 /// `GET /assets/{name}` and `/assets/{hash}/{name}`
 pub(super) async fn asset(request: HttpRequest) -> Result<HttpResponse, Problem> {

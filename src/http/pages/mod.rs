@@ -1,17 +1,19 @@
 //! What the pages of the shop and of the operations console are made with: rendering, error pages,
-//! the look of a shop, compiled-in assets
-//! and texts.
+//! the look and the addresses of a shop, compiled-in assets and texts.
 
 mod asset;
 pub(crate) mod assets;
 pub(crate) mod errors;
+mod files;
+mod public_url;
 mod render;
 mod routes;
 mod site;
 mod text;
 mod theme;
 
-pub(crate) use assets::url as asset_url;
+pub(crate) use files::url as asset_url;
+pub use public_url::PublicUrl;
 pub(crate) use render::{render, see_other, wants_json};
 pub(crate) use routes::page_routes;
 pub use site::{Link, Site};

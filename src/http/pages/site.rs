@@ -1,4 +1,4 @@
-//! `[shop]`: what all pages of a shop have in common.
+//! `[shop]` and `web.public_url`: what all pages of a shop have in common.
 
 use std::{fmt, sync::LazyLock};
 
@@ -6,6 +6,8 @@ use actix_web::{HttpRequest, dev::ServiceRequest, web::Data};
 
 use super::{
     asset::{Asset, CSS},
+    files,
+    public_url::PublicUrl,
     theme::{Colour, stylesheet},
 };
 use crate::config::Reader;
@@ -20,13 +22,14 @@ pub struct Link {
     pub url: String,
 }
 
-/// Name and look of a shop.
+/// Name, look and addresses of a shop.
 #[derive(Clone)]
 pub struct Site {
     pub name: String,
     /// URL of a picture; empty: the name alone.
     pub logo: String,
     pub links: Vec<Link>,
+    pub public: PublicUrl,
     /// The stylesheet of the accent colour.
     pub(super) theme: Asset,
 }
@@ -40,7 +43,8 @@ impl fmt::Debug for Site {
 /// Of pages whose server has no [`Site`].
 static PLAIN: LazyLock<Data<Site>> = LazyLock::new(|| {
     let theme = Asset::new(THEME, CSS, String::new());
-    Data::new(Site { name: "flashsale".to_owned(), logo: String::new(), links: Vec::new(), theme })
+    let (logo, links, public) = (String::new(), Vec::new(), PublicUrl::default());
+    Data::new(Site { name: "flashsale".to_owned(), logo, links, public, theme })
 });
 
 impl Site {
@@ -55,7 +59,8 @@ impl Site {
         });
         let css = Colour::parse(&accent).map(stylesheet).unwrap_or_default(); // checked above
         let theme = Asset::new(THEME, CSS, css);
-        Self { name, logo, links, theme }
+        let public = reader.list("web.public_url", PublicUrl::parse);
+        Self { name, logo, links, public, theme }
     }
 
     /// The site of the server that has got a request.
@@ -68,7 +73,18 @@ impl Site {
     }
 
     pub(crate) fn theme_url(&self) -> String {
-        self.theme.url()
+        self.href(&self.theme.url())
+    }
+
+    /// A path of the shop (`/products/p`) as its pages name it.
+    pub(crate) fn href(&self, path: &str) -> String {
+        self.public.href(path)
+    }
+
+    /// The URL of a picture or another file: one that is compiled in is served by the shop, any
+    /// other is where the operator says.
+    pub(crate) fn file(&self, url: &str) -> String {
+        files::find(url).map_or_else(|| url.to_owned(), |path| self.href(&path))
     }
 }
 

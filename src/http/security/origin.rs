@@ -1,5 +1,7 @@
 //! Origins of pages, and the CSRF protection of forms.
 
+use std::sync::Once;
+
 use actix_web::{
     HttpRequest,
     http::header::{self, HeaderName},
@@ -35,19 +37,38 @@ impl Origin {
     }
 }
 
-/// Refuses a form that a page of another site has sent, by `Sec-Fetch-Site`, or else by `Origin`. A
-/// client that sends neither is no browser, and carries no cookies of one.
-pub(crate) fn check_same_origin(request: &HttpRequest) -> Result<(), Problem> {
+/// Refuses a form that a page of another site has sent. A page of an origin in `own` is this
+/// site's. Otherwise `Sec-Fetch-Site` tells, which browsers send by TLS and to this machine, or else
+/// whether `Host` names the origin, which it does not behind each proxy. A client that sends none of
+/// them is no browser, and carries no cookies of one.
+pub(crate) fn check_same_origin(request: &HttpRequest, own: &[Origin]) -> Result<(), Problem> {
     let header = |name: HeaderName| request.headers().get(name).and_then(|value| value.to_str().ok());
-    let same_origin = match (header(HeaderName::from_static("sec-fetch-site")), header(header::ORIGIN)) {
+    let (given, host) = (header(header::ORIGIN), header(header::HOST).unwrap_or_default());
+    let origin = given.and_then(Origin::parse);
+    if origin.as_ref().is_some_and(|origin| own.contains(origin)) {
+        return Ok(());
+    }
+    let is_own = match (header(HeaderName::from_static("sec-fetch-site")), given) {
         (Some(site), _) => matches!(site, "same-origin" | "none"),
-        (None, Some(origin)) => {
-            let host = header(header::HOST).unwrap_or_default();
-            Origin::parse(origin).is_some_and(|origin| origin.is_named_by(host))
-        }
+        (None, Some(_)) => origin.is_some_and(|origin| origin.is_named_by(host)),
         (None, None) => true,
     };
-    if same_origin { Ok(()) } else { Err(Problem::CrossSite) }
+    if is_own {
+        return Ok(());
+    }
+    tell_operator(given.unwrap_or_default(), host);
+    Err(Problem::CrossSite)
+}
+
+/// Once: a site that sends forms here on purpose must not fill the log.
+fn tell_operator(origin: &str, host: &str) {
+    static TOLD: Once = Once::new();
+    TOLD.call_once(|| {
+        tracing::warn!(
+            "a form was refused: it was sent by a page of {origin:?}, and this server was asked as {host:?}. If that \
+             page is the shop's, set web.public_url to its address; later refusals are not logged"
+        );
+    });
 }
 
 #[cfg(test)]

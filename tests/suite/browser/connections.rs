@@ -77,6 +77,40 @@ async fn an_attempt_without_an_answer_says_so_and_another_one_tells() {
     browser.close().await;
 }
 
+/// Nothing of it is a connection that was lost.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_server_in_front_of_the_shop_answers_is_said() {
+    let shop = Shop::of(10).await;
+    let gateway = Gateway::to(port_of(&shop.url)).await;
+    gateway.set(&[(EVENTS, Rule::Status(502))]);
+    let browser = Browser::open(DESKTOP).await;
+    browser.goto(&format!("http://127.0.0.1:{}/products/p", gateway.port)).await;
+    browser.shows(".link", "Updated every few seconds").await;
+    for (status, said, button) in [
+        (403, "refused this (403). Nothing was bought.", "Buy"),
+        (413, "found this too large (413). Nothing was bought.", "Buy"),
+        (429, "Too many requests from here (429).", "Buy"),
+        (500, "answered with an error (500). Try again", "Try again"),
+        (502, "The shop can't be reached at the moment (502).", "Try again"),
+        (504, "The shop can't be reached at the moment (504).", "Try again"),
+    ] {
+        gateway.set(&[(EVENTS, Rule::Status(502)), (BUY, Rule::Status(status))]);
+        browser.buy("ada").await;
+        browser.shows(".notice", said).await;
+        browser.shows(".bar button", button).await;
+    }
+    for status in [403, 429, 502] {
+        gateway.set(&[(EVENTS, Rule::Status(502)), ("GET /products/p HTTP", Rule::Status(status))]);
+        browser.shows(".link", &format!("No updates at the moment ({status}), trying again")).await;
+    }
+    gateway.set(&[("GET /products/p", Rule::Hold)]);
+    browser.shows(".link", "No answer in time, trying again").await;
+    gateway.set(&[]);
+    browser.buy("ada").await;
+    browser.shows(".bought", "It's yours.").await;
+    browser.close().await;
+}
+
 /// A browser has six connections to a host, whatever the number of its tabs. Tabs of one window are hidden, windows are
 /// not.
 #[tokio::test(flavor = "multi_thread")]

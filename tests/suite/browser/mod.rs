@@ -3,6 +3,7 @@
 mod announcements;
 mod connections;
 mod look;
+mod proxied;
 
 use serde_json::json;
 
