@@ -101,11 +101,12 @@ fn run_command(cli: Cli, wiring: Wiring) -> anyhow::Result<ExitCode> {
     let given = std::env::args_os().filter(|word| word.as_encoded_bytes().starts_with(b"--set")).count();
     anyhow::ensure!(given == overrides.set.len(), "give all --set either before the command or all after it");
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("no runtime")?;
-    let ended = runtime.block_on(shutdown::graceful(async |stop| {
+    let ended = runtime.block_on(shutdown::graceful(async |shutdown| {
+        let stop = shutdown.signalled.clone();
         match command {
-            Command::Serve(command) => command.run(&overrides, stop).await?,
+            Command::Serve(command) => command.run(&overrides, shutdown).await?,
             Command::Work(command) => command.run(&overrides, stop).await?,
-            Command::Web(command) => command.run(&overrides, stop).await?,
+            Command::Web(command) => command.run(&overrides, shutdown).await?,
             Command::Migrate(command) => command.run(&overrides, stop).await?,
             Command::Pause(command) => command.run(&overrides).await?,
             Command::Resume(command) => command.run(&overrides).await?,

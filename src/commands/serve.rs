@@ -15,7 +15,7 @@ use crate::http::run::run;
 use crate::observability::registry::Role;
 use crate::outbox::Publisher;
 use crate::recovery::Recovery;
-use crate::runtime::shutdown;
+use crate::runtime::shutdown::{Shutdown, finish};
 use crate::worker::Worker;
 
 /// Serve the JSON API; embedded, also the pages and the worker
@@ -44,13 +44,14 @@ pub(super) struct Serve {
 }
 
 impl Serve {
-    pub(super) async fn run(self, overrides: &Overrides, stop: CancellationToken) -> anyhow::Result<()> {
+    pub(super) async fn run(self, overrides: &Overrides, shutdown: Shutdown) -> anyhow::Result<()> {
         let own = [
             ("api.addr", self.api_addr.as_ref()),
             ("web.addr", self.web_addr.as_ref()),
             ("console.addr", self.console_addr.as_ref()),
         ];
         let settings = overrides.settings(&own)?;
+        let stop = shutdown.after(settings.api.drain);
         let connected = stores::connect(&settings, "serve", overrides.wiring).await?;
         if connected.data_dir.is_some() {
             // A file is there at once or never.
@@ -69,6 +70,7 @@ impl Serve {
             connected: &connected,
             checkout: &checkout,
             readiness: &readiness,
+            stopping: &shutdown.signalled,
             stop: &stop,
         };
         let mut embedded = Vec::new();
@@ -95,9 +97,9 @@ impl Serve {
         over.cancel();
         // The servers held the last publishers: what they handed in is sent, and recorded where
         // that is done here.
-        shutdown::finish("the publisher and the report", join(sending, reporting)).await;
+        finish("the publisher and the report", join(sending, reporting)).await;
         background.cancel();
-        shutdown::finish("the worker and the recovery", join_all(embedded)).await;
+        finish("the worker and the recovery", join_all(embedded)).await;
         ended?;
         Ok(tasks.check()?)
     }

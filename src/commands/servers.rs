@@ -12,7 +12,8 @@ use crate::{
     checkout::Checkout,
     console::{self, Console, ConsoleToken, Monitor},
     http::{
-        ConnectionBudget, CorsOrigins, health,
+        ConnectionBudget, CorsOrigins,
+        health::{self, Health},
         server::{Listening, ServerOptions, listen},
     },
     observability::readiness::Readiness,
@@ -26,6 +27,9 @@ pub(super) struct Servers<'process> {
     pub(super) connected: &'process Connected,
     pub(super) checkout: &'process Checkout,
     pub(super) readiness: &'process Readiness,
+    /// The process has been told to end, and is not ready any more.
+    pub(super) stopping: &'process CancellationToken,
+    /// The process stops to serve.
     pub(super) stop: &'process CancellationToken,
 }
 
@@ -55,13 +59,13 @@ impl Servers<'_> {
             catalogue: self.connected.catalogue.clone(),
             body_timeout: self.settings.api.body_timeout,
         };
-        let readiness = Data::new(self.readiness.clone());
+        let health = self.health();
         let options = ServerOptions {
             cors_origins: self.settings.api.cors_origins.clone(),
-            ..options(self.settings, self.settings.api.addr, budget.buyers)
+            ..self.options(self.settings.api.addr, budget.buyers)
         };
         listen("API", &options, move |config| {
-            health::routes(config, readiness.clone());
+            health::routes(config, health.clone());
             api::routes(config, Api { checkout: api.checkout.on_this_thread(), ..api.clone() });
         })
     }
@@ -85,12 +89,12 @@ impl Servers<'_> {
             updates: Updates::default(),
             listeners: Arc::new(Semaphore::new(0)),
             console_addr,
-            stop: self.stop.clone(),
+            stop: self.stopping.clone(),
         };
-        let readiness = Data::new(self.readiness.clone());
-        let options = options(self.settings, self.settings.web_addr, budget.buyers);
+        let health = self.health();
+        let options = self.options(self.settings.web_addr, budget.buyers);
         listen("shop", &options, move |config| {
-            health::routes(config, readiness.clone());
+            health::routes(config, health.clone());
             let listeners = Arc::new(Semaphore::new(budget.streams_of_a_thread()));
             let checkout = state.checkout.on_this_thread();
             shop::routes(config, Shop { checkout, listeners, ..state.clone() });
@@ -108,7 +112,7 @@ impl Servers<'_> {
             sources: connected.sources(),
             token: console_token(settings, connected),
         };
-        let options = options(settings, addr, budget.operators);
+        let options = self.options(addr, budget.operators);
         let listening = listen("operations console", &options, move |config| {
             console::routes(config, console.clone());
         })?;
@@ -116,6 +120,14 @@ impl Servers<'_> {
         let (telemetry, registry) = (connected.telemetry.clone(), connected.registry.clone());
         monitor.start(catalogue, stores, telemetry, registry, &connected.runtime.tasks, stop);
         Ok(Some(listening))
+    }
+
+    fn health(&self) -> Data<Health> {
+        Data::new(Health { readiness: self.readiness.clone(), stopping: self.stopping.clone() })
+    }
+
+    fn options(&self, addr: SocketAddr, connections_max: usize) -> ServerOptions {
+        options(self.settings, addr, connections_max, self.stopping)
     }
 }
 
@@ -130,18 +142,26 @@ fn console_token(settings: &Settings, connected: &Connected) -> Option<ConsoleTo
 }
 
 /// A worker's health, if it has an address.
-pub(super) fn listen_health(settings: &Settings, readiness: Readiness) -> anyhow::Result<Option<Listening>> {
+pub(super) fn listen_health(
+    settings: &Settings,
+    readiness: Readiness,
+    stopping: &CancellationToken,
+) -> anyhow::Result<Option<Listening>> {
     let servers = usize::from(settings.work_health_addr.is_some());
     let budget = budget(settings, (0, servers), settings.worker.lanes)?;
     let Some(addr) = settings.work_health_addr else { return Ok(None) };
-    let readiness = Data::new(readiness);
-    let listening = listen("health", &options(settings, addr, budget.operators), move |config| {
-        health::routes(config, readiness.clone());
-    });
+    let health = Data::new(Health { readiness, stopping: stopping.clone() });
+    let options = options(settings, addr, budget.operators, stopping);
+    let listening = listen("health", &options, move |config| health::routes(config, health.clone()));
     listening.map(Some)
 }
 
-fn options(settings: &Settings, addr: SocketAddr, connections_max: usize) -> ServerOptions {
-    let head_timeout = settings.api.head_timeout;
-    ServerOptions { addr, connections_max, head_timeout, cors_origins: CorsOrigins::default() }
+fn options(
+    settings: &Settings,
+    addr: SocketAddr,
+    connections_max: usize,
+    stopping: &CancellationToken,
+) -> ServerOptions {
+    let (head_timeout, cors_origins) = (settings.api.head_timeout, CorsOrigins::default());
+    ServerOptions { addr, connections_max, head_timeout, cors_origins, stopping: stopping.clone() }
 }

@@ -3,14 +3,13 @@
 use anyhow::bail;
 use clap::Args;
 use futures_util::future::join;
-use tokio_util::sync::CancellationToken;
 
 use super::settings::Mode;
 use super::{overrides::Overrides, servers::Servers, stores};
 use crate::http::run::run;
 use crate::observability::registry::Role;
 use crate::outbox::Publisher;
-use crate::runtime::shutdown;
+use crate::runtime::shutdown::{Shutdown, finish};
 
 /// Serve the pages (distributed mode)
 ///
@@ -29,7 +28,7 @@ pub(super) struct Web {
 }
 
 impl Web {
-    pub(super) async fn run(self, overrides: &Overrides, stop: CancellationToken) -> anyhow::Result<()> {
+    pub(super) async fn run(self, overrides: &Overrides, shutdown: Shutdown) -> anyhow::Result<()> {
         let own = [("web.addr", self.web_addr.as_ref()), ("console.addr", self.console_addr.as_ref())];
         let settings = overrides.settings(&own)?;
         if matches!(settings.mode, Mode::Embedded { .. }) {
@@ -39,6 +38,7 @@ impl Web {
                  AMQP_URL."
             );
         }
+        let stop = shutdown.after(settings.api.drain);
         let connected = stores::connect(&settings, "web", overrides.wiring).await?;
         let (publisher, task) = Publisher::new(connected.stores.broker.clone(), &connected.runtime);
         let tasks = &connected.runtime.tasks;
@@ -52,6 +52,7 @@ impl Web {
             connected: &connected,
             checkout: &checkout,
             readiness: &readiness,
+            stopping: &shutdown.signalled,
             stop: &stop,
         }
         .listen_pages()?;
@@ -59,7 +60,7 @@ impl Web {
         let reporting = connected.report(Role::Web, readiness, &over);
         let ended = run(servers, connected.identify(&settings, &stop), tasks, &stop).await;
         over.cancel();
-        shutdown::finish("the publisher and the report", join(sending, reporting)).await;
+        finish("the publisher and the report", join(sending, reporting)).await;
         ended?;
         Ok(tasks.check()?)
     }

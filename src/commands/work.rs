@@ -51,7 +51,7 @@ impl Work {
             .with(recovery.drift())
             .with(recovery.requests());
         let reporting = connected.report(Role::Work, readiness.clone(), &background);
-        let servers = listen_health(&settings, readiness)?.into_iter().collect();
+        let servers = listen_health(&settings, readiness, &stop)?.into_iter().collect();
         let mut working = Vec::new();
         let starting = async {
             connected.prepare(&settings, &stop).await?;

@@ -6,13 +6,22 @@ use actix_web::{
     web::{Data, Json, ServiceConfig},
 };
 use serde::Serialize;
+use tokio_util::sync::CancellationToken;
 
 use super::routing::get;
 use crate::observability::readiness::{Check, Readiness};
 
+/// What the health routes tell.
+#[derive(Clone, Debug)]
+pub struct Health {
+    pub readiness: Readiness,
+    /// Cancelled: the process was told to end. It answers still, and wants no new clients.
+    pub stopping: CancellationToken,
+}
+
 /// The health routes of every process.
-pub fn routes(config: &mut ServiceConfig, readiness: Data<Readiness>) {
-    config.app_data(readiness).service(get("/healthz", healthz)).service(get("/readyz", readyz));
+pub fn routes(config: &mut ServiceConfig, health: Data<Health>) {
+    config.app_data(health).service(get("/healthz", healthz)).service(get("/readyz", readyz));
 }
 
 #[derive(Serialize)]
@@ -56,19 +65,24 @@ async fn healthz() -> Json<HealthAnswer> {
     Json(HealthAnswer { status: "alive" })
 }
 
-async fn readyz(readiness: Data<Readiness>) -> HttpResponse {
-    let checks = readiness.check();
+async fn readyz(health: Data<Health>) -> HttpResponse {
+    let checks = health.readiness.check();
     let missing: Vec<_> = checks
         .iter()
         .filter(|check| check.required && check.outage.is_some())
         .map(|check| check.name.as_str())
         .collect();
-    let ready = missing.is_empty();
+    let is_stopping = health.stopping.is_cancelled();
+    let ready = missing.is_empty() && !is_stopping;
     let problem = (!ready).then(|| ProblemMembers {
         r#type: "urn:flashsale:problem:not-ready",
         title: "Not ready",
         status: 503,
-        detail: format!("Waiting for {}.", missing.join(", ")),
+        detail: if is_stopping {
+            "This process is ending.".to_owned()
+        } else {
+            format!("Waiting for {}.", missing.join(", "))
+        },
     });
     let dependencies = checks.into_iter().map(Into::into).collect();
     let answer = ReadyAnswer { problem, ready, dependencies };

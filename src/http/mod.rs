@@ -3,10 +3,10 @@
 pub mod body;
 mod connection;
 mod connection_budget;
-mod delimit;
 pub mod extract;
 mod framing;
 pub mod health;
+mod last_answer;
 mod options;
 pub(crate) mod pages;
 pub mod problem;

@@ -12,6 +12,8 @@ pub struct ApiOptions {
     pub connections_max: usize,
     pub head_timeout: Duration,
     pub body_timeout: Duration,
+    /// How long a process goes on to serve after the signal that ends it.
+    pub drain: Duration,
     /// Of the API alone.
     pub cors_origins: CorsOrigins,
 }
@@ -23,6 +25,7 @@ impl ApiOptions {
             connections_max: reader.integer("api.connections_max", 1..=1_000_000),
             head_timeout: reader.millis("api.head_timeout_ms", 100..=600_000),
             body_timeout: reader.millis("api.body_timeout_ms", 100..=600_000),
+            drain: reader.millis("api.drain_ms", 0..=600_000),
             cors_origins: reader.list("api.cors_origins", CorsOrigins::parse),
         }
     }

@@ -63,6 +63,7 @@ mod tests {
             connections_max: 10,
             head_timeout: Duration::from_secs(5),
             cors_origins: CorsOrigins::default(),
+            stopping: CancellationToken::new(),
         };
         listen(name, &options, |_config| {}).unwrap()
     }

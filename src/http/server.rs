@@ -18,10 +18,11 @@ use actix_web::{
 use anyhow::Context;
 use socket2::{Domain, Socket, Type};
 use tokio::net::TcpStream;
+use tokio_util::sync::CancellationToken;
 
 use super::{
     connection::{Connection, Progress},
-    delimit::delimit_by_close,
+    last_answer::close_after_last,
     security::cors::{CorsOrigins, with_cors},
     unread,
 };
@@ -41,6 +42,9 @@ pub struct ServerOptions {
     pub head_timeout: Duration,
     /// Whose pages may call this server.
     pub cors_origins: CorsOrigins,
+    /// Once it is cancelled, every answer says that its connection ends: the client opens the next
+    /// one, by a proxy to another process.
+    pub stopping: CancellationToken,
 }
 
 /// A server that listens. It stops, after requests under way, when its handle says so.
@@ -78,12 +82,12 @@ pub fn listen(
         .shutdown_timeout(REQUESTS_DEADLINE_S)
         // actix would take SIGINT as a forced stop; `runtime::shutdown` handles both signals.
         .disable_signals();
-    let (stopping, head_timeout) = (builder.graceful_shutdown_signal(), options.head_timeout);
-    let cors_origins = options.cors_origins.clone();
+    let (graceful, head_timeout) = (builder.graceful_shutdown_signal(), options.head_timeout);
+    let (cors_origins, stopping) = (options.cors_origins.clone(), options.stopping.clone());
     // As actix_web::HttpServer does, which takes no other connections than its own.
     let server = builder.listen(name, listener, move || {
-        let stopping = stopping.clone();
         let (routes, cors_origins) = (routes.clone(), cors_origins.clone());
+        let (graceful, stopping) = (graceful.clone(), stopping.clone());
         // What belongs to a buyer or changes with the sale is kept by no cache; assets say
         // otherwise themselves.
         let no_store = DefaultHeaders::new().add((header::CACHE_CONTROL, "no-store"));
@@ -91,13 +95,16 @@ pub fn listen(
             .wrap_fn(move |request, service| with_cors(&cors_origins, request, service))
             .wrap(from_fn(unread::close_if_unread))
             .wrap(no_store)
-            .wrap_fn(|request, service| {
+            .wrap_fn(move |request, service| {
+                let is_stopping = stopping.is_cancelled();
                 let progress = request.conn_data::<Progress>().cloned();
                 progress.iter().for_each(Progress::began);
                 let answering = service.call(request);
                 async move {
                     let mut answer = answering.await;
-                    answer.iter_mut().for_each(delimit_by_close);
+                    if let Ok(answer) = &mut answer {
+                        close_after_last(answer, is_stopping);
+                    }
                     progress.iter().for_each(Progress::answered);
                     answer
                 }
@@ -107,8 +114,8 @@ pub fn listen(
             .map_err(|error: actix_web::Error| error.as_response_error().error_response());
         let service = HttpService::build()
             .graceful_shutdown_signal(move || {
-                let stopping = stopping.clone();
-                async move { stopping.notified().await }
+                let graceful = graceful.clone();
+                async move { graceful.notified().await }
             })
             .keep_alive(Duration::from_secs(75))
             .client_request_timeout(head_timeout)

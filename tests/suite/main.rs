@@ -30,6 +30,7 @@ mod ledger;
 #[cfg(feature = "failpoints")]
 mod mutants;
 mod products;
+mod proxied;
 mod purchases;
 mod rebuilds;
 mod reconcile;

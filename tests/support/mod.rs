@@ -3,6 +3,7 @@
 pub(crate) mod browser;
 pub(crate) mod gateway;
 pub(crate) mod http;
+pub(crate) mod names;
 pub(crate) mod nginx;
 pub(crate) mod process;
 pub(crate) mod proxy;
