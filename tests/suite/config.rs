@@ -188,6 +188,28 @@ fn the_services_are_set_all_or_none() {
 }
 
 #[test]
+fn addresses_of_the_shop_and_origins_are_checked() {
+    const PUBLIC_URL: &str = "FLASHSALE_WEB_PUBLIC_URL";
+    const CORS_ORIGINS: &str = "FLASHSALE_API_CORS_ORIGINS";
+    let list = "[web]\npublic_url = [\"https://a.example/drop\", \"https://b.example/drop/\"]\n\
+                [api]\ncors_origins = [\"https://a.example\"]";
+    load(Some(list), &[], &[]).expect("lists");
+    load(None, &[(PUBLIC_URL, "https://a.example, http://b.example"), (CORS_ORIGINS, "*")], &[])
+        .expect("texts");
+    for (variable, wrong, key) in [
+        (PUBLIC_URL, "shop.example", "web.public_url = \"shop.example\""),
+        (PUBLIC_URL, "https://a.example/x,https://b.example", "web.public_url = "),
+        (CORS_ORIGINS, "https://a.example/path", "api.cors_origins = \"https://a.example/path\""),
+        (CORS_ORIGINS, "*,https://a.example", "api.cors_origins = "),
+    ] {
+        let error = load(None, &[(variable, wrong)], &[]).expect_err("wrong");
+        let origin = format!("(in the environment variable {variable}): must be ");
+        let line = error.0.iter().find(|line| line.starts_with(key)).unwrap_or_else(|| panic!("{error}"));
+        assert!(line.contains(&origin), "{line}");
+    }
+}
+
+#[test]
 fn no_error_shows_a_password() {
     let secret = "s3cret";
     let broken_file = format!("database_url = \"postgres://a:{secret}@b/c\n");
