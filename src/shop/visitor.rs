@@ -10,13 +10,12 @@ use crate::{domain::UserId, http::PublicUrl};
 const COOKIE: &str = "visitor";
 
 pub(super) fn remembered(request: &HttpRequest) -> Option<UserId> {
-    let value = request.cookie(COOKIE)?.value().to_owned();
-    // `remember` encodes it, because an id may hold quotes and separators of cookies.
-    let user = url::form_urlencoded::parse(format!("u={value}").as_bytes()).next()?.1.into_owned();
-    UserId::parse(&user).ok()
+    // actix has decoded it.
+    UserId::parse(request.cookie(COOKIE)?.value()).ok()
 }
 
 pub(super) fn remember(mut response: HttpResponse, public: &PublicUrl, user: &UserId) -> HttpResponse {
+    // An id may hold quotes and separators of cookies.
     let value: String = url::form_urlencoded::byte_serialize(user.as_str().as_bytes()).collect();
     let cookie = Cookie::build(COOKIE, value).path(public.href("/")).http_only(true);
     let cookie = cookie.secure(public.is_secure());

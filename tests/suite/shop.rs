@@ -203,6 +203,21 @@ async fn a_purchase_has_a_receipt_with_an_address_of_its_own() {
     assert!(page.contains("It&#39;s yours.") && page.contains("No. 1"), "{page}");
 }
 
+#[tokio::test]
+async fn an_id_of_any_signs_is_remembered() {
+    let shop = shop("").await;
+    let user = "anna+vip@example.com;a=\"b\"&c%26<d>,\\'";
+    let form: String = url::form_urlencoded::byte_serialize(user.as_bytes()).collect();
+    let bought = post(&shop, &form, &[]).await;
+    let cookie = bought.headers()["set-cookie"].to_str().expect("text");
+    let cookie = cookie.split(';').next().expect("a pair").to_owned();
+    let again = client().get(format!("{}/products/p", shop.url)).header("cookie", cookie).send().await;
+    let page = again.expect("a page").text().await.expect("text");
+    let shown = user.replace('&', "&#38;").replace('"', "&#34;").replace('\'', "&#39;");
+    let shown = shown.replace('<', "&#60;").replace('>', "&#62;");
+    assert!(page.contains(&format!("dir=\"auto\">{shown}<")) && page.contains("It&#39;s yours."), "{page}");
+}
+
 /// A link that was written by hand has a plus sign in an id as it is; a form has one for each space that was typed.
 #[tokio::test]
 async fn a_plus_sign_in_a_link_means_itself_and_in_a_form_a_space() {
