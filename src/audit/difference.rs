@@ -3,11 +3,11 @@
 
 use std::collections::{HashMap, HashSet};
 
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
 use serde::Serialize;
 
 use super::{AdmissionState, Evidence, evidence::LetterPlace};
-use crate::domain::{Entry, Purchase, UserId};
+use crate::domain::{Conservation, Entry, Purchase, Terms, UserId};
 
 /// The sweeper publishes an entry again after seconds; an entry of this age is one
 /// that no worker takes.
@@ -30,10 +30,17 @@ pub enum Difference {
     },
     /// In the dead-letter queue, and neither recorded nor revoked nor known to admission.
     ForgottenLetter(Purchase),
-    /// An operator has cancelled or imported it, and admission does not follow.
+    /// An operator has cancelled or imported it, or erased its buyer; admission does not follow.
     NotCarriedOver(Purchase),
+    /// An operator has decided other terms than those that admission sells by.
+    Terms {
+        sold: Terms,
+        decided: Terms,
+    },
     /// The units of winners and the free units are not exactly those that were taken.
     Units(String),
+    /// Units are missing or in two places, and nothing above says which.
+    Law(Conservation),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -46,7 +53,9 @@ pub enum DifferenceKind {
     OtherPurchase,
     ForgottenLetter,
     NotCarriedOver,
+    Terms,
     Units,
+    Law,
 }
 
 impl DifferenceKind {
@@ -65,15 +74,15 @@ impl DifferenceKind {
             Self::UnknownToAdmission => "Redis lost the purchase, or the row was inserted by hand",
             Self::OtherPurchase => "Redis was rolled back, or the row was changed by hand",
             Self::ForgottenLetter => "the message was never a purchase of this system, or Redis lost it",
-            Self::NotCarriedOver => "no worker is running, or Redis was changed by hand",
-            Self::Units => "Redis was changed by hand",
+            Self::NotCarriedOver | Self::Terms => "no worker is running, or Redis was changed by hand",
+            Self::Units | Self::Law => "Redis was changed by hand",
         }
     }
 
-    /// A purchase that is only late, and one that is counted twice, are in
-    /// the conservation law already.
-    pub(super) fn breaks_agreement(self) -> bool {
-        !matches!(self, Self::StaleEntry | Self::Undelivered)
+    /// A purchase that is only late, and one that is counted twice, are in the conservation law
+    /// already. Terms move no unit.
+    pub fn breaks_agreement(self) -> bool {
+        !matches!(self, Self::StaleEntry | Self::Undelivered | Self::Terms)
     }
 }
 
@@ -87,7 +96,9 @@ impl Difference {
             Self::OtherPurchase { .. } => DifferenceKind::OtherPurchase,
             Self::ForgottenLetter(_) => DifferenceKind::ForgottenLetter,
             Self::NotCarriedOver(_) => DifferenceKind::NotCarriedOver,
+            Self::Terms { .. } => DifferenceKind::Terms,
             Self::Units(_) => DifferenceKind::Units,
+            Self::Law(_) => DifferenceKind::Law,
         }
     }
 
@@ -100,7 +111,7 @@ impl Difference {
             | Self::ForgottenLetter(purchase)
             | Self::NotCarriedOver(purchase) => Some(&purchase.user),
             Self::OtherPurchase { admitted, .. } => Some(&admitted.user),
-            Self::Units(_) => None,
+            Self::Terms { .. } | Self::Units(_) | Self::Law(_) => None,
         }
     }
 
@@ -128,11 +139,13 @@ impl Difference {
             }
             Self::NotCarriedOver(purchase) => {
                 format!(
-                    "the ledger has purchase {} as cancelled or imported; admission does not",
+                    "the ledger has purchase {} as cancelled or imported, or its buyer as erased; admission does not",
                     purchase.id
                 )
             }
+            Self::Terms { sold, decided } => other_terms(sold, decided),
             Self::Units(detail) => detail.clone(),
+            Self::Law(law) => format!("the units do not add up: {}", law.difference()),
         }
     }
 
@@ -140,6 +153,24 @@ impl Difference {
     pub fn is_same(&self, other: &Self) -> bool {
         (self.kind(), self.user()) == (other.kind(), other.user())
     }
+}
+
+/// The terms that differ: "admission has `total_stock` 10, the ledger 20".
+fn other_terms(sold: &Terms, decided: &Terms) -> String {
+    let texts = |terms: &Terms| {
+        let instant = |at: Option<DateTime<Utc>>| at.map_or("none".to_owned(), |at| at.to_rfc3339());
+        let Terms { total_stock, opens_at, closes_at, paused } = terms;
+        [
+            ("total_stock", total_stock.to_string()),
+            ("sale_start", instant(*opens_at)),
+            ("sale_end", instant(*closes_at)),
+            ("paused", (if *paused { "yes" } else { "no" }).to_owned()),
+        ]
+    };
+    let both = texts(sold).into_iter().zip(texts(decided)).filter(|(sold, decided)| sold != decided);
+    let lines: Vec<_> =
+        both.map(|((term, sold), (_, decided))| format!("{term} {sold}, the ledger {decided}")).collect();
+    format!("admission has {}", lines.join("; "))
 }
 
 /// Every difference, in both directions.
@@ -151,6 +182,8 @@ pub fn differences(evidence: &Evidence) -> Vec<Difference> {
     let dead: HashSet<_> = evidence.dead.iter().map(|purchase| purchase.id).collect();
     found.extend(not_followed(evidence, admission).map(Difference::NotCarriedOver));
     let cancelled: HashSet<_> = evidence.cancelled.iter().map(|row| row.purchase.id).collect();
+    // Under whatever name: its buyer may be erased.
+    let recorded: HashSet<_> = evidence.rows.iter().map(|row| row.id).collect();
     for winner in &admission.winners {
         let unrecorded = in_flight.contains(&winner.id) || dead.contains(&winner.id);
         match rows.get(&winner.user) {
@@ -160,16 +193,18 @@ pub fn differences(evidence: &Evidence) -> Vec<Difference> {
                 found.push(Difference::OtherPurchase { admitted, recorded });
             }
             None if cancelled.contains(&winner.id) => {}
+            None if recorded.contains(&winner.id) => found.push(Difference::NotCarriedOver(winner.clone())),
             None if !unrecorded => found.push(Difference::LostOnTheWay(winner.clone())),
             _ => {}
         }
     }
     let winners: HashSet<_> = admission.winners.iter().map(|winner| &winner.user).collect();
-    let unknown = evidence.rows.iter().filter(|row| !winners.contains(&row.user));
+    let admitted: HashSet<_> = admission.winners.iter().map(|winner| winner.id).collect();
+    let is_unknown = |row: &&Purchase| !winners.contains(&row.user) && !admitted.contains(&row.id);
+    let unknown = evidence.rows.iter().filter(is_unknown);
     found.extend(unknown.map(|row| Difference::UnknownToAdmission(row.clone())));
     for entry in &admission.outbox {
-        let is_row = rows.get(&entry.purchase.user).is_some_and(|row| row.id == entry.purchase.id);
-        if is_row || cancelled.contains(&entry.purchase.id) {
+        if recorded.contains(&entry.purchase.id) || cancelled.contains(&entry.purchase.id) {
             found.push(Difference::StaleEntry(entry.clone()));
         } else if admission.sale.now - entry.purchase.admitted_at > IN_FLIGHT_MAX
             || admission.sale.ahead(entry.id).is_some()
@@ -180,6 +215,10 @@ pub fn differences(evidence: &Evidence) -> Vec<Difference> {
     let forgotten = evidence.letters().filter(|(_, place)| *place == LetterPlace::Nowhere);
     found.extend(forgotten.map(|(letter, _)| Difference::ForgottenLetter(letter.clone())));
     found.extend(units(evidence, admission).map(Difference::Units));
+    let (sold, decided) = (&admission.sale.terms, &evidence.terms);
+    if sold != decided {
+        found.push(Difference::Terms { sold: sold.clone(), decided: decided.clone() });
+    }
     found
 }
 

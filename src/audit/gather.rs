@@ -13,7 +13,7 @@ use super::{AdmissionState, CancelledRow, Evidence, History, empty_messages};
 use crate::admission::{Admission, AdmissionError, Contents};
 use crate::broker::{Broker, BrokerError, DeadLetters};
 use crate::domain::{
-    AdmissionChange, Cancellation, ChangeKind, Entry, EntryId, ProductId, Purchase, PurchaseId,
+    AdmissionChange, Cancellation, ChangeKind, Conservation, Entry, EntryId, ProductId, Purchase, PurchaseId,
     RecordedPurchase, Terms,
 };
 use crate::ledger::{Ledger, LedgerError};
@@ -247,6 +247,19 @@ impl Sources {
         held.close().await;
         read
     }
+}
+
+/// The conservation law of a sale that goes on, which no purchase on its way breaks. `None`: the
+/// sale was rebuilt meanwhile.
+pub async fn running_conservation(
+    admission: &dyn Admission,
+    ledger: &dyn Ledger,
+    product: &ProductId,
+) -> Result<Option<Conservation>, GatherError> {
+    let before = admission.sale(product).await?;
+    let counts = ledger.counts(product).await?;
+    let after = admission.sale(product).await?;
+    Ok((before.epoch == after.epoch).then(|| Conservation::between(&before, counts, &after)))
 }
 
 /// The purchases of a product in the dead letters, each once, ordered by id.

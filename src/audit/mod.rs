@@ -21,10 +21,9 @@ use serde::Serialize;
 pub use check::Check;
 pub use difference::{Difference, DifferenceKind, differences};
 pub use evidence::{AdmissionState, CancelledRow, Evidence};
-pub use gather::{Counts, GatherError, Sources};
+pub use gather::{Counts, GatherError, Sources, running_conservation};
 pub use history::{Answer, Attempt, AttemptKind, Fault, History, HistoryLine, Operation};
 pub use report::Report;
-pub use state::conservation;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -49,5 +48,5 @@ pub fn audit(evidence: &Evidence, history: Option<&History>) -> Report {
         (false, true) => AuditResult::Holds,
         (false, false) => AuditResult::Unknown,
     };
-    Report { verdict, law: conservation(evidence), recorded: evidence.rows.len(), doubts, checks }
+    Report { verdict, law: state::conservation(evidence), recorded: evidence.rows.len(), doubts, checks }
 }

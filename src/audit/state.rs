@@ -43,7 +43,7 @@ fn users(evidence: &Evidence) -> Check {
 }
 
 /// The conservation law with the counts of the evidence. `None`: admission can't be read.
-pub fn conservation(evidence: &Evidence) -> Option<Conservation> {
+pub(super) fn conservation(evidence: &Evidence) -> Option<Conservation> {
     let admission = evidence.admission.as_ref()?;
     let dead = evidence.letters().filter(|(_, place)| *place == LetterPlace::Here);
     let withheld = evidence.cancelled.iter().filter(|row| row.keeps_unit);

@@ -4,6 +4,7 @@ use std::{fmt, process::ExitCode};
 
 use anyhow::Context;
 use clap::Args;
+use serde::Serialize;
 
 use super::{
     overrides::Overrides,
@@ -16,12 +17,15 @@ use crate::runtime::{Runtime, error_chain, output};
 
 /// Compare Redis, outbox and queue with the ledger, purchase by purchase, and repair what differs
 ///
-/// Shows every difference with its cause and its repair. With --fix it repairs: outbox entries of
-/// recorded purchases are deleted, purchases that were lost are put into the outbox again, and
-/// everything else is repaired by a rebuild from the ledger (attempts are answered 503 for about
-/// two seconds). Exits with 0 (no difference, or all repaired), 1 (differences) or 2 (no result).
-/// `work` compares every few minutes and reports differences at /readyz and in its log. Needs
-/// DATABASE_URL, REDIS_URL and AMQP_URL.
+/// Shows every difference with its cause and its repair, and in the last line whether the stores
+/// agree, which decides the exit code: 0 (they agree, or all is repaired), 1 (they differ) or 2 (no
+/// result). With --fix it repairs: outbox entries of recorded purchases are deleted, purchases that
+/// were lost are put into the outbox again, a sale is given the ledger's terms, and everything else
+/// is repaired by a rebuild from the ledger (attempts are answered 503 for about two seconds). What
+/// operators have decided is in the ledger, so a repair carries it over and never undoes it: terms,
+/// pauses, cancelled purchases, withheld units, imported and erased buyers. `work` compares every
+/// few minutes and reports differences at /readyz and in its log. Needs DATABASE_URL, REDIS_URL and
+/// AMQP_URL.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   flashsale reconcile
@@ -59,19 +63,48 @@ impl Reconcile {
         let product = self.product.product(&*stores.ledger).await?;
         let (runtime, actor) = (Runtime::system(), actor());
         let comparison = report_differences(&actor, &stores, &product, &runtime).await?;
-        if self.json {
-            output::print(serde_json::to_string_pretty(&comparison)?).await;
-        } else {
+        if !self.json {
             output::print(Listing(&comparison)).await;
         }
-        if !self.fix || comparison.differences.is_empty() {
-            return Ok(comparison.differences.is_empty());
+        let repairs = if self.fix && !comparison.differences.is_empty() {
+            Some(fix_differences(&actor, &stores, &product, &comparison).await?)
+        } else {
+            None
+        };
+        let outcome = Outcome { agree: agree(&comparison, repairs), comparison, repairs };
+        if self.json {
+            output::print(serde_json::to_string_pretty(&outcome)?).await;
+        } else {
+            output::print(&outcome).await;
         }
-        let Repairs { made, left } = fix_differences(&actor, &stores, &product, &comparison).await?;
-        if !self.json {
-            output::print(format_args!("repairs: {made}")).await;
+        Ok(outcome.agree)
+    }
+}
+
+fn agree(comparison: &Comparison, repairs: Option<Repairs>) -> bool {
+    repairs.map_or(comparison.differences.is_empty(), |repairs| repairs.left == 0)
+}
+
+/// The result, whose last member decides the exit code.
+#[derive(Serialize)]
+struct Outcome {
+    #[serde(flatten)]
+    comparison: Comparison,
+    /// `None`: nothing was to be repaired.
+    repairs: Option<Repairs>,
+    agree: bool,
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.comparison.differences.len(), self.repairs) {
+            (0, _) => write!(out, "no difference: admission and ledger agree"),
+            (number, None) => write!(out, "differences: {number}"),
+            (number, Some(Repairs { left: 0, .. })) => write!(out, "differences: {number}, all repaired"),
+            (number, Some(Repairs { left, .. })) => {
+                write!(out, "differences: {number}, of which a repair has left {left}")
+            }
         }
-        Ok(left == 0)
     }
 }
 
@@ -93,9 +126,6 @@ impl fmt::Display for Listing<'_> {
             writeln!(out, "    cause:  {}", difference.kind().cause())?;
             writeln!(out, "    repair: {}", Repair::of(difference).describe())?;
         }
-        match differences.len() {
-            0 => writeln!(out, "no difference"),
-            number => writeln!(out, "differences: {number}"),
-        }
+        Ok(())
     }
 }

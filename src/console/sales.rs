@@ -12,6 +12,7 @@ use tokio::{
     time::{timeout, timeout_at},
 };
 
+use crate::audit::{GatherError, running_conservation};
 use crate::domain::{Conservation, EntryId, Phase, Product, ProductId, SaleState};
 use crate::observability::{EventKind, Telemetry};
 use crate::runtime::{Clock, error_chain};
@@ -204,13 +205,10 @@ async fn read_admission(stores: &Stores, product: &ProductId) -> AdmissionState 
 
 async fn count(stores: Stores, clock: Arc<dyn Clock>, product: ProductId) -> Count {
     let began = clock.instant();
-    let counting = async {
-        let Ok(before) = stores.admission.sale(&product).await else { return Ok(None) };
-        let counts = stores.ledger.counts(&product).await.map_err(|error| error_chain(&error))?;
-        let Ok(after) = stores.admission.sale(&product).await else { return Ok(None) };
-        Ok((before.epoch == after.epoch).then(|| Conservation::between(&before, counts, &after)))
+    let law = match running_conservation(&*stores.admission, &*stores.ledger, &product).await {
+        Err(GatherError::Admission(_)) => Ok(None),
+        counted => counted.map_err(|error| error_chain(&error)),
     };
-    let law = counting.await;
     Count { took: clock.instant() - began, law }
 }
 

@@ -3,7 +3,6 @@
 use serde::Serialize;
 
 use super::snapshot::{DependencyView, ProductView, Snapshot};
-use crate::domain::Conservation;
 use crate::observability::{Severity, readiness::Subject, registry::Role};
 
 /// A poll takes place every second and waits at most two seconds for the stores.
@@ -70,7 +69,7 @@ impl Findings {
     fn product(&mut self, product: &ProductView) {
         let ProductView { id, conservation, adds_up, trouble, outbox_age_ms, .. } = product;
         match (conservation, adds_up) {
-            (Some(law), Some(false)) => self.error(format!("{id}: {}", difference(law))),
+            (Some(law), Some(false)) => self.error(format!("{id}: {}", law.difference())),
             (Some(_), None) if trouble.is_none() => {
                 self.warning(format!("{id}: the units did not add up, and are being counted again"));
             }
@@ -141,20 +140,13 @@ impl Findings {
     }
 }
 
-fn difference(law: &Conservation) -> String {
-    match (law.missing, law.surplus) {
-        (missing, 0) => format!("{missing} admitted purchases are neither recorded nor in flight"),
-        (_, surplus) => format!("{surplus} purchases are recorded that admission does not know"),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::{
         broker::Depths,
         console::snapshot::{Outage, ProcessView, Totals},
-        domain::Phase,
+        domain::{Conservation, Phase},
     };
 
     fn process(role: Role) -> ProcessView {

@@ -118,6 +118,14 @@ impl Conservation {
     pub fn holds(&self) -> bool {
         self.missing == 0 && self.surplus == 0
     }
+
+    /// What is wrong where the law does not hold.
+    pub fn difference(&self) -> String {
+        match (self.missing, self.surplus) {
+            (missing, 0) => format!("{missing} admitted purchases are neither recorded nor in flight"),
+            (_, surplus) => format!("{surplus} purchases are recorded that admission does not know"),
+        }
+    }
 }
 
 impl fmt::Display for Conservation {
@@ -134,6 +142,9 @@ impl fmt::Display for Conservation {
             if number > 0 {
                 write!(out, " + {number} {what}")?;
             }
+        }
+        if self.moving > 0 {
+            write!(out, " - {} counted twice on their way", self.moving)?;
         }
         Ok(())
     }
@@ -204,6 +215,9 @@ mod tests {
         for number in 8..=30 {
             assert_eq!(law(number), (0, 0), "{number} rows");
         }
+        let shown = Conservation::between(&before, rows(10), &after).to_string();
+        assert!(shown.starts_with("100 = 80 remaining + 12 in flight + 10 in the ledger + 0 dead-lettered"));
+        assert!(shown.ends_with(" - 2 counted twice on their way"), "the equation is true: {shown}");
         assert_eq!((law(7), law(31)), ((1, 0), (0, 1)));
     }
 

@@ -7,19 +7,22 @@ use serde::{Serialize, Serializer};
 
 use super::RecoveryError;
 use crate::admission::{Admission, AdmissionError};
-use crate::audit::{Difference, DifferenceKind, GatherError, Sources, conservation, differences};
+use crate::audit::{Difference, DifferenceKind, GatherError, Sources, differences, running_conservation};
 use crate::domain::{Conservation, ProductId};
 use crate::runtime::Runtime;
 use crate::stores::Stores;
 
-/// Purchases move on while the stores are read. A difference counts if it is there
-/// twice, this far apart.
+/// Purchases move on while the stores are read. A difference counts if it is there in two reads in
+/// a row, this far apart.
 const BETWEEN_READS: Duration = Duration::from_secs(2);
+/// Each read may find what is only moving, and is confirmed by no other.
+const READS_MAX: usize = 3;
 
+/// What the stores of a sale say of each other. They agree exactly where it has no differences.
 #[derive(Debug, Serialize)]
 pub struct Comparison {
-    /// `None`: admission can't be read. While the sale runs, the counts are
-    /// of slightly different instants.
+    /// Does not hold only where there are differences. `None`: the sale was rebuilt meanwhile, or
+    /// its units moved too fast to be counted.
     pub law: Option<Conservation>,
     /// Messages in the queue, of all products, that no worker holds.
     pub queued: Option<u32>,
@@ -27,26 +30,40 @@ pub struct Comparison {
     pub differences: Vec<Difference>,
 }
 
-/// Compares winners, outbox and ledger of a product, in both directions.
+/// Compares winners, outbox and ledger of a product, in both directions, and counts its units.
 pub async fn compare(
     stores: &Stores,
     product: &ProductId,
     runtime: &Runtime,
 ) -> Result<Comparison, GatherError> {
     let sources = Sources::from(stores.clone());
-    let read = async || {
-        let evidence = sources.gather(product).await?;
-        let (law, queued) = (conservation(&evidence), evidence.queued);
-        Ok::<_, GatherError>(Comparison { law, queued, differences: differences(&evidence) })
-    };
-    let first = read().await?;
-    if first.differences.is_empty() {
-        return Ok(first);
+    let mut comparison = read(stores, &sources, product).await?;
+    for _ in 1..READS_MAX {
+        if comparison.differences.is_empty() {
+            return Ok(comparison);
+        }
+        runtime.sleep(BETWEEN_READS).await;
+        let before = std::mem::replace(&mut comparison, read(stores, &sources, product).await?);
+        let is_confirmed = |found: &Difference| before.differences.iter().any(|one| one.is_same(found));
+        if comparison.differences.iter().any(is_confirmed) {
+            comparison.differences.retain(is_confirmed);
+            return Ok(comparison);
+        }
     }
-    runtime.sleep(BETWEEN_READS).await;
-    let mut second = read().await?;
-    second.differences.retain(|found| first.differences.iter().any(|before| before.is_same(found)));
-    Ok(second)
+    comparison.differences.clear();
+    comparison.law = comparison.law.filter(Conservation::holds);
+    Ok(comparison)
+}
+
+async fn read(stores: &Stores, sources: &Sources, product: &ProductId) -> Result<Comparison, GatherError> {
+    let evidence = sources.gather(product).await?;
+    let law = running_conservation(&*stores.admission, &*stores.ledger, product).await?;
+    let mut found = differences(&evidence);
+    let is_explained = found.iter().any(|difference| difference.kind().breaks_agreement());
+    if let Some(law) = law.as_ref().filter(|law| !law.holds() && !is_explained) {
+        found.push(Difference::Law(law.clone()));
+    }
+    Ok(Comparison { law, queued: evidence.queued, differences: found })
 }
 
 /// What ends a difference.
@@ -59,6 +76,8 @@ pub enum Repair {
     Wait,
     /// Only an operator can tell what the letter is.
     HandleLetter,
+    /// The ledger's terms are what the operator has decided.
+    Configure,
     /// The ledger is the source of truth.
     Rebuild,
 }
@@ -73,7 +92,9 @@ impl Repair {
             DifferenceKind::UnknownToAdmission
             | DifferenceKind::OtherPurchase
             | DifferenceKind::NotCarriedOver
-            | DifferenceKind::Units => Self::Rebuild,
+            | DifferenceKind::Units
+            | DifferenceKind::Law => Self::Rebuild,
+            DifferenceKind::Terms => Self::Configure,
         }
     }
 
@@ -83,7 +104,8 @@ impl Repair {
             Self::Republish => "put the purchase into the outbox again",
             Self::Wait => "none is needed: the sweeper publishes the entry again",
             Self::HandleLetter => "replay or discard the dead letter: flashsale dead-letters",
-            Self::Rebuild => "rebuild admission from the ledger",
+            Self::Configure => "give the sale the ledger's terms",
+            Self::Rebuild => "rebuild admission from the ledger, which a running `flashsale work` does",
         }
     }
 }
@@ -106,7 +128,7 @@ fn with_repairs<S: Serializer>(differences: &[Difference], serializer: S) -> Res
     }))
 }
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Repairs {
     /// Entries that were deleted or published again, and at most one rebuild.
     pub made: usize,
@@ -143,11 +165,22 @@ pub async fn repair(
                 repairs.made += 1;
             }
             Difference::Undelivered(_) | Difference::ForgottenLetter(_) => repairs.left += 1,
+            Difference::Terms { decided, .. } => {
+                let sales = stores.ledger.sales().await?;
+                let epoch = sales.iter().find(|sale| sale.product == *product).map_or(0, |sale| sale.epoch);
+                // Refused where more units are handed out than the terms have.
+                if stores.admission.configure(product, epoch, decided).await? {
+                    repairs.made += 1;
+                } else {
+                    repairs.left += 1;
+                }
+            }
             Difference::LostOnTheWay(_)
             | Difference::UnknownToAdmission(_)
             | Difference::OtherPurchase { .. }
             | Difference::NotCarriedOver(_)
-            | Difference::Units(_) => {}
+            | Difference::Units(_)
+            | Difference::Law(_) => {}
         }
     }
     if differences.iter().any(|difference| Repair::of(difference) == Repair::Rebuild) {

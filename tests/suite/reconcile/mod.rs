@@ -1,5 +1,7 @@
 //! Differences between Redis and the ledger: each is found, reported with its cause, and repaired.
 
+mod outcome;
+
 use serde_json::{Value, json};
 
 use crate::{
