@@ -44,6 +44,18 @@ pub enum BrokerError {
     /// The system's id is part of every message.
     #[error("waiting for the ledger, which has the system's id")]
     SystemUnknown,
+    /// With the server's words, which name what is refused.
+    #[error(
+        "RabbitMQ refuses this user: {0} (docs/OPERATIONS.md lists what each role needs; correct the user, its \
+         password, or its permissions)"
+    )]
+    AccessRefused(String),
+    /// With the server's words about what this user may not declare.
+    #[error(
+        "its exchanges and queues are not declared yet, and this user may not declare them ({0}): start \
+         `flashsale work`, or run `flashsale topology`, as a user who may"
+    )]
+    NotDeclared(String),
     #[error("RabbitMQ failed")]
     Driver(#[source] Cause),
     /// The other end of the in-memory broker has ended, or gave the message up.
@@ -59,6 +71,8 @@ impl BrokerError {
             Self::Undelivered | Self::DeadLettersSilent(_) => Outage::NoAnswer,
             Self::Blocked => Outage::Blocked,
             Self::ForeignSystem(_) => Outage::ForeignSystem,
+            Self::AccessRefused(_) => Outage::AccessDenied,
+            Self::NotDeclared(_) => Outage::NotDeclared,
             Self::SystemUnknown => Outage::WaitsForLedger,
             Self::Unroutable | Self::Unconfirmed(_) | Self::NotCommitted => Outage::Unconfirmed,
             Self::InvalidUrl | Self::DeadLettersInUse | Self::BindingsInUse => Outage::Refused,

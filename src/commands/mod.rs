@@ -25,6 +25,7 @@ pub mod settings;
 mod stores;
 mod stress;
 mod target;
+mod topology;
 mod web;
 mod wiring;
 mod work;
@@ -71,6 +72,7 @@ enum Command {
     Work(work::Work),
     Web(web::Web),
     Migrate(migrate::Migrate),
+    Topology(topology::DeclareTopology),
     Pause(pause::Pause),
     Resume(pause::Resume),
     Products(products::Products),
@@ -108,6 +110,7 @@ fn run_command(cli: Cli, wiring: Wiring) -> anyhow::Result<ExitCode> {
             Command::Work(command) => command.run(&overrides, stop).await?,
             Command::Web(command) => command.run(&overrides, shutdown).await?,
             Command::Migrate(command) => command.run(&overrides, stop).await?,
+            Command::Topology(command) => command.run(&overrides).await?,
             Command::Pause(command) => command.run(&overrides).await?,
             Command::Resume(command) => command.run(&overrides).await?,
             Command::Products(command) => return Ok(command.run(&overrides, stop).await),

@@ -10,7 +10,7 @@ use super::{
     target::actor,
 };
 use crate::config::CatalogueFile;
-use crate::domain::{Catalogue, SystemId};
+use crate::domain::{Catalogue, Product, SystemId};
 use crate::ledger::{Ledger, LedgerError};
 use crate::observability::Dependency;
 use crate::operations::products;
@@ -49,8 +49,9 @@ impl Preparation<'_> {
     /// the ledger's terms stay as they would in the distributed mode.
     async fn write_products(&self) -> Result<(), LedgerError> {
         let CatalogueFile { catalogue, path } = &self.settings.catalogue;
+        let known = self.ledger.products().await?;
         // The demo product is for a ledger that has nothing to sell.
-        if path.is_none() && !self.ledger.products().await?.is_empty() {
+        if path.is_none() && !known.is_empty() {
             return Ok(());
         }
         match self.settings.mode {
@@ -63,7 +64,12 @@ impl Preparation<'_> {
                 }
                 applied => applied,
             },
-            Mode::Distributed(_) => self.ledger.add_products(catalogue.products()).await,
+            Mode::Distributed(_) => {
+                let is_new = |product: &&Product| known.iter().all(|known| known.id != product.id);
+                let new: Vec<_> = catalogue.products().iter().filter(is_new).cloned().collect();
+                // A role that may only read can start, where there is nothing to add.
+                if new.is_empty() { Ok(()) } else { self.ledger.add_products(&new).await }
+            }
         }
     }
 

@@ -61,6 +61,7 @@ impl LedgerError {
             | Self::InUse(_)
             | Self::UnknownProduct(_)
             | Self::Migration(_) => Outage::Refused,
+            Self::MigrationDenied { .. } => Outage::AccessDenied,
         }
     }
 }
@@ -85,6 +86,7 @@ const MESSAGES: &[(&str, Outage)] = &[
     ("remaining connection slots", Outage::TooManyConnections),
     ("authentication failed", Outage::AccessDenied),
     ("permission denied", Outage::AccessDenied),
+    ("must be owner", Outage::AccessDenied),
     ("starting up", Outage::Loading),
     ("in recovery", Outage::Loading),
     ("timeout", Outage::Contended),
@@ -99,7 +101,7 @@ const MESSAGES: &[(&str, Outage)] = &[
 ];
 
 /// The class of an outage, by the error that a driver gave.
-fn outage_of(cause: &Cause) -> Outage {
+pub(super) fn outage_of(cause: &Cause) -> Outage {
     use DatabaseErrorKind::{
         ClosedConnection, ReadOnlyTransaction, SerializationFailure, UnableToSendCommand,
     };

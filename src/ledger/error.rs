@@ -42,6 +42,16 @@ pub enum LedgerError {
     Corrupt(&'static str),
     #[error("migration failed")]
     Migration(#[source] Cause),
+    /// This user may not change the schema.
+    #[error(
+        "the database lacks {pending} migration(s), and this user may not apply them: run `flashsale migrate` as the \
+         user that owns the tables"
+    )]
+    MigrationDenied {
+        pending: usize,
+        #[source]
+        cause: Cause,
+    },
 }
 
 impl LedgerError {

@@ -32,6 +32,8 @@ pub enum Outage {
     Unconfirmed,
     /// Messages of the sale that goes on have no way to the queue.
     Unbound,
+    /// Exchanges and queues are missing, and this process may not declare them.
+    NotDeclared,
     /// Another flashsale system uses this server under the same prefix.
     ForeignSystem,
     /// Redis may evict winners.
@@ -44,13 +46,22 @@ pub enum Outage {
     Refused,
 }
 
+impl Outage {
+    /// Whether waiting alone does not end it.
+    pub fn needs_operator(self) -> bool {
+        matches!(self, Self::AccessDenied | Self::NotDeclared | Self::ForeignSystem)
+    }
+}
+
 impl fmt::Display for Outage {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.write_str(match self {
             Self::NotConnectedYet => "not connected yet",
             Self::NotConnected => "not connected",
             Self::NoAnswer => "no answer in time",
-            Self::AccessDenied => "it refuses the user, the password, or what this user may do",
+            Self::AccessDenied => {
+                "it refuses the user, the password, or what this user may do; the log has its words"
+            }
             Self::ReadOnly => "read-only, as a replica or a demoted primary is",
             Self::Loading => "it is still loading its data",
             Self::OutOfMemory => "out of memory",
@@ -64,6 +75,9 @@ impl fmt::Display for Outage {
             Self::Unconfirmed => "it does not confirm messages",
             Self::Unbound => {
                 "its queue takes no purchases of this sale, because no `flashsale work` has bound it"
+            }
+            Self::NotDeclared => {
+                "its queues are not declared yet; start `flashsale work` or run `flashsale topology`"
             }
             Self::ForeignSystem => "another flashsale system uses it under the same prefix",
             Self::Evicts => "it may evict winners; set maxmemory-policy to noeviction",

@@ -21,9 +21,9 @@ pub(crate) const ID: &str = "limited-001";
 
 /// Servers of a test's own, which it may stop and wipe.
 pub(crate) struct Own {
-    redis: servers::Server,
-    rabbit: servers::Rabbit,
-    postgres: servers::Server,
+    pub(crate) redis: servers::Server,
+    pub(crate) rabbit: servers::Rabbit,
+    pub(crate) postgres: servers::Server,
 }
 
 impl Own {

@@ -37,6 +37,7 @@ mod reconcile;
 mod recovery;
 mod recovery_times;
 mod restock;
+mod roles;
 mod secrets;
 mod shop;
 mod stress;

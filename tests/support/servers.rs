@@ -223,6 +223,20 @@ impl Rabbit {
         assert!(ended.status.success(), "rabbitmqctl {arguments:?}: {out}{errors}");
     }
 
+    /// Runs a shell script that calls `rabbitmqctl`.
+    pub(crate) fn script(&self, path: &str, variables: &[(&str, &str)]) {
+        let control = (self.control)();
+        let program = PathBuf::from(control.get_program());
+        let programs = program.parent().expect("a folder").display().to_string();
+        let path_variable = format!("{programs}:{}", std::env::var("PATH").expect("PATH"));
+        let mut script = Command::new("sh");
+        script.arg(path).env("PATH", path_variable).envs(variables.iter().copied());
+        script.envs(control.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        let ended = script.output().expect("sh");
+        let (out, errors) = (String::from_utf8_lossy(&ended.stdout), String::from_utf8_lossy(&ended.stderr));
+        assert!(ended.status.success(), "{path}: {out}{errors}");
+    }
+
     /// Whether the node would know a quorum queue again after a power failure. It notes new ones on disk with a
     /// delay of its own, and one that is killed before that has a queue that never answers.
     pub(crate) fn remembers(&self, queue: &str) -> bool {

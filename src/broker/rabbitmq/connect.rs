@@ -1,6 +1,10 @@
 //! Opening a connection to RabbitMQ.
 
-use lapin::{Connection, ConnectionProperties, uri::AMQPUri};
+use lapin::{
+    Connection, ConnectionProperties,
+    protocol::{AMQPErrorKind, AMQPHardError, AMQPSoftError},
+    uri::AMQPUri,
+};
 use tokio::time::timeout;
 
 use super::RabbitOptions;
@@ -8,8 +12,22 @@ use crate::broker::BrokerError;
 
 impl From<lapin::Error> for BrokerError {
     fn from(error: lapin::Error) -> Self {
-        Self::Driver(error.into())
+        match refusal(&error) {
+            Some(words) => Self::AccessRefused(words),
+            None => Self::Driver(error.into()),
+        }
     }
+}
+
+/// The server's words, where it refuses the user: at the login, of the virtual host, or of what the
+/// user wants to do.
+fn refusal(error: &lapin::Error) -> Option<String> {
+    let lapin::ErrorKind::ProtocolError(error) = error.kind() else { return None };
+    let is_refusal = matches!(
+        error.kind(),
+        AMQPErrorKind::Soft(AMQPSoftError::ACCESSREFUSED) | AMQPErrorKind::Hard(AMQPHardError::NOTALLOWED)
+    );
+    is_refusal.then(|| error.get_message().to_string())
 }
 
 pub(super) fn parse(options: &RabbitOptions) -> Result<AMQPUri, BrokerError> {

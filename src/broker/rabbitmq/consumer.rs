@@ -46,8 +46,8 @@ impl RabbitConsumer {
     ) -> Result<Self, BrokerError> {
         with_timeout(options, async {
             let connection = connect(options, "consume").await?;
+            options.topology.ensure(&connection, system).await?;
             let channel = connection.create_channel().await?;
-            options.topology.declare(&channel, system).await?;
             channel.basic_qos(options.prefetch_messages, BasicQosOptions::default()).await?;
             Ok(Self {
                 connection,

@@ -60,8 +60,8 @@ impl RabbitDeadLetters {
     ) -> Result<Self, BrokerError> {
         let (connection, channel) = with_timeout(options, async {
             let connection = connect(options, "dead-letters").await?;
+            options.topology.ensure(&connection, system).await?;
             let channel = connection.create_channel().await?;
-            options.topology.declare(&channel, system).await?;
             Ok((connection, channel))
         })
         .await?;

@@ -28,6 +28,7 @@ use crate::domain::{Durability, Entry, SystemId};
 use crate::observability::{Dependency, Outage};
 use crate::runtime::Runtime;
 use bindings::RabbitBindings;
+use connect::{connect, with_timeout};
 use consumer::RabbitConsumer;
 use dead_letters::RabbitDeadLetters;
 pub use message::{decode, encode};
@@ -72,6 +73,17 @@ impl RabbitMq {
         })?;
         let publishing = publishing.clone();
         Ok(Self { publisher, options, system, stall, publishing, consuming, runtime: runtime.clone() })
+    }
+
+    /// Declares exchanges and queues, for processes whose user may not.
+    pub async fn declare(options: &RabbitOptions, system: SystemId) -> Result<(), BrokerError> {
+        with_timeout(options, async {
+            let connection = connect(options, "topology").await?;
+            let channel = connection.create_channel().await?;
+            options.topology.declare(&channel, system).await?;
+            Ok(connection.close(200, "done".into()).await?)
+        })
+        .await
     }
 
     fn system(&self) -> Result<SystemId, BrokerError> {

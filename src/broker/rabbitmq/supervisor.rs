@@ -125,8 +125,8 @@ impl Supervisor {
     async fn open(&self, system: SystemId) -> Result<Live, BrokerError> {
         let (connection, channel) = with_timeout(&self.options, async {
             let connection = connect(&self.options, "publish").await?;
+            self.options.topology.ensure(&connection, system).await?;
             let channel = connection.create_channel().await?;
-            self.options.topology.declare(&channel, system).await?;
             channel.confirm_select(ConfirmSelectOptions::default()).await?;
             Ok((connection, channel))
         })

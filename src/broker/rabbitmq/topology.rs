@@ -1,9 +1,11 @@
-//! Exchange and queues, declared by every connection: the first one, and the first one after a
-//! loss, makes them. The queue of purchases is bound by the leader alone (`bindings.rs`).
+//! Exchange and queues. Every connection looks whether they are there, and declares them only where
+//! something is missing: the first one, and the first one after a loss. So a user who may declare
+//! nothing can use what is declared. The queue of purchases is bound by the leader alone
+//! (`bindings.rs`).
 
 use lapin::{
-    Channel, ExchangeKind,
-    options::{ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions},
+    Channel, Connection, ExchangeKind,
+    options::{ExchangeBindOptions, ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions},
     protocol::{AMQPErrorKind, AMQPSoftError},
     types::{AMQPValue, FieldTable, LongString, ShortString},
 };
@@ -67,6 +69,49 @@ impl Topology {
         self.dead.as_str().into()
     }
 
+    /// Makes sure that everything is there and is this system's. Fails if another system has the
+    /// prefix.
+    pub(super) async fn ensure(&self, connection: &Connection, system: SystemId) -> Result<(), BrokerError> {
+        // A "no" closes the channel that was asked.
+        let asking = connection.create_channel().await?;
+        match self.find(&asking, system).await {
+            Ok(()) => return Ok(asking.close(200, "done".into()).await?),
+            Err(error) if is_soft(&error, &AMQPSoftError::NOTFOUND) => {}
+            Err(error) => return Err(error.into()),
+        }
+        let declaring = connection.create_channel().await?;
+        match self.declare(&declaring, system).await {
+            Err(BrokerError::AccessRefused(words)) => Err(self.not_declared(connection, system, words).await),
+            declared => declared,
+        }
+    }
+
+    /// Asks for everything, and changes nothing.
+    async fn find(&self, channel: &Channel, system: SystemId) -> Result<(), lapin::Error> {
+        for exchange in [self.claim(system), self.purchases()] {
+            let passive = ExchangeDeclareOptions { passive: true, ..ExchangeDeclareOptions::default() };
+            channel.exchange_declare(exchange, ExchangeKind::Direct, passive, FieldTable::default()).await?;
+        }
+        for queue in [self.dead(), self.purchases()] {
+            let passive = QueueDeclareOptions { passive: true, ..QueueDeclareOptions::default() };
+            channel.queue_declare(queue, passive, FieldTable::default()).await?;
+        }
+        Ok(())
+    }
+
+    /// Why a user who may not declare does not find everything.
+    async fn not_declared(&self, connection: &Connection, system: SystemId, words: String) -> BrokerError {
+        let is_there = async |exchange: ShortString| {
+            let passive = ExchangeDeclareOptions { passive: true, ..ExchangeDeclareOptions::default() };
+            let asking = connection.create_channel().await?;
+            asking.exchange_declare(exchange, ExchangeKind::Direct, passive, FieldTable::default()).await
+        };
+        if is_there(self.claim(system)).await.is_err() && is_there(self.owner()).await.is_ok() {
+            return BrokerError::ForeignSystem(self.prefix.clone());
+        }
+        BrokerError::NotDeclared(words)
+    }
+
     /// Declares everything; what is there already stays as it is. Fails if another system has the
     /// prefix.
     pub(super) async fn declare(&self, channel: &Channel, system: SystemId) -> Result<(), BrokerError> {
@@ -85,17 +130,35 @@ impl Topology {
 
     /// Declares an exchange with the system's id in an argument. RabbitMQ keeps the arguments of
     /// the first declaration, and refuses a later one in which this argument differs.
+    ///
+    /// Arguments can be compared only by a user who may declare. For the others there is a second
+    /// exchange with the id in its name. It is bound to the first one and deletes itself when that
+    /// is deleted, so it is there exactly as long as the prefix is this system's.
     async fn claim_prefix(&self, channel: &Channel, system: SystemId) -> Result<(), BrokerError> {
-        let owner = format!("{}.owner", self.prefix);
+        let (owner, claim) = (self.owner(), self.claim(system));
         let mut arguments = FieldTable::default();
         // Of an exchange's arguments RabbitMQ compares this one alone.
-        arguments.insert("alternate-exchange".into(), text(&format!("{owner}.{system}")));
+        arguments.insert("alternate-exchange".into(), text(claim.as_str()));
         let options =
             ExchangeDeclareOptions { durable: true, internal: true, ..ExchangeDeclareOptions::default() };
-        match channel.exchange_declare(owner.into(), ExchangeKind::Direct, options, arguments).await {
-            Err(error) if is_inequivalent(&error) => Err(BrokerError::ForeignSystem(self.prefix.clone())),
-            declared => Ok(declared?),
+        match channel.exchange_declare(owner.clone(), ExchangeKind::Direct, options, arguments).await {
+            Err(error) if is_soft(&error, &AMQPSoftError::PRECONDITIONFAILED) => {
+                return Err(BrokerError::ForeignSystem(self.prefix.clone()));
+            }
+            declared => declared?,
         }
+        let options = ExchangeDeclareOptions { auto_delete: true, ..options };
+        channel.exchange_declare(claim.clone(), ExchangeKind::Direct, options, FieldTable::default()).await?;
+        let (options, arguments) = (ExchangeBindOptions::default(), FieldTable::default());
+        Ok(channel.exchange_bind(owner, claim, "".into(), options, arguments).await?)
+    }
+
+    fn owner(&self) -> ShortString {
+        format!("{}.owner", self.prefix).into()
+    }
+
+    fn claim(&self, system: SystemId) -> ShortString {
+        format!("{}.owner.{system}", self.prefix).into()
     }
 
     fn arguments(&self) -> FieldTable {
@@ -114,9 +177,9 @@ impl Topology {
     }
 }
 
-fn is_inequivalent(error: &lapin::Error) -> bool {
+fn is_soft(error: &lapin::Error, kind: &AMQPSoftError) -> bool {
     let lapin::ErrorKind::ProtocolError(error) = error.kind() else { return false };
-    matches!(error.kind(), AMQPErrorKind::Soft(AMQPSoftError::PRECONDITIONFAILED))
+    matches!(error.kind(), AMQPErrorKind::Soft(found) if found == kind)
 }
 
 /// A quorum queue is replicated, and confirms after its log is on disk. Reading a dead letter

@@ -4,6 +4,7 @@ mod changes;
 mod connect;
 mod leader;
 mod lock;
+mod migrations;
 mod offers;
 mod options;
 mod products;
@@ -13,14 +14,16 @@ mod rows;
 mod session;
 mod system;
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use diesel::{OptionalExtension, sql_query, sql_types as ty};
 use diesel_async::{
-    AsyncConnection, AsyncMigrationHarness, AsyncPgConnection, RunQueryDsl, SimpleAsyncConnection,
+    AsyncConnection, AsyncPgConnection, RunQueryDsl, SimpleAsyncConnection,
     pooled_connection::deadpool::{Object, Pool},
 };
-use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 use futures_util::{FutureExt, future::BoxFuture};
+use tokio::sync::OnceCell;
 
 use super::{
     Cancelled, Confirmation, Discard, Erased, Imported, Leadership, Ledger, LedgerError, LedgerSale,
@@ -35,13 +38,13 @@ pub use options::PostgresOptions;
 use rows::{BoolRow, ConfirmationRow, EpochRow, PurchaseRow, RevocationRow, SaleRow, TakenBackRow};
 use session::{Session, prove_own_backends};
 
-const MIGRATIONS: EmbeddedMigrations = embed_migrations!("migrations/postgres");
-
 /// The ledger in PostgreSQL; clones share the pool.
 #[derive(Clone)]
 pub struct PostgresLedger {
     pool: Pool<AsyncPgConnection>,
     options: PostgresOptions,
+    /// That the sessions are this process's own.
+    proof: Arc<OnceCell<()>>,
 }
 
 impl std::fmt::Debug for PostgresLedger {
@@ -53,7 +56,16 @@ impl std::fmt::Debug for PostgresLedger {
 impl PostgresLedger {
     /// Connects when first used. Fails only if the URL can't be read.
     pub fn new(options: PostgresOptions) -> Result<Self, LedgerError> {
-        Ok(Self { pool: connect::pool(&options)?, options })
+        Ok(Self { pool: connect::pool(&options)?, options, proof: Arc::default() })
+    }
+
+    /// Once for each process: with a pool in between, sessions would be shared from the beginning.
+    async fn prove_sessions(&self) -> Result<(), LedgerError> {
+        let proving = self.proof.get_or_try_init(async || {
+            let [one, other] = [Session::open(&self.options).await?, Session::open(&self.options).await?];
+            prove_own_backends(&one, &other).await
+        });
+        proving.await.copied()
     }
 
     async fn connection(&self) -> Result<Object<AsyncPgConnection>, LedgerError> {
@@ -89,28 +101,12 @@ impl Ledger for PostgresLedger {
     }
 
     async fn migrate(&self) -> Result<usize, LedgerError> {
-        let [one, other] = [Session::open(&self.options).await?, Session::open(&self.options).await?];
-        prove_own_backends(&one, &other).await?;
-        drop((one, other));
-        let mut connection = connect::establish(&self.options).await?;
-        // Released with the connection, whatever happens.
-        sql_query("SELECT pg_advisory_lock($1)")
-            .bind::<ty::BigInt, _>(lock::MIGRATIONS)
-            .execute(&mut connection)
-            .await?;
-        let migrating = tokio::spawn(async move {
-            let mut harness = AsyncMigrationHarness::new(connection);
-            harness.run_pending_migrations(MIGRATIONS).map(|applied| applied.len())
-        });
-        let ended = migrating.await.map_err(|panicked| LedgerError::Migration(panicked.into()))?;
-        match ended {
-            Ok(applied) => Ok(applied),
+        self.prove_sessions().await?;
+        match migrations::apply(&self.options).await {
             // A database that became unreachable meanwhile is waited for; a migration that does not
             // fit is not.
-            Err(error) => Err(match self.ping().await {
-                Ok(()) => LedgerError::Migration(error),
-                Err(unreachable) => unreachable,
-            }),
+            Err(error @ LedgerError::Migration(_)) => Err(self.ping().await.err().unwrap_or(error)),
+            ended => ended,
         }
     }
 
@@ -119,8 +115,9 @@ impl Ledger for PostgresLedger {
     }
 
     async fn system(&self, prefix: &str) -> Result<System, LedgerError> {
+        // Every process and every command asks this once, before everything else.
+        self.prove_sessions().await?;
         let mut connection = self.connection().await?;
-        // Every process asks this once, at its start.
         connect::warn_of_unsafe_settings(&mut connection).await?;
         system::read(&mut connection, prefix).await
     }
