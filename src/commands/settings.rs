@@ -118,7 +118,7 @@ struct ServiceUrls {
 impl ServiceUrls {
     fn read(reader: &mut Reader) -> Self {
         Self {
-            database: reader.url("database_url", &["postgres", "postgresql"]),
+            database: reader.url_of_hosts("database_url", &["postgres", "postgresql"]),
             redis: reader.url("redis_url", &["redis"]),
             amqp: reader.url("amqp_url", &["amqp"]),
         }

@@ -133,16 +133,34 @@ impl Reader {
 
     /// `None`: the setting is empty. An error never shows the value, which may hold a password.
     pub fn url(&mut self, key: &str, schemes: &[&str]) -> Option<ServiceUrl> {
+        self.parsed_url(key, |text| ServiceUrl::parse(text, schemes))
+    }
+
+    /// As [`Reader::url`], with any number of hosts.
+    pub fn url_of_hosts(&mut self, key: &str, schemes: &[&str]) -> Option<ServiceUrl> {
+        self.parsed_url(key, |text| ServiceUrl::parse_hosts(text, schemes))
+    }
+
+    /// Records what a URL must be, without the URL.
+    pub fn wrong_url(&mut self, key: &str, allowed: &dyn Display) {
+        self.wrong(key, &"(not shown)", allowed);
+    }
+
+    fn parsed_url(
+        &mut self,
+        key: &str,
+        parse: impl FnOnce(&str) -> Result<ServiceUrl, String>,
+    ) -> Option<ServiceUrl> {
         let Some(toml::Value::String(text)) = self.layers.value(key).cloned() else {
-            self.wrong(key, &"(not shown)", &"a text in quotes");
+            self.wrong_url(key, &"a text in quotes");
             return Some(ServiceUrl::default());
         };
         if text.is_empty() {
             return None;
         }
-        let parsed = ServiceUrl::parse(&text, schemes);
+        let parsed = parse(&text);
         if let Err(allowed) = &parsed {
-            self.wrong(key, &"(not shown)", allowed);
+            self.wrong_url(key, allowed);
         }
         // A wrong URL counts as set, so that no second error says that it is missing.
         Some(parsed.unwrap_or_default())

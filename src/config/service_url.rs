@@ -12,6 +12,20 @@ impl ServiceUrl {
     /// Hides the URL's password from everything that this process says. The error says what is
     /// allowed.
     pub fn parse(text: &str, schemes: &[&str]) -> Result<Self, String> {
+        Self::parse_with(text, schemes, text)
+    }
+
+    /// The same for a URL with several hosts, or with none, for which the query has another place.
+    pub fn parse_hosts(text: &str, schemes: &[&str]) -> Result<Self, String> {
+        let Some(Parts { before, hosts, after }) = Parts::of(text) else {
+            return Self::parse(text, schemes);
+        };
+        // The parser knows exactly one host.
+        let first = hosts.split(',').next().filter(|host| !host.is_empty()).unwrap_or("localhost");
+        Self::parse_with(text, schemes, &format!("{before}{first}{after}"))
+    }
+
+    fn parse_with(text: &str, schemes: &[&str], one_host: &str) -> Result<Self, String> {
         let allowed = || format!("a URL such as {}://user:password@host/…", schemes.join(":// or "));
         // The parser would drop some of them without a word.
         if text.contains(|character: char| character.is_control() || character.is_whitespace()) {
@@ -20,10 +34,23 @@ impl ServiceUrl {
         if text.matches("://").count() > 1 {
             return Err(format!("one URL, {}", allowed()));
         }
-        let url = url::Url::parse(text).map_err(|_unreadable| allowed())?;
+        let url = url::Url::parse(one_host).map_err(|_unreadable| allowed())?;
         hide_secrets(text, &url);
+        if schemes.iter().any(|scheme| url.scheme().strip_suffix('s') == Some(*scheme)) {
+            return Err(format!(
+                "{}: connections are not encrypted yet, so {}:// can't be used. Connect through a TLS proxy on this \
+                 machine, such as stunnel, where the network is not private",
+                allowed(),
+                url.scheme()
+            ));
+        }
         let complete = schemes.contains(&url.scheme()) && url.has_host();
         if complete { Ok(Self(text.to_owned())) } else { Err(allowed()) }
+    }
+
+    /// False: the setting is empty, or wrong.
+    pub fn is_set(&self) -> bool {
+        !self.0.is_empty()
     }
 
     /// With the password: for the driver only.
@@ -66,14 +93,31 @@ fn percent_decoded(text: &str) -> Vec<u8> {
     decoded
 }
 
+/// A URL around its hosts.
+struct Parts<'url> {
+    /// Scheme, user and password.
+    before: &'url str,
+    hosts: &'url str,
+    /// The path and the query, if there are any.
+    after: &'url str,
+}
+
+impl<'url> Parts<'url> {
+    fn of(url: &'url str) -> Option<Self> {
+        let (_scheme, rest) = url.split_once("://")?;
+        let (authority, after) = rest.split_at_checked(rest.find(['/', '?', '#']).unwrap_or(rest.len()))?;
+        let hosts = authority.rsplit('@').next()?;
+        let before = url.get(..url.len() - after.len() - hosts.len())?;
+        Some(Self { before, hosts, after })
+    }
+}
+
 impl fmt::Display for ServiceUrl {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Ok(url) = url::Url::parse(&self.0) else { return out.write_str("(none)") };
-        write!(out, "{}://{}", url.scheme(), url.host_str().unwrap_or_default())?;
-        if let Some(port) = url.port() {
-            write!(out, ":{port}")?;
-        }
-        out.write_str(url.path())
+        let Some(Parts { before, hosts, after }) = Parts::of(&self.0) else { return out.write_str("(none)") };
+        let scheme = before.split(':').next().unwrap_or_default();
+        let path = after.split(['?', '#']).next().unwrap_or_default();
+        write!(out, "{scheme}://{hosts}{path}")
     }
 }
 
@@ -97,6 +141,31 @@ mod tests {
         assert_eq!(url.expose(), text);
         let error = ServiceUrl::parse("mysql://shop:s3cret@db/x", &["postgres"]).unwrap_err();
         assert!(!error.contains("s3cret"));
+    }
+
+    #[test]
+    fn a_url_with_several_hosts_or_none_is_for_who_asks_for_it() {
+        for (text, shown) in [
+            ("postgres://shop:s3cret-of-hosts@one:1,two:2/x?password=s3cret-too", "postgres://one:1,two:2/x"),
+            ("postgres:///x?host=/run/postgresql", "postgres:///x"),
+            ("postgres://shop:s3cret-of-hosts@%2Frun/x", "postgres://%2Frun/x"),
+        ] {
+            let url = ServiceUrl::parse_hosts(text, &["postgres"]).unwrap();
+            assert_eq!((url.to_string().as_str(), url.expose()), (shown, text));
+            assert_eq!(ServiceUrl::parse(text, &["postgres"]).is_ok(), text.contains("%2F"), "{text}");
+        }
+        assert_eq!(secrets::scrub("s3cret-of-hosts, s3cret-too"), "[hidden], [hidden]");
+    }
+
+    #[test]
+    fn a_scheme_that_asks_for_tls_is_refused_by_name() {
+        for (text, scheme) in [("rediss://:p@h/0", "redis"), ("amqps://h", "amqp")] {
+            let error = ServiceUrl::parse(text, &[scheme]).unwrap_err();
+            assert!(
+                error.contains("not encrypted yet") && error.contains(&format!("{scheme}s://")),
+                "{error}"
+            );
+        }
     }
 
     #[test]

@@ -302,16 +302,55 @@ async fn the_command_line_refuses_what_it_would_otherwise_lose() {
 
 #[tokio::test]
 async fn what_can_never_connect_is_refused_at_the_start() {
+    let with_mode = |mode| (mode, format!("postgres://shop:s3cret@127.0.0.1:1/x?sslmode={mode}"));
+    let modes = ["require", "verify-ca", "verify-full"].map(with_mode);
     let urls = |database, amqp| {
         [("DATABASE_URL", database), ("REDIS_URL", "redis://127.0.0.1:1"), ("AMQP_URL", amqp)]
     };
-    let tls = "postgres://shop:s3cret@127.0.0.1:1/x?sslmode=require";
-    let said = refused(&["serve"], &urls(tls, "amqp://127.0.0.1:1")).await;
-    assert!(said.contains("sslmode=require, and TLS is not supported"), "{said}");
+    for (mode, tls) in &modes {
+        let said = refused(&["serve"], &urls(tls, "amqp://127.0.0.1:1")).await;
+        let cause =
+            format!("must be a URL without sslmode={mode}: connections to PostgreSQL are not encrypted yet");
+        assert!(
+            said.contains(&cause) && said.contains("sslmode=disable") && !said.contains("s3cret"),
+            "{said}"
+        );
+        assert_eq!(said.matches("not encrypted yet").count(), 1, "{said}");
+    }
     let odd = "amqp://shop:s3cret@127.0.0.1:1/%2f?heartbeat=often";
     let said = refused(&["serve"], &urls("postgres://127.0.0.1:1/x", odd)).await;
     assert!(said.contains("AMQP_URL: its URL can't be read"), "{said}");
     assert!(!said.contains("s3cret"), "{said}");
+}
+
+/// Each message leads to the cause, and all of them come at once.
+#[test]
+fn urls_that_name_no_place_are_refused_with_what_to_write() {
+    let wrong = |database: &str, amqp: &str| {
+        let all = [("REDIS_URL", "rediss://:s3cret@h"), ("DATABASE_URL", database), ("AMQP_URL", amqp)];
+        load(None, &all, &[]).expect_err("wrong URLs")
+    };
+    let error = wrong("postgresql://shop:s3cret@/x", "amqp://shop:s3cret@h/");
+    assert_eq!(error.0.len(), 3, "{error}");
+    for (key, said) in [
+        ("redis_url", "connections are not encrypted yet, so rediss:// can't be used"),
+        ("database_url", "must be a URL that names its hosts"),
+        ("amqp_url", "the path / alone is an empty name. Leave it out for the virtual host /"),
+    ] {
+        assert!(error.0.iter().any(|line| line.starts_with(key) && line.contains(said)), "{said}: {error}");
+    }
+    assert!(!error.to_string().contains("s3cret"), "{error}");
+    for amqp in ["amqp://h/?heartbeat=5", "amqp://h/"] {
+        assert!(wrong("postgres://h/x", amqp).to_string().contains("empty name"), "{amqp}");
+    }
+    for (database, amqp) in [
+        ("postgresql:///x?host=/run/postgresql", "amqp://h"),
+        ("postgres://shop:p@one:1,two:2/x?sslmode=disable", "amqp://h/%2f"),
+        ("postgres://shop:p@[::1]:1,two/x", "amqp://h/name"),
+    ] {
+        let all = [("REDIS_URL", "redis://h"), ("DATABASE_URL", database), ("AMQP_URL", amqp)];
+        assert!(load(None, &all, &[]).is_ok(), "{database} {amqp}");
+    }
 }
 
 #[tokio::test]

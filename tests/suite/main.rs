@@ -21,6 +21,7 @@ mod console;
 mod cors;
 #[cfg(feature = "failpoints")]
 mod crashes;
+mod database_hosts;
 mod dead_letters;
 mod distributed;
 mod embedded;

@@ -24,6 +24,13 @@ pub struct RabbitOptions {
 
 impl RabbitOptions {
     pub fn read(reader: &mut Reader, url: ServiceUrl, prefix: &str) -> Self {
+        if names_no_vhost(&url) {
+            reader.wrong_url(
+                "amqp_url",
+                &"a URL that names its virtual host: the path / alone is an empty name. Leave it out for the virtual \
+                  host /, or write /%2f or /name",
+            );
+        }
         Self {
             url,
             topology: Topology::new(prefix),
@@ -42,4 +49,10 @@ impl RabbitOptions {
         // Each may be replaced while its end is still awaited.
         2 * (consumers + OTHERS)
     }
+}
+
+/// Whether the path is there and empty: the name of a virtual host that RabbitMQ does not have.
+fn names_no_vhost(url: &ServiceUrl) -> bool {
+    let without_query = url.expose().split(['?', '#']).next().unwrap_or_default();
+    without_query.split_once("://").is_some_and(|(_, rest)| rest.ends_with('/'))
 }

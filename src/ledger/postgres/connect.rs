@@ -9,13 +9,13 @@ use diesel_async::{
     pooled_connection::{AsyncDieselConnectionManager, ManagerConfig, RecyclingMethod, deadpool::Pool},
 };
 use futures_util::FutureExt;
-use tokio_postgres::{
-    Client, Connection, NoTls, Socket,
-    config::{SslMode, TargetSessionAttrs},
-    tls::NoTlsStream,
-};
+use tokio_postgres::{Client, Connection, NoTls, Socket, config::TargetSessionAttrs, tls::NoTlsStream};
 
-use super::{LedgerError, PostgresOptions, rows::NameRow};
+use super::{
+    LedgerError, PostgresOptions,
+    rows::NameRow,
+    url::{self, DatabaseHost},
+};
 use crate::runtime::error_chain;
 
 /// A connection is replaced at this age, so that none stays with a server that has
@@ -25,7 +25,8 @@ const CONNECTION_AGE_MAX: Duration = Duration::from_mins(2);
 type Driver = Connection<Socket, NoTlsStream>;
 
 pub(super) fn pool(options: &PostgresOptions) -> Result<Pool<AsyncPgConnection>, LedgerError> {
-    parse(options)?;
+    // Each host may use up its timeout.
+    let timeout = options.connect_timeout * u32::try_from(hosts(options)?.len()).unwrap_or(u32::MAX);
     let mut config = ManagerConfig::default();
     let setup_options = options.clone();
     config.custom_setup = Box::new(move |_url| {
@@ -37,8 +38,8 @@ pub(super) fn pool(options: &PostgresOptions) -> Result<Pool<AsyncPgConnection>,
     Pool::builder(manager)
         .max_size(options.pool_size)
         .runtime(deadpool::Runtime::Tokio1)
-        .wait_timeout(Some(options.connect_timeout))
-        .create_timeout(Some(options.connect_timeout))
+        .wait_timeout(Some(timeout))
+        .create_timeout(Some(timeout))
         .recycle_timeout(Some(options.connect_timeout))
         .pre_recycle(Hook::sync_fn(|_, metrics| {
             if metrics.age() > CONNECTION_AGE_MAX {
@@ -50,40 +51,42 @@ pub(super) fn pool(options: &PostgresOptions) -> Result<Pool<AsyncPgConnection>,
         .map_err(|error| LedgerError::Unavailable(error.into()))
 }
 
-fn parse(options: &PostgresOptions) -> Result<tokio_postgres::Config, LedgerError> {
-    let mut config: tokio_postgres::Config =
-        options.url.expose().parse().map_err(|error: tokio_postgres::Error| {
-            let why = std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
-            LedgerError::Unavailable(format!("DATABASE_URL can't be read: {why}").into())
-        })?;
-    if config.get_ssl_mode() == SslMode::Require {
-        return Err(LedgerError::Unavailable(
-            "DATABASE_URL has sslmode=require, and TLS is not supported".into(),
-        ));
+fn hosts(options: &PostgresOptions) -> Result<Vec<DatabaseHost>, LedgerError> {
+    let mut hosts = url::read(&options.url)
+        .map_err(|allowed| LedgerError::Unavailable(format!("DATABASE_URL must be {allowed}").into()))?;
+    for DatabaseHost { config, .. } in &mut hosts {
+        config
+            .application_name(&options.application_name)
+            .connect_timeout(options.connect_timeout)
+            .keepalives(true)
+            .keepalives_idle(Duration::from_secs(10))
+            .keepalives_interval(Duration::from_secs(3))
+            .keepalives_retries(3)
+            .tcp_user_timeout(Duration::from_secs(15))
+            // A replica, or a demoted primary, answers SELECT 1 and refuses every purchase.
+            .target_session_attrs(TargetSessionAttrs::ReadWrite);
     }
-    config
-        .application_name(&options.application_name)
-        .connect_timeout(options.connect_timeout)
-        .keepalives(true)
-        .keepalives_idle(Duration::from_secs(10))
-        .keepalives_interval(Duration::from_secs(3))
-        .keepalives_retries(3)
-        .tcp_user_timeout(Duration::from_secs(15))
-        // A replica, or a primary that was demoted, answers SELECT 1 and refuses every purchase.
-        .target_session_attrs(TargetSessionAttrs::ReadWrite);
-    Ok(config)
+    Ok(hosts)
 }
 
-/// Connects, and leaves the session as the server makes it. The connection must be polled.
+/// Connects to the first host that takes writes, and leaves the session as the server makes it. The
+/// connection must be polled.
 pub(super) async fn open(options: &PostgresOptions) -> ConnectionResult<(Client, Driver)> {
-    let config = parse(options).map_err(|error| ConnectionError::BadConnection(error_chain(&error)))?;
-    let failed = |error: tokio_postgres::Error| {
-        let cause = std::error::Error::source(&error).map(ToString::to_string);
-        ConnectionError::BadConnection(cause.map_or(error.to_string(), |cause| format!("{error}: {cause}")))
-    };
-    let connecting = tokio::time::timeout(options.connect_timeout, config.connect(NoTls)).await;
-    let too_slow = |_elapsed| ConnectionError::BadConnection("connecting took too long".to_owned());
-    connecting.map_err(too_slow)?.map_err(failed)
+    let hosts = hosts(options).map_err(|error| ConnectionError::BadConnection(error_chain(&error)))?;
+    let is_one = hosts.len() == 1;
+    let mut refused = Vec::new();
+    for DatabaseHost { name, config } in hosts {
+        let failed = match tokio::time::timeout(options.connect_timeout, config.connect(NoTls)).await {
+            Ok(Ok(connected)) => return Ok(connected),
+            Ok(Err(error)) => match std::error::Error::source(&error) {
+                Some(cause) => format!("{error}: {cause}"),
+                None => error.to_string(),
+            },
+            Err(_elapsed) => "connecting took too long".to_owned(),
+        };
+        refused.push(if is_one { failed } else { format!("{name}: {failed}") });
+    }
+    Err(ConnectionError::BadConnection(refused.join("; ")))
 }
 
 /// A connection of its own, outside the pool, or for it.

@@ -13,6 +13,7 @@ mod record;
 mod rows;
 mod session;
 mod system;
+mod url;
 
 use std::sync::Arc;
 

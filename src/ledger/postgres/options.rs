@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
+use super::url;
 use crate::config::{Reader, ServiceUrl};
 
 #[derive(Clone, Debug)]
 pub struct PostgresOptions {
-    /// `postgres://user:password@host:port/database`
+    /// `postgres://user:password@host:port/database`, with several hosts, or with a socket's
+    /// directory as `host`.
     pub url: ServiceUrl,
     /// Shown in `pg_stat_activity`.
     pub application_name: String,
@@ -18,6 +20,9 @@ pub struct PostgresOptions {
 
 impl PostgresOptions {
     pub fn read(reader: &mut Reader, url: ServiceUrl) -> Self {
+        if let Some(Err(allowed)) = url.is_set().then(|| url::read(&url)) {
+            reader.wrong_url("database_url", &allowed);
+        }
         Self {
             url,
             application_name: "flashsale".to_owned(),

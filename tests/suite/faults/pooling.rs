@@ -20,9 +20,19 @@ async fn by_transaction_or_statement_is_refused_at_start() {
         let elsewhere = format!("postgres://postgres@127.0.0.1:{}/postgres", pool.port);
         let pooled = services.elsewhere(&[elsewhere, services.redis_url.clone(), services.amqp_url.clone()]);
         assert!(pooled.count("SELECT count(*) FROM products").await > 0, "the pool works");
-        for command in ["work", "serve", "migrate"] {
-            let mut refused = pooled.spawn(&[command], &[]);
-            assert_eq!(refused.ended(SOON).await.code(), Some(1), "{command} in mode {mode}");
+        let commands: [(&[&str], i32); 8] = [
+            (&["work"], 1),
+            (&["serve"], 1),
+            (&["web"], 1),
+            (&["migrate"], 1),
+            (&["pause"], 1),
+            (&["topology"], 1),
+            (&["products", "list"], 2),
+            (&["audit"], 2),
+        ];
+        for (command, code) in commands {
+            let mut refused = pooled.spawn(command, &[]);
+            assert_eq!(refused.ended(SOON).await.code(), Some(code), "{command:?} in mode {mode}");
             let line = refused.logs("shares sessions between clients").await;
             assert!(line.contains("pool_mode = session"), "{line}");
         }
