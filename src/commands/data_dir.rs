@@ -42,7 +42,8 @@ impl DataDir {
                 let owner = std::fs::read_to_string(Self::owner(path)).unwrap_or_default();
                 bail!(
                     "the data directory {shown} is in use by another flashsale (process {}): stop it, or \
-                     choose another directory with --data-dir",
+                     choose another directory with --data-dir. (While it runs, `flashsale products apply FILE` changes what \
+                     it sells.)",
                     owner.trim()
                 );
             }

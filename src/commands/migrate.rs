@@ -15,7 +15,8 @@ use crate::runtime::Runtime;
 /// another prefix. Known products keep their terms: `flashsale products apply` changes them. In the
 /// embedded mode the catalogue file is applied, as at a start of `serve`. Needs DATABASE_URL,
 /// REDIS_URL and AMQP_URL, and connects to the first alone; without services it prepares the
-/// embedded database, which no `serve` may be using.
+/// embedded database, which no `serve` may be using: `flashsale products apply` changes products
+/// beside a running one.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   flashsale --products sale.toml migrate

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::config::CatalogueFile;
 use crate::domain::{Catalogue, Product, SystemId};
-use crate::ledger::{Ledger, LedgerError};
+use crate::ledger::{Ledger, LedgerError, LedgerSale};
 use crate::observability::Dependency;
 use crate::operations::products;
 use crate::runtime::{Backoff, Runtime, error_chain};
@@ -40,7 +40,11 @@ impl Preparation<'_> {
             return Ok(None);
         }
         let Some(system) = self.identify().await? else { return Ok(None) };
-        let written = self.until_reached(async || self.write_products().await).await?;
+        let written = self.until_reached(async || {
+            self.write_products().await?;
+            self.lower_stocks().await
+        });
+        let written = written.await?;
         Ok(written.map(|()| system))
     }
 
@@ -71,6 +75,19 @@ impl Preparation<'_> {
                 if new.is_empty() { Ok(()) } else { self.ledger.add_products(&new).await }
             }
         }
+    }
+
+    /// In the embedded mode nothing is on its way before the only process sells.
+    async fn lower_stocks(&self) -> Result<(), LedgerError> {
+        if matches!(self.settings.mode, Mode::Distributed(_)) {
+            return Ok(());
+        }
+        for LedgerSale { product, lower_stock_to, .. } in self.ledger.sales().await? {
+            if let Some(wanted) = lower_stock_to {
+                self.ledger.settle_stock(&product, wanted, true).await?;
+            }
+        }
+        Ok(())
     }
 
     async fn apply(&self, catalogue: &Catalogue) -> Result<(), LedgerError> {

@@ -8,9 +8,7 @@ use clap::{Args, Subcommand};
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
-use super::{
-    data_dir::DataDir, ledger::open_own_ledger, overrides::Overrides, settings::Mode, target::actor,
-};
+use super::{ledger::open_own_ledger, overrides::Overrides, target::actor};
 use crate::config::read_catalogue;
 use crate::domain::{CatalogueDifference, FieldChange, Product, ProductChange};
 use crate::ledger::LedgerSale;
@@ -20,8 +18,8 @@ use crate::runtime::{error_chain, output};
 /// List the products that are sold, or give them the terms of a catalogue file
 ///
 /// A process adds the products of its catalogue file that the database does not know. It never
-/// changes a known one: this command does, in mid-sale too. In the embedded mode, a restart of
-/// `serve` with an edited file does the same.
+/// changes a known one: this command does, in mid-sale too, in the embedded mode beside the running
+/// `serve`. A restart of that with an edited file does the same.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   flashsale products list
@@ -91,11 +89,6 @@ async fn apply(
     let settings = overrides.settings(&[])?;
     let wanted = read_catalogue(file)?;
     let (ledger, actor) = (open_own_ledger(&settings, "products").await?, actor());
-    // A running process has units on their way that a lower stock would leave out.
-    let _lock = match &settings.mode {
-        Mode::Embedded { data_dir } => Some(DataDir::lock(data_dir)?),
-        Mode::Distributed(_) => None,
-    };
     let plan = products::plan(&actor, &*ledger, &wanted).await?;
     output::print(Shown(&plan.difference)).await;
     if plan.difference.is_empty() {

@@ -470,7 +470,12 @@ async fn while_a_rebuild_has_the_lock_no_worker_writes_and_one_leads() {
 /// Units above the new stock may be on their way: until admission has agreed, they are recorded.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_lower_stock_waits_for_admission() {
-    let bench = Bench::postgres().await;
+    for bench in [Bench::postgres().await, Bench::sqlite().await] {
+        waits_for_admission(&bench).await;
+    }
+}
+
+async fn waits_for_admission(bench: &Bench) {
     let id = product(1).id;
     let sale = async || bench.ledger.sales().await.expect("sales").remove(0);
     bench.change(&[product(5)]).await.expect("products");

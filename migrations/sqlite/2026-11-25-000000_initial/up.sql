@@ -22,6 +22,8 @@ CREATE TABLE products (
     sale_end             INTEGER          CHECK (sale_end > sale_start),
     paused               INTEGER NOT NULL DEFAULT 0,
     epoch                INTEGER NOT NULL DEFAULT 0,
+    -- See the migration of PostgreSQL.
+    lower_stock_to       INTEGER          CHECK (lower_stock_to >= 1),
     created_at           INTEGER NOT NULL DEFAULT (CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER)),
     updated_at           INTEGER NOT NULL DEFAULT (CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER))
 ) STRICT;

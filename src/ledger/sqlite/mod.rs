@@ -145,7 +145,7 @@ impl Ledger for SqliteLedger {
 
     async fn sales(&self) -> Result<Vec<LedgerSale>, LedgerError> {
         let rows: Vec<SaleRow> = sql_query(
-            "SELECT id, epoch, total_stock, sale_start, sale_end, paused,
+            "SELECT id, epoch, total_stock, sale_start, sale_end, paused, lower_stock_to,
                     (SELECT max(unit) FROM purchases WHERE product_id = products.id AND holds_unit) AS highest_unit
              FROM products ORDER BY id",
         )
@@ -381,15 +381,12 @@ impl Ledger for SqliteLedger {
         Ok(RaisedEpoch { epoch, opened_epoch: epoch.saturating_sub(1) })
     }
 
-    async fn settle_stock(
-        &self,
-        _product: &ProductId,
-        _wanted: u32,
-        _lower: bool,
-    ) -> Result<bool, LedgerError> {
-        // Products change only while no process sells, so that nothing is on its way: a lower stock
-        // was obeyed at once.
-        Ok(true)
+    async fn settle_stock(&self, product: &ProductId, wanted: u32, lower: bool) -> Result<bool, LedgerError> {
+        let product = product.clone();
+        self.transaction("settle_stock", move |connection| {
+            async move { products::settle_stock(connection, &product, wanted, lower).await }.boxed()
+        })
+        .await
     }
 
     async fn record_discard(&self, _discard: Discard) -> Result<(), LedgerError> {

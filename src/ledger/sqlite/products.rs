@@ -1,6 +1,7 @@
 //! Products: their terms and their order.
 
 use diesel::{
+    OptionalExtension,
     query_builder::{BoxedSqlQuery, SqlQuery},
     sql_query, sql_types as ty,
     sqlite::Sqlite,
@@ -9,7 +10,7 @@ use diesel_async::RunQueryDsl;
 
 use super::{
     connect::Connection,
-    rows::{CountRow, ProductRow},
+    rows::{CountRow, ProductRow, StockRow},
 };
 use crate::domain::{Money, Product, ProductId, order_after};
 use crate::ledger::{LedgerError, check_stock};
@@ -23,8 +24,8 @@ pub(super) async fn add(connection: &mut Connection, products: &[Product]) -> Re
 
 pub(super) async fn read(connection: &mut Connection) -> Result<Vec<Product>, LedgerError> {
     let rows: Vec<ProductRow> = sql_query(
-        "SELECT id, name, description, image, price_minor, original_price_minor, currency, total_stock,
-                sale_start, sale_end
+        "SELECT id, name, description, image, price_minor, original_price_minor, currency,
+                coalesce(lower_stock_to, total_stock) AS total_stock, sale_start, sale_end
          FROM products ORDER BY position, id",
     )
     .load(connection)
@@ -70,6 +71,34 @@ fn statement<'product>(sql: &str, product: &'product Product) -> BoxedSqlQuery<'
         .bind::<ty::BigInt, _>(i64::from(product.total_stock))
         .bind::<ty::Nullable<ty::BigInt>, _>(millis(product.sale_start))
         .bind::<ty::Nullable<ty::BigInt>, _>(millis(product.sale_end))
+}
+
+pub(super) async fn settle_stock(
+    connection: &mut Connection,
+    product: &ProductId,
+    wanted: u32,
+    lower: bool,
+) -> Result<bool, LedgerError> {
+    let asked: Option<StockRow> = sql_query("SELECT lower_stock_to FROM products WHERE id = ?1")
+        .bind::<ty::Text, _>(product.as_str())
+        .get_result(connection)
+        .await
+        .optional()?;
+    let asked = asked.ok_or_else(|| LedgerError::UnknownProduct(product.clone()))?;
+    if asked.lower_stock_to != Some(i64::from(wanted)) {
+        return Ok(false);
+    }
+    let lowered = lower && highest_unit(connection, product).await? <= wanted;
+    sql_query(
+        "UPDATE products
+         SET total_stock = CASE WHEN ?1 THEN lower_stock_to ELSE total_stock END, lower_stock_to = NULL
+         WHERE id = ?2",
+    )
+    .bind::<ty::Bool, _>(lowered)
+    .bind::<ty::Text, _>(product.as_str())
+    .execute(connection)
+    .await?;
+    Ok(lowered)
 }
 
 async fn highest_unit(connection: &mut Connection, product: &ProductId) -> Result<u32, LedgerError> {

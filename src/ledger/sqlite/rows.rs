@@ -121,6 +121,14 @@ pub(super) struct SaleRow {
     paused: bool,
     #[diesel(sql_type = sql_types::Nullable<sql_types::BigInt>)]
     highest_unit: Option<i64>,
+    #[diesel(sql_type = sql_types::Nullable<sql_types::BigInt>)]
+    lower_stock_to: Option<i64>,
+}
+
+#[derive(QueryableByName)]
+pub(super) struct StockRow {
+    #[diesel(sql_type = sql_types::Nullable<sql_types::BigInt>)]
+    pub(super) lower_stock_to: Option<i64>,
 }
 
 impl TryFrom<SaleRow> for LedgerSale {
@@ -138,7 +146,7 @@ impl TryFrom<SaleRow> for LedgerSale {
                 paused: row.paused,
             },
             highest_unit: unit(row.highest_unit.unwrap_or(0))?,
-            lower_stock_to: None,
+            lower_stock_to: row.lower_stock_to.map(unit).transpose()?,
         })
     }
 }
