@@ -79,8 +79,8 @@ local function is_used(unit, mark)
   return unit == '0' or mark == 'C'
 end
 
--- 1 while the outbox has the purchase, 3 while the dead-letter queue alone has it, 0 once the ledger
--- has it, 2 once it is cancelled.
+-- 1 while the outbox has the purchase, 3 while the dead-letter queue alone has it, 0 once the
+-- ledger has it, 2 once it is cancelled.
 local function state_of(id, entry, mark)
   if mark == 'C' then
     return 2
