@@ -1,5 +1,5 @@
-//! `api.cors_origins`: which pages of other origins may call this server from a browser (CORS, Fetch
-//! standard).
+//! `api.cors_origins`: which pages of other origins may call this server from a browser (CORS,
+//! Fetch standard).
 //!
 //! Credentials are never allowed: a server with this has no cookies, and takes the buyer from the
 //! request.

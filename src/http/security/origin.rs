@@ -38,9 +38,9 @@ impl Origin {
 }
 
 /// Refuses a form that a page of another site has sent. A page of an origin in `own` is this
-/// site's. Otherwise `Sec-Fetch-Site` tells, which browsers send by TLS and to this machine, or else
-/// whether `Host` names the origin, which it does not behind each proxy. A client that sends none of
-/// them is no browser, and carries no cookies of one.
+/// site's. Otherwise `Sec-Fetch-Site` tells, which browsers send by TLS and to this machine, or
+/// else whether `Host` names the origin, which it does not behind each proxy. A client that sends
+/// none of them is no browser, and carries no cookies of one.
 pub(crate) fn check_same_origin(request: &HttpRequest, own: &[Origin]) -> Result<(), Problem> {
     let header = |name: HeaderName| request.headers().get(name).and_then(|value| value.to_str().ok());
     let (given, host) = (header(header::ORIGIN), header(header::HOST).unwrap_or_default());
