@@ -59,6 +59,22 @@ pub enum DifferenceKind {
 }
 
 impl DifferenceKind {
+    /// The name that JSON has for it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::StaleEntry => "stale-entry",
+            Self::LostOnTheWay => "lost-on-the-way",
+            Self::Undelivered => "undelivered",
+            Self::UnknownToAdmission => "unknown-to-admission",
+            Self::OtherPurchase => "other-purchase",
+            Self::ForgottenLetter => "forgotten-letter",
+            Self::NotCarriedOver => "not-carried-over",
+            Self::Terms => "terms",
+            Self::Units => "units",
+            Self::Law => "law",
+        }
+    }
+
     /// The usual causes, for an operator.
     pub fn cause(self) -> &'static str {
         match self {

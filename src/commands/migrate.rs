@@ -42,7 +42,7 @@ impl Migrate {
         let state = Dependency::new(ledger.name(), &runtime.clock);
         if self.change_prefix {
             ledger.change_prefix(&settings.prefix).await?;
-            tracing::warn!("the system has the prefix {:?} now", settings.prefix);
+            tracing::warn!("the system has the prefix {} now", settings.prefix);
         }
         let (ledger, settings, runtime) = (&*ledger, &settings, &runtime);
         let preparation = Preparation { ledger, settings, state: &state, runtime, stop: &stop };

@@ -5,7 +5,7 @@ use std::fmt;
 
 use serde::Serialize;
 
-use super::SaleState;
+use super::{SaleState, grouped};
 
 /// The units that the ledger has of one sale, counted at one instant.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -130,7 +130,9 @@ impl Conservation {
 
 impl fmt::Display for Conservation {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { total_stock, remaining, in_flight, recorded, dead_lettered, .. } = self;
+        let [total_stock, remaining, in_flight, recorded, dead_lettered] =
+            [self.total_stock, self.remaining, self.in_flight, self.recorded, self.dead_lettered]
+                .map(grouped);
         let sign = if self.holds() { "=" } else { "≠" };
         write!(
             out,
@@ -140,7 +142,7 @@ impl fmt::Display for Conservation {
         // Most sales have none of these.
         for (number, what) in [(self.withheld, "withheld"), (self.returning, "on their way back to stock")] {
             if number > 0 {
-                write!(out, " + {number} {what}")?;
+                write!(out, " + {} {what}", grouped(number))?;
             }
         }
         if self.moving > 0 {

@@ -1,8 +1,10 @@
 //! The terms of a sale, and the phase that follows from them.
 
-use chrono::{DateTime, TimeDelta, Utc};
+use std::fmt;
 
-use super::{EntryId, Phase};
+use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
+
+use super::{EntryId, Phase, grouped};
 
 /// Most units one sale can have. Units are 32-bit integers in the ledger, and every buyer
 /// costs memory in admission.
@@ -36,6 +38,23 @@ impl Terms {
         } else {
             Phase::Active
         }
+    }
+}
+
+/// For the log: `300 units, open, closes 2027-01-01T12:00:00Z, paused`.
+impl fmt::Display for Terms {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let time = |at: DateTime<Utc>| at.to_rfc3339_opts(SecondsFormat::AutoSi, true);
+        write!(out, "{} units, ", grouped(self.total_stock))?;
+        match self.opens_at {
+            Some(at) => write!(out, "opens {}, ", time(at))?,
+            None => write!(out, "open, ")?,
+        }
+        match self.closes_at {
+            Some(at) => write!(out, "closes {}", time(at))?,
+            None => write!(out, "never closes")?,
+        }
+        if self.paused { write!(out, ", paused") } else { Ok(()) }
     }
 }
 
@@ -94,5 +113,14 @@ mod tests {
         assert_eq!(terms.phase(opens_at, 0), Phase::SoldOut);
         assert_eq!(terms.phase(closes_at, 0), Phase::Ended);
         assert_eq!(Terms { paused: true, ..terms }.phase(closes_at, 0), Phase::Paused);
+    }
+
+    #[test]
+    fn terms_are_text_for_people() {
+        let opens_at = DateTime::from_timestamp_millis(4_102_444_800_000);
+        let terms = Terms { total_stock: 12_300, opens_at, closes_at: None, paused: false };
+        assert_eq!(terms.to_string(), "12,300 units, opens 2100-01-01T00:00:00Z, never closes");
+        let terms = Terms { opens_at: None, closes_at: opens_at, paused: true, ..terms };
+        assert_eq!(terms.to_string(), "12,300 units, open, closes 2100-01-01T00:00:00Z, paused");
     }
 }

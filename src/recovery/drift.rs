@@ -86,7 +86,10 @@ impl Drift {
             return;
         }
         let number = differences.len();
-        tracing::warn!(%product, ?kinds, "admission and ledger differ in {number} places: run `flashsale reconcile`");
+        let shown: Vec<_> =
+            kinds.iter().map(|(kind, number)| format!("{number} {}", kind.as_str())).collect();
+        let shown = shown.join(", ");
+        tracing::warn!(%product, "admission and ledger differ in {number} places ({shown}): run `flashsale reconcile`");
         found.insert(product.clone(), kinds);
     }
 }

@@ -75,7 +75,7 @@ pub enum RecoveryError {
     /// Of one product, with the reason.
     #[error("not rebuilt yet, trying again: {0}")]
     NotRebuilt(String),
-    #[error("the rebuilt state was not put in place: {0:?}")]
+    #[error("the rebuilt state was not put in place: {0}")]
     NotOpened(Opening),
 }
 
@@ -301,7 +301,7 @@ impl Recovery {
         let terms = Terms { total_stock, ..terms.clone() };
         let agreed = state.terms == terms || self.stores.admission.configure(product, *epoch, &terms).await?;
         if agreed && state.terms != terms {
-            tracing::info!(%product, ?terms, "the terms have changed");
+            tracing::info!(%product, "the terms have changed: {terms}");
         }
         if let Some(wanted) = *lower_stock_to
             && !self.stores.ledger.settle_stock(product, wanted, agreed).await?

@@ -195,7 +195,8 @@ impl Recovery {
         match self.stores.admission.open(product, *epoch, &terms, totals).await? {
             Opening::Open => {
                 crash_point!("rebuild-after-open");
-                tracing::info!(%product, epoch, buyers, free, elapsed = ?(self.runtime.instant() - started), "the sale is ready");
+                let elapsed_ms = (self.runtime.instant() - started).as_millis();
+                tracing::info!(%product, epoch, buyers, free, elapsed_ms, "the sale is ready");
                 let text = format!("ready under epoch {epoch}, with {buyers} purchases");
                 self.telemetry.events.note(EventKind::RebuildEnded, product.as_str(), text);
                 Ok(())

@@ -1,5 +1,7 @@
 //! What the operations on a sale answer.
 
+use std::fmt;
+
 use super::{Entry, RebuildStep};
 use crate::domain::{Outcome, Purchase, PurchaseState, UsedRight};
 
@@ -71,6 +73,16 @@ pub enum Opening {
     Stale,
     /// The staged snapshot is not whole.
     Incomplete,
+}
+
+impl fmt::Display for Opening {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(match self {
+            Self::Open => "it is in place",
+            Self::Stale => "another rebuild has begun meanwhile, or the state was lost again",
+            Self::Incomplete => "the staged snapshot is not whole",
+        })
+    }
 }
 
 /// Why a sale gives no answer. Nothing has changed.

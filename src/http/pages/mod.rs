@@ -12,9 +12,10 @@ mod site;
 mod text;
 mod theme;
 
+pub(crate) use crate::domain::grouped;
 pub(crate) use files::url as asset_url;
 pub use public_url::PublicUrl;
 pub(crate) use render::{render, see_other, wants_json};
 pub(crate) use routes::page_routes;
 pub use site::{Link, Site};
-pub(crate) use text::{Moment, grouped, money, phase_key, phase_text, rfc3339};
+pub(crate) use text::{Moment, money, phase_key, phase_text, rfc3339};

@@ -24,19 +24,6 @@ pub(crate) fn phase_text(phase: Option<Phase>) -> &'static str {
     }
 }
 
-/// A whole number with a comma between groups of three digits.
-pub(crate) fn grouped(number: impl std::fmt::Display) -> String {
-    let digits = number.to_string();
-    let mut text = String::new();
-    for (place, digit) in digits.chars().enumerate() {
-        if place > 0 && (digits.len() - place).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
-
 /// An amount with its currency.
 pub(crate) fn money(amount: &Money) -> String {
     format!("{amount} {}", amount.currency())
@@ -70,14 +57,5 @@ mod tests {
             (moment.iso.as_str(), moment.text.as_str()),
             ("2099-12-31T23:59:00Z", "31 December 2099, 23:59 UTC")
         );
-    }
-
-    #[test]
-    fn digits_are_grouped_by_three() {
-        for (number, text) in
-            [(0_u32, "0"), (999, "999"), (1_000, "1,000"), (10_000, "10,000"), (1_234_567, "1,234,567")]
-        {
-            assert_eq!(grouped(number), text);
-        }
     }
 }

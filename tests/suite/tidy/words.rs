@@ -102,3 +102,33 @@ fn comments_are_at_most_100_columns_wide() {
     }
     assert!(wrong.is_empty(), "{} comments:\n{}", wrong.len(), wrong.join("\n"));
 }
+
+/// The fields of an event whose values are printed as Rust writes them: `?terms`, `elapsed = ?time`.
+fn debug_fields(text: &str) -> Vec<&str> {
+    let mut found = Vec::new();
+    for event in ["tracing::info!(", "tracing::warn!(", "tracing::error!("] {
+        for (position, _) in text.match_indices(event) {
+            let arguments = &text[position + event.len()..];
+            let end = arguments.find(");").unwrap_or(arguments.len());
+            let is_debug = |field: &&str| {
+                let field = field.trim_start();
+                field.starts_with('?') || field.contains("= ?") || field.contains(":?}")
+            };
+            found.extend(arguments[..end].split(',').filter(is_debug));
+        }
+    }
+    found
+}
+
+/// A log is read by people who operate a sale.
+#[test]
+fn no_line_of_the_log_has_values_as_rust_writes_them() {
+    let shown =
+        "tracing::info!(%product, ?terms, \"x\"); tracing::debug!(?x); tracing::warn!(a = ?b, \"{c:?}\");";
+    assert_eq!(debug_fields(shown).len(), 3);
+    let mut wrong = Vec::new();
+    for (path, text) in texts().into_iter().filter(|(path, _)| path.starts_with("src")) {
+        wrong.extend(debug_fields(&text).into_iter().map(|field| format!("{path}: {}", field.trim())));
+    }
+    assert!(wrong.is_empty(), "{} fields:\n{}", wrong.len(), wrong.join("\n"));
+}
