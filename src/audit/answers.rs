@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use super::{Answer, Attempt, AttemptKind, Check, Evidence, History, Operation};
-use crate::domain::Purchase;
+use crate::domain::{Purchase, grouped};
 
 /// The largest difference between the clocks of clients and of admission.
 const CLOCK_SKEW_MS: i64 = 1_000;
@@ -37,7 +37,8 @@ pub(super) fn doubts(evidence: &Evidence, history: &History) -> Vec<String> {
     let withheld = evidence.cancelled.iter().filter(|row| row.keeps_unit).count();
     let (rows, total_stock) = (evidence.rows.len() + withheld, evidence.terms.total_stock);
     if rows < total_stock as usize {
-        doubts.push(format!("the stock was not exhausted: {rows} of {total_stock}"));
+        let (rows, total) = (grouped(rows), grouped(total_stock));
+        doubts.push(format!("the stock was not exhausted: {rows} of {total}"));
     }
     doubts
 }

@@ -2,6 +2,14 @@
 
 use serde::Serialize;
 
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CheckResult {
+    Holds,
+    Violated,
+    /// There was nothing to check.
+    NotExercised,
+}
+
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Check {
@@ -20,6 +28,14 @@ const EXAMPLES_MAX: usize = 5;
 impl Check {
     pub(super) fn new(number: u8, claim: &'static str) -> Self {
         Self { number, claim, checked: 0, violations: 0, examples: Vec::new() }
+    }
+
+    pub fn result(&self) -> CheckResult {
+        match (self.violations, self.checked) {
+            (1.., _) => CheckResult::Violated,
+            (0, 0) => CheckResult::NotExercised,
+            (0, _) => CheckResult::Holds,
+        }
     }
 
     pub(super) fn verify(&mut self, holds: bool, example: impl FnOnce() -> String) {

@@ -18,7 +18,7 @@ mod wire;
 
 use serde::Serialize;
 
-pub use check::Check;
+pub use check::{Check, CheckResult};
 pub use difference::{Difference, DifferenceKind, differences};
 pub use evidence::{AdmissionState, CancelledRow, Evidence};
 pub use gather::{Counts, GatherError, Sources, running_conservation};
@@ -48,5 +48,6 @@ pub fn audit(evidence: &Evidence, history: Option<&History>) -> Report {
         (false, true) => AuditResult::Holds,
         (false, false) => AuditResult::Unknown,
     };
-    Report { verdict, law: state::conservation(evidence), recorded: evidence.rows.len(), doubts, checks }
+    let recorded = evidence.rows.len();
+    Report { verdict, law: state::conservation(evidence), unread: None, recorded, doubts, checks }
 }

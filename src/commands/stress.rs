@@ -1,10 +1,6 @@
 //! `flashsale stress`
 
-use std::{
-    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
-    path::PathBuf,
-    process::ExitCode,
-};
+use std::{net::SocketAddr, path::PathBuf, process::ExitCode};
 
 use anyhow::{Context, bail, ensure};
 use clap::Args;
@@ -12,6 +8,7 @@ use tokio_util::sync::CancellationToken;
 use url::Url;
 
 use super::overrides::Overrides;
+use crate::http::server::reachable;
 use crate::runtime::{
     Runtime, error_chain, output,
     secrets::{hide, scrub},
@@ -24,7 +21,8 @@ use crate::stress::{
 ///
 /// The load client uses HTTP only: it needs nothing but the API's address. Requests are sent on
 /// schedule, however slow the responses are, and latency counts from when a request was due. Exits
-/// with 0 (PASS), 1 (FAIL) or 2 (UNKNOWN).
+/// with 0 (PASS), 1 (FAIL) or 2 (UNKNOWN: nothing failed, but what decides was not measured, as in
+/// a run without requests; or no result).
 ///
 /// What the public routes do not show (rows in the database, purchases in flight) comes from the
 /// operations console, which wants the token that `flashsale serve` (or `web`) has written into
@@ -111,6 +109,10 @@ impl Stress {
         let console = self.console(settings.console.addr)?;
         if let Some(path) = &self.goose_report {
             ensure!(path.extension().is_some_and(|end| end == "html"), "--goose-report must end in .html");
+            ensure!(
+                self.scenario != ScenarioName::Stampede,
+                "--goose-report: the stampede does not run on goose"
+            );
         }
         let runtime = Runtime::system();
         let fresh = || format!("s{:x}-", runtime.clock.now().timestamp_millis());
@@ -137,7 +139,7 @@ impl Stress {
             command,
         };
         let verdict = run(options, &runtime, &stop).await.context("stress")?;
-        output::print(&verdict).await;
+        output::print(verdict.show(output::report_screen())).await;
         Ok(verdict.result)
     }
 
@@ -177,12 +179,7 @@ impl Stress {
 
 /// The URL at which this machine reaches a server that listens there.
 fn url_of(addr: SocketAddr) -> anyhow::Result<Url> {
-    let host = match addr.ip() {
-        ip if !ip.is_unspecified() => ip,
-        IpAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
-        IpAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
-    };
-    Ok(Url::parse(&format!("http://{}", SocketAddr::new(host, addr.port())))?)
+    Ok(Url::parse(&format!("http://{}", reachable(addr)))?)
 }
 
 /// The URL of another server of the system whose API is there.

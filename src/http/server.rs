@@ -2,7 +2,7 @@
 
 use std::{
     future::ready,
-    net::{SocketAddr, TcpListener},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener},
     time::Duration,
 };
 
@@ -66,6 +66,16 @@ impl std::fmt::Debug for Listening {
 /// Threads of a server, each with its share of the connections.
 pub fn threads() -> usize {
     std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
+}
+
+/// The address at which this machine reaches a server that listens there.
+pub fn reachable(addr: SocketAddr) -> SocketAddr {
+    let host = match addr.ip() {
+        ip if !ip.is_unspecified() => ip,
+        IpAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
+    };
+    SocketAddr::new(host, addr.port())
 }
 
 /// Binds and starts a server; `name` is what logs call it. `routes` is called once for each thread.

@@ -36,7 +36,7 @@ pub fn start_log(options: &LogOptions) -> anyhow::Result<()> {
     let started = if options.json {
         builder.json().flatten_event(true).try_init()
     } else {
-        builder.with_ansi(output::is_terminal()).try_init()
+        builder.with_ansi(output::screen().is_some_and(|screen| screen.colours)).try_init()
     };
     started.map_err(|error| anyhow::anyhow!("logging can't start: {error}"))
 }

@@ -9,9 +9,11 @@ mod error_chain;
 mod file_error;
 pub mod open_files;
 pub mod output;
+mod screen;
 mod secret_file;
 pub mod secrets;
 pub mod shutdown;
+mod stderr;
 pub mod tasks;
 
 use std::{
@@ -24,6 +26,7 @@ pub use clock::{Clock, SystemClock};
 pub use entropy::{Entropy, SystemEntropy};
 pub use error_chain::{Cause, error_chain};
 pub use file_error::{FileError, user_name};
+pub use screen::{Colour, Screen, wrapped};
 pub use secret_file::read_secret;
 use tasks::Tasks;
 

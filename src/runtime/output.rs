@@ -9,133 +9,44 @@
 use std::{
     fmt::Display,
     fs::File,
-    io::{self, IsTerminal, Write},
+    io::{self, Write},
     os::fd::AsFd,
-    sync::{Condvar, LazyLock, Mutex, MutexGuard, OnceLock, PoisonError},
-    thread,
-    time::Duration,
+    sync::OnceLock,
 };
 
-use rustix::io::Errno;
-
-use super::secrets::scrub;
-
-/// Bytes that may wait to be written to standard error.
-const WAITING_MAX: usize = 1 << 20;
-/// The end of the process waits no longer for the last lines to be written.
-const FLUSH_TIMEOUT: Duration = Duration::from_millis(500);
-/// Pause before writing again to a non-blocking stream that is full.
-const FULL_PAUSE: Duration = Duration::from_millis(10);
-
-static STDERR: LazyLock<Lines> = LazyLock::new(|| {
-    // A process that can't start a thread can't start its runtime either.
-    let _ = thread::Builder::new().name("stderr".to_owned()).spawn(|| STDERR.write_out());
-    Lines::default()
-});
+use super::{
+    screen::{Screen, wrapped},
+    secrets::scrub,
+    stderr::STDERR,
+};
 
 /// Standard output as this process was given it, once libraries print elsewhere.
 static REPORTS: OnceLock<File> = OnceLock::new();
-
-/// Lines on their way to standard error.
-#[derive(Default)]
-struct Lines {
-    queue: Mutex<Queue>,
-    changed: Condvar,
-}
-
-#[derive(Default)]
-struct Queue {
-    /// Lines with their ends.
-    waiting: Vec<u8>,
-    is_writing: bool,
-    dropped: u64,
-}
-
-impl Lines {
-    fn add(&self, text: &str) {
-        let mut queue = self.lock();
-        if queue.waiting.len() + text.len() > WAITING_MAX {
-            queue.dropped += 1;
-            return;
-        }
-        queue.waiting.extend_from_slice(text.as_bytes());
-        self.changed.notify_all();
-    }
-
-    /// Adds something that is of use only if it is written at once.
-    fn add_if_idle(&self, text: &str) {
-        let mut queue = self.lock();
-        if queue.waiting.is_empty() && !queue.is_writing {
-            queue.waiting.extend_from_slice(text.as_bytes());
-            self.changed.notify_all();
-        }
-    }
-
-    /// Takes all lines that wait, as soon as there are any, and the number of dropped ones.
-    fn take(&self) -> (Vec<u8>, u64) {
-        let waited = self.changed.wait_while(self.lock(), |queue| queue.waiting.is_empty());
-        let mut queue = waited.unwrap_or_else(PoisonError::into_inner);
-        queue.is_writing = true;
-        (std::mem::take(&mut queue.waiting), std::mem::take(&mut queue.dropped))
-    }
-
-    /// Writes lines as they come, for as long as the process lives.
-    fn write_out(&self) {
-        let mut lost = 0;
-        loop {
-            let (lines, dropped) = self.take();
-            lost += dropped;
-            let mut is_written = false;
-            // One call a line, so that lines of processes which share the stream do not mix.
-            for line in lines.split_inclusive(|byte| *byte == b'\n') {
-                is_written = write_all(line).is_ok();
-                lost += u64::from(!is_written);
-            }
-            if is_written && lost > 0 {
-                tracing::warn!(lost, "log lines were lost, because standard error could not be written");
-                lost = 0;
-            }
-            self.lock().is_writing = false;
-            self.changed.notify_all();
-        }
-    }
-
-    fn flush(&self) {
-        let is_busy = |queue: &mut Queue| queue.is_writing || !queue.waiting.is_empty();
-        // Lines that can't be written in time are lost with the process.
-        let _ = self.changed.wait_timeout_while(self.lock(), FLUSH_TIMEOUT, is_busy);
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Queue> {
-        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// Past the lock of [`io::Stderr`]: a thread of a library that writes there must not wait for a
-/// reader as well.
-#[expect(clippy::disallowed_methods, reason = "the one place that writes to standard error")]
-fn write_all(mut bytes: &[u8]) -> Result<(), Errno> {
-    while !bytes.is_empty() {
-        match rustix::io::write(io::stderr(), bytes) {
-            Ok(0) => return Err(Errno::IO),
-            Ok(written) => bytes = bytes.get(written..).unwrap_or_default(),
-            Err(Errno::INTR) => {}
-            Err(Errno::AGAIN) => thread::sleep(FULL_PAUSE),
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(())
-}
 
 /// Queues a line for standard error.
 pub fn note(line: impl Display) {
     STDERR.add(&scrub(&format!("{line}\n")));
 }
 
-/// Draws a frame of a progress bar. It is left out while the terminal takes nothing: the next frame
-/// shows the same and more.
-pub fn draw(frame: &str) {
-    STDERR.add_if_idle(&scrub(frame));
+/// Queues a text for standard error, which a terminal shows in lines of whole words.
+pub fn paragraph(text: impl Display) {
+    let text = text.to_string();
+    let text = scrub(&text);
+    match screen() {
+        Some(screen) => note(wrapped(&text, screen.columns, 0, 2)),
+        None => note(text),
+    }
+}
+
+/// Shows these rows below everything that is written, until they are replaced or cleared. A row
+/// must fit into [`Screen::columns`]. For a terminal alone.
+pub fn show_status(rows: &[String]) {
+    let rows: Vec<_> = rows.iter().map(|row| scrub(row).into_owned()).collect();
+    STDERR.show_status(&rows);
+}
+
+pub fn clear_status() {
+    STDERR.clear_status();
 }
 
 /// Where the log is written: each call of [`Write::write`] is a whole event.
@@ -158,19 +69,18 @@ pub fn flush() {
     STDERR.flush();
 }
 
-/// Whether a person reads standard error.
+/// The terminal that shows standard error. `None`: no person reads it there.
 #[expect(clippy::disallowed_methods, reason = "nothing is written")]
-pub fn is_terminal() -> bool {
-    io::stderr().is_terminal()
+pub fn screen() -> Option<Screen> {
+    Screen::of(&io::stderr())
 }
 
-/// Columns of the terminal that shows standard error.
+/// The terminal that shows reports. `None`: they go to a file or another program.
 #[expect(clippy::disallowed_methods, reason = "nothing is written")]
-pub fn terminal_width() -> u16 {
-    const USUAL: u16 = 80;
-    match rustix::termios::tcgetwinsize(io::stderr()) {
-        Ok(size) if size.ws_col > 0 => size.ws_col,
-        _ => USUAL,
+pub fn report_screen() -> Option<Screen> {
+    match REPORTS.get() {
+        Some(reports) => Screen::of(reports),
+        None => Screen::of(&io::stdout()),
     }
 }
 
@@ -203,14 +113,16 @@ pub async fn write_part(part: Vec<u8>) -> io::Result<bool> {
     }
 }
 
-/// Writes a report to standard output, on a thread that may wait for the reader. That the reader is
-/// gone is no error (`flashsale audit | head`); any other failure is noted on standard error.
+/// Writes a report to standard output, on a thread that may wait for the reader, after the lines
+/// that wait for standard error: a terminal shows both in this order. That the reader is gone is no
+/// error (`flashsale audit | head`); any other failure is noted on standard error.
 pub async fn print(report: impl Display) {
     let mut report = scrub(&report.to_string()).into_owned();
     if !report.ends_with('\n') {
         report.push('\n');
     }
     let writing = tokio::task::spawn_blocking(move || {
+        STDERR.flush();
         if let Some(mut reports) = REPORTS.get() {
             return reports.write_all(report.as_bytes());
         }

@@ -1,17 +1,13 @@
 //! `/console` and `/console/snapshot` of the shop, which serves neither.
 
-use std::net::{Ipv4Addr, SocketAddr};
-
 use actix_web::{HttpRequest, HttpResponse, web::Data};
 
 use super::state::Shop;
-use crate::http::{pages::see_other, problem::Problem, security::host::is_local};
+use crate::http::{pages::see_other, problem::Problem, security::host::is_local, server::reachable};
 
 /// Redirects a client on this machine to the operations console; to others there
 /// is no such address.
 pub(super) async fn redirect(shop: Data<Shop>, request: HttpRequest) -> Result<HttpResponse, Problem> {
     let addr = shop.console_addr.filter(|_| is_local(&request)).ok_or(Problem::NotFound)?;
-    let host = if addr.ip().is_unspecified() { Ipv4Addr::LOCALHOST.into() } else { addr.ip() };
-    let addr = SocketAddr::new(host, addr.port());
-    Ok(see_other(&format!("http://{addr}{}", request.uri())))
+    Ok(see_other(&format!("http://{}{}", reachable(addr), request.uri())))
 }

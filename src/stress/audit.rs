@@ -13,6 +13,7 @@ use super::{
     verdict::Criterion,
 };
 use crate::audit::{Attempt, AttemptKind, Evidence, History, Report};
+use crate::domain::grouped;
 use crate::runtime::output;
 
 /// From the end of the load until every purchase is CONFIRMED.
@@ -27,7 +28,7 @@ pub(super) async fn audit(
     buyers_min: u64,
     doubts: &mut Vec<String>,
 ) -> anyhow::Result<(Vec<Criterion>, Report)> {
-    output::note("waiting until every purchase is recorded, then auditing");
+    output::paragraph("waiting until every purchase is recorded, then auditing");
     let settled = settle(target, console).await;
     let users: BTreeSet<String> = recorder.read(|record| {
         let may_have_purchase = |attempt: &&Attempt| {
@@ -39,7 +40,7 @@ pub(super) async fn audit(
     let results: Vec<_> = stream::iter(pending).buffer_unordered(QUERIES_AT_A_TIME).collect().await;
     let failed = results.iter().filter(|result| result.is_err()).count();
     if failed > 0 {
-        doubts.push(format!("{failed} queries of purchases failed"));
+        doubts.push(format!("{} queries of purchases failed", grouped(failed)));
     }
     let mut evidence = console.evidence().await?;
     evidence.before = before.rows.iter().map(|row| row.id).collect();
@@ -48,6 +49,10 @@ pub(super) async fn audit(
     let mut attempts = recorder.take_attempts();
     attempts.sort_by_key(|attempt| attempt.end);
     let history = History { attempts, faults: Vec::new() };
+    let tried = history.buys().next().is_some();
+    if tried && !history.buys().any(|attempt| attempt.outcome() == "SUCCESS") {
+        doubts.push("nothing was sold".to_owned());
+    }
     let (criteria, report) = store_criteria::of_stores(&evidence, &history, &before, settled);
     for attempt in history.attempts {
         recorder.record_history(attempt);

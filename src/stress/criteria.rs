@@ -1,15 +1,15 @@
 //! The criteria of the load: each threshold with its value.
 
-use std::time::Duration;
+use std::{fmt::Display, time::Duration};
 
 use super::{
     hostile::HostileCounts,
-    progress::show_us,
     recorder::{Group, Record},
     response::ResponseClass,
     scenario::Thresholds,
     verdict::Criterion,
 };
+use crate::domain::{grouped, latency};
 
 fn share(part: u64, whole: u64) -> f64 {
     #[expect(clippy::cast_precision_loss, reason = "far fewer than 2^52 requests")]
@@ -23,27 +23,28 @@ pub(super) fn of_load(record: &Record, thresholds: &Thresholds) -> Vec<Criterion
     if viewed {
         criteria.extend(of_group(&record.viewers, thresholds, "viewers: "));
     }
-    let (stock_min, polls) = (show_option(record.stock_min), record.stock_polls);
+    let (stock_min, polls) = (show_option(record.stock_min), grouped(record.stock_polls));
     criteria.push(Criterion::new(
         "stock ≥ 0 in every poll",
         format!("lowest {stock_min} in {polls} polls"),
-        record.stock_min.is_some_and(|least| least >= 0),
+        record.stock_min.map(|least| least >= 0),
     ));
     criteria
 }
 
+/// Without a request there is nothing to judge.
 fn of_group(group: &Group, thresholds: &Thresholds, who: &str) -> Vec<Criterion> {
     let (ended, failed) = (group.ended(), group.count(ResponseClass::is_failure));
     let p95 = group.latencies.value_at_quantile(0.95);
     let answered = ended - group.count(|class| class == ResponseClass::NoResponse);
     let mut criteria = vec![Criterion::new(
         format!("{who}requests that were answered"),
-        format!("{answered} of {ended}"),
-        ended > 0,
+        format!("{} of {}", grouped(answered), grouped(ended)),
+        true,
     )];
     if let Some(most) = thresholds.p95_max {
-        let claim = format!("{who}p95 < {} ms, from when each was due", most.as_millis());
-        criteria.push(Criterion::new(claim, show_us(p95), Duration::from_micros(p95) < most));
+        let claim = format!("{who}p95 < {} ms, from when each was due", grouped(most.as_millis()));
+        criteria.push(Criterion::new(claim, latency(p95), Duration::from_micros(p95) < most));
     }
     if let Some(most) = thresholds.failed_max {
         let found = share(failed, ended);
@@ -51,7 +52,7 @@ fn of_group(group: &Group, thresholds: &Thresholds, who: &str) -> Vec<Criterion>
         let holds = if most > 0.0 { found < most } else { failed == 0 };
         criteria.push(Criterion::new(
             format!("{who}{claim}"),
-            format!("{:.2} % ({failed})", found * 100.0),
+            format!("{:.2} % ({})", found * 100.0, grouped(failed)),
             holds,
         ));
     }
@@ -70,25 +71,39 @@ fn of_group(group: &Group, thresholds: &Thresholds, who: &str) -> Vec<Criterion>
             0 => ("no server errors".to_owned(), found == 0),
             _ => (format!("server errors < {most}"), found < most),
         };
-        criteria.push(Criterion::new(format!("{who}{claim}"), found.to_string(), holds));
+        criteria.push(Criterion::new(format!("{who}{claim}"), grouped(found), holds));
+    }
+    if ended == 0 {
+        for criterion in &mut criteria {
+            *criterion = Criterion::new(criterion.claim.as_str(), "no request", None);
+        }
     }
     criteria
 }
 
 /// Attempts outside the sale exercise nothing.
 pub(super) fn doubts_of_load(record: &Record) -> Vec<String> {
-    match record.buyers.count(ResponseClass::is_closed_sale) {
-        0 => Vec::new(),
-        number => vec![format!("{number} attempts were made while the sale was not open")],
+    let mut doubts = Vec::new();
+    if record.buyers.ended() == 0 {
+        doubts.push("no attempt was made".to_owned());
     }
+    let closed = record.buyers.count(ResponseClass::is_closed_sale);
+    if closed > 0 {
+        doubts.push(format!("{} attempts were made while the sale was not open", grouped(closed)));
+    }
+    if record.stock_polls == 0 {
+        doubts.push("the stock was never read".to_owned());
+    }
+    doubts
 }
 
 /// Whether requests were sent when they were due; if not, the doubt that the load
 /// was the intended one.
 pub(super) fn of_schedule(record: &Record, late_after: Duration) -> (Criterion, Option<String>) {
     let late = share(record.late, record.buyers.ended() + record.viewers.ended()) * 100.0;
-    let limit = late_after.as_millis();
-    let found = format!("{:.1} %", 100.0 - late);
+    let limit = grouped(late_after.as_millis());
+    let sent = record.buyers.ended() + record.viewers.ended() > 0;
+    let found = if sent { format!("{:.1} %", 100.0 - late) } else { "no request".to_owned() };
     let doubt = format!(
         "{late:.1} % of the requests were sent more than {limit} ms late: this machine, or the server, can't keep up with the schedule"
     );
@@ -100,11 +115,16 @@ pub(super) fn of_schedule(record: &Record, late_after: Duration) -> (Criterion, 
 
 pub(super) fn of_hostile(counts: &HostileCounts) -> Vec<Criterion> {
     let HostileCounts { requests, refused, server_errors, accepted, unanswered, slow_closed, slow } = counts;
+    let [refused_text, requests_text] = [refused, requests].map(grouped);
     let found = format!(
-        "{refused} of {requests} ({server_errors} × 5xx, {accepted} accepted, {unanswered} unanswered)"
+        "{refused_text} of {requests_text} ({server_errors} × 5xx, {accepted} accepted, {unanswered} unanswered)"
     );
     vec![
-        Criterion::new("every hostile request is refused", found, refused == requests && *requests > 0),
+        Criterion::new(
+            "every hostile request is refused",
+            found,
+            (*requests > 0).then_some(refused == requests),
+        ),
         // A short run ends before the server's timeout.
         Criterion::new(
             "slow connections are closed by the server",
@@ -114,8 +134,8 @@ pub(super) fn of_hostile(counts: &HostileCounts) -> Vec<Criterion> {
     ]
 }
 
-pub(super) fn show_option(number: Option<impl ToString>) -> String {
-    number.map_or("?".to_owned(), |number| number.to_string())
+pub(super) fn show_option(number: Option<impl Display>) -> String {
+    number.map_or("?".to_owned(), grouped)
 }
 
 #[cfg(test)]
@@ -152,12 +172,31 @@ mod tests {
             broken(&[(ResponseClass::Success, 1_000), (ResponseClass::NotReady, 20)], 10),
             ["server errors < 20"]
         );
-        assert_eq!(broken(&[], 0).first().map(String::as_str), Some("requests that were answered"));
+        assert_eq!(broken(&[], 0), [""; 0], "without a request nothing is judged");
         assert_eq!(
             broken(&[(ResponseClass::Success, 100), (ResponseClass::Abandoned, 50)], 10),
             [""; 0],
             "abandoned requests are no failures"
         );
+    }
+
+    #[test]
+    fn a_run_without_a_request_holds_nothing_and_breaks_nothing() {
+        let runtime = Runtime::system();
+        let recorder = Recorder::new(runtime.instant(), Duration::from_millis(250), &runtime).unwrap();
+        let thresholds = Scenario::of(ScenarioName::Flashsale, 1.0, 1.0).thresholds;
+        let criteria = recorder.read(|record| {
+            let schedule = of_schedule(record, Duration::from_millis(250)).0;
+            let hostile = of_hostile(&HostileCounts::default());
+            of_load(record, &thresholds).into_iter().chain([schedule]).chain(hostile).collect::<Vec<_>>()
+        });
+        assert!(criteria.iter().all(|one| one.holds.is_none()), "{criteria:?}");
+        assert!(
+            criteria.iter().all(|one| !one.found.contains("µs") && !one.found.contains("100")),
+            "{criteria:?}"
+        );
+        let doubts = recorder.read(doubts_of_load);
+        assert_eq!(doubts, ["no attempt was made", "the stock was never read"]);
     }
 
     #[test]

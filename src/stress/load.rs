@@ -16,10 +16,12 @@ use super::{
     target::{Target, TargetSale},
     virtual_users::{self, Workload},
 };
+use crate::domain::countdown;
 use crate::runtime::{Runtime, output};
 
 /// The connections of a stampede are opened this long before the opening of the sale.
 const CONNECT_BEFORE: Duration = Duration::from_secs(10);
+const COUNTDOWN_INTERVAL: Duration = Duration::from_secs(1);
 
 pub(super) async fn send(
     scenario: &Scenario,
@@ -32,6 +34,9 @@ pub(super) async fn send(
     let plan = Plan::of(scenario);
     install_interrupt_handler(stop);
     let opening = wait_for_opening(sale, runtime, stop).await;
+    if stop.is_cancelled() {
+        return Ok((Recorder::new(runtime.instant(), scenario.late_after, runtime)?, None));
+    }
     let stampede = match &scenario.buyers {
         Load::Stampede { attempts, within } => {
             Some(Stampede::connect(target, *attempts, *within, scenario.repeat_every).await?)
@@ -44,23 +49,29 @@ pub(super) async fn send(
     let title = scenario.name.as_str().to_owned();
     let background = [
         tokio::spawn(polling::poll(target.clone(), recorder.clone(), background_stop.clone())),
-        tokio::spawn(progress::show(recorder.clone(), plan.length, title, background_stop.clone())),
+        tokio::spawn(progress::show(recorder.clone(), scenario.length(), title, background_stop.clone())),
     ];
     let hostile = scenario.hostile.then(|| tokio::spawn(hostile::run(target.clone(), hostile_stop.clone())));
-    match stampede {
-        Some(stampede) => stampede.run(target, &recorder, stop).await,
-        None => Box::pin(run_virtual_users(scenario, target, &recorder, &plan, goose_report, stop)).await?,
-    }
-    hostile_stop.cancel();
-    let counts = match hostile {
-        Some(hostile) => Some(hostile.await.context("hostile requests")??),
-        None => None,
+    let sending = async {
+        match stampede {
+            Some(stampede) => stampede.run(target, &recorder, stop).await,
+            None => {
+                Box::pin(run_virtual_users(scenario, target, &recorder, &plan, goose_report, stop)).await?;
+            }
+        }
+        hostile_stop.cancel();
+        match hostile {
+            Some(hostile) => Ok(Some(hostile.await.context("hostile requests")??)),
+            None => anyhow::Ok(None),
+        }
     };
+    let counts = Box::pin(sending).await;
+    // The status leaves the terminal, whatever the end was.
     background_stop.cancel();
     for task in background {
         join(task).await;
     }
-    Ok((recorder, counts))
+    Ok((recorder, counts?))
 }
 
 /// Goose installs its own handler of SIGINT unless one is there.
@@ -77,15 +88,25 @@ async fn wait_for_opening(sale: &TargetSale, runtime: &Runtime, stop: &Cancellat
         ("UPCOMING", Some(at)) => (at - runtime.clock.now()).to_std().unwrap_or_default(),
         _ => Duration::ZERO,
     };
-    let now = runtime.instant();
+    let opening = runtime.instant() + opens_in;
+    let until = opening.checked_sub(CONNECT_BEFORE).unwrap_or(opening);
     if !opens_in.is_zero() {
-        output::note(format_args!("waiting {:.0} s for the opening", opens_in.as_secs_f64()));
+        output::note(format_args!("opens in {}", countdown(opens_in)));
+    }
+    let mut interval = tokio::time::interval(COUNTDOWN_INTERVAL);
+    while runtime.instant() < until && !stop.is_cancelled() {
         tokio::select! {
-            () = tokio::time::sleep_until((now + opens_in.saturating_sub(CONNECT_BEFORE)).into()) => {}
+            _ = interval.tick() => {}
+            () = tokio::time::sleep_until(until.into()) => {}
             () = stop.cancelled() => {}
         }
+        if output::screen().is_some() {
+            let left = opening.saturating_duration_since(runtime.instant());
+            output::show_status(&[format!("opens in {} (Ctrl-C stops)", countdown(left))]);
+        }
     }
-    now + opens_in
+    output::clear_status();
+    opening
 }
 
 async fn join(task: JoinHandle<()>) {
@@ -96,8 +117,6 @@ async fn join(task: JoinHandle<()>) {
 
 /// What follows from a scenario's load.
 struct Plan {
-    /// Of a run, as far as it is known.
-    length: Duration,
     buying_users: usize,
     viewing_users: usize,
     /// Until all virtual users have started.
@@ -106,15 +125,15 @@ struct Plan {
 
 impl Plan {
     fn of(scenario: &Scenario) -> Self {
-        let (buying_users, length) = match &scenario.buyers {
-            Load::Closed { virtual_users, time, .. } => (*virtual_users, *time),
-            Load::Open(shape) => (virtual_users::users_for(shape.peak_per_s()), shape.duration()),
-            Load::Stampede { within, .. } => (0, *within),
+        let buying_users = match &scenario.buyers {
+            Load::Closed { virtual_users, .. } => *virtual_users,
+            Load::Open(shape) => virtual_users::users_for(shape.peak_per_s()),
+            Load::Stampede { .. } => 0,
         };
         let viewers = scenario.viewers.as_ref();
         let viewing_users = viewers.map_or(0, |shape| virtual_users::users_for(shape.peak_per_s()));
         let start_time = virtual_users::start_time(buying_users.max(viewing_users));
-        Self { length, buying_users, viewing_users, start_time }
+        Self { buying_users, viewing_users, start_time }
     }
 }
 

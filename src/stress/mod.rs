@@ -5,6 +5,7 @@
 //! sends the load while `polling` reads the stock, the `recorder` keeps the measurements, `audit`
 //! and the `criteria` lead to the `verdict`, and `files` writes the files.
 
+mod announcement;
 mod arrivals;
 mod audit;
 mod chart;
@@ -20,6 +21,7 @@ mod progress;
 mod recorder;
 mod report;
 mod response;
+mod scale;
 mod scenario;
 mod shape;
 mod stampede;
@@ -32,7 +34,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::audit::Evidence;
 use crate::domain::ProductId;
-use crate::runtime::{Runtime, error_chain, output};
+use crate::runtime::{Runtime, error_chain};
 use console::Console;
 pub use console::{ConsoleAccess, NoConsole};
 use files::Files;
@@ -58,7 +60,8 @@ async fn open_console(
 fn head(options: &Options, target: &Target, sale: &TargetSale, runtime: &Runtime) -> Run {
     Run {
         scenario: options.scenario.name.as_str(),
-        question: options.scenario.question,
+        question: announcement::question(&options.scenario),
+        load: announcement::load(&options.scenario),
         product: format!("{} ({})", sale.product.name, sale.product.id),
         api: target.api.to_string(),
         began_at: runtime.clock.now().to_rfc3339_opts(chrono::SecondsFormat::Secs, true),
@@ -66,6 +69,7 @@ fn head(options: &Options, target: &Target, sale: &TargetSale, runtime: &Runtime
         version: env!("CARGO_PKG_VERSION"),
         command: options.command.clone(),
         open_model: !matches!(options.scenario.buyers, Load::Closed { .. }),
+        p95_max: options.scenario.thresholds.p95_max,
     }
 }
 
@@ -85,17 +89,16 @@ pub async fn run(
         sale.status
     );
     let audited = open_console(options.console.as_ref(), &target.product, &target.client).await;
+    let mut unknown = announcement::blind_spots(scenario, target.stock().await.ok());
     match &audited {
         Ok((console, _)) => target.console = Some(console.clone()),
-        Err(why) => output::note(format_args!(
+        Err(why) => unknown.push(format!(
             "nothing will be audited, so the result will not be PASS: {}",
             error_chain(why.as_ref())
         )),
     }
-    output::note(format_args!("{}: {}", scenario.name.as_str(), scenario.question));
-    let (name, units) = (&sale.product.name, sale.product.total_stock);
-    output::note(format_args!("{name} at {}, {units} units, {}", target.api, sale.status));
     let run = head(&options, &target, &sale, runtime);
+    announcement::announce(&run, &sale, &unknown);
     let goose_report = options.goose_report.as_ref().map(|path| path.display().to_string());
     let loading = Box::pin(load::send(scenario, &target, &sale, runtime, goose_report.as_deref(), stop));
     let (recorder, hostile) = loading.await?;

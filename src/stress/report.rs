@@ -4,13 +4,16 @@ use askama::Template;
 
 use super::{
     Run,
-    chart::{Series, lines, stacked},
-    progress::show_us,
+    chart::{Chart, Drawing, Plan, Series, sums},
+    progress::show_percentile,
     recorder::{Record, Second},
     response::ResponseClass,
+    scale::Scale,
+    shape::whole,
     verdict::RunVerdict,
 };
-use crate::audit::Report;
+use crate::audit::{CheckResult, Report};
+use crate::domain::{grouped, latency};
 
 #[derive(Template)]
 #[template(path = "stress_report.html")]
@@ -22,24 +25,20 @@ struct Page<'run> {
     charts: Vec<Chart>,
 }
 
-struct Chart {
-    title: &'static str,
-    legend: Vec<(&'static str, &'static str)>,
-    svg: String,
-}
-
 pub(super) fn page(run: &Run, record: &Record, verdict: &RunVerdict) -> anyhow::Result<String> {
+    let linear = |title, series: Vec<Series>, drawing| {
+        let values: Vec<_> = match drawing {
+            Drawing::Lines => series.iter().flat_map(|one| one.values.iter().copied().flatten()).collect(),
+            Drawing::Stacked => sums(&series),
+        };
+        let (scale, show) = (Scale::linear(values.into_iter()), |value| grouped(whole(value)));
+        Plan { title, series, drawing, scale, limit: None, show }.chart()
+    };
     let charts = vec![
-        chart("Requests a second", &rate(run, record), |series| {
-            lines("Requests a second", "per second", series)
-        }),
-        chart("Responses", &responses(record), |series| stacked("Responses", "per second", series)),
-        chart("Latency, from when a request was due", &latency(record), |series| {
-            lines("Latency", "milliseconds", series)
-        }),
-        chart("Stock, and rows in the ledger", &stock(record), |series| {
-            lines("Stock and rows", "units", series)
-        }),
+        linear("Requests a second", rate(run, record), Drawing::Lines),
+        linear("Responses a second", responses(record), Drawing::Stacked),
+        latencies(run, record),
+        linear("Stock, and rows in the ledger", stock(record), Drawing::Lines),
     ];
     let law = verdict.audit.as_ref().map(Report::show_law).unwrap_or_default();
     Ok(Page { run, verdict, law, numbers: numbers(record), charts }.render()?)
@@ -47,22 +46,17 @@ pub(super) fn page(run: &Run, record: &Record, verdict: &RunVerdict) -> anyhow::
 
 fn numbers(record: &Record) -> Vec<(&'static str, String)> {
     let (responses, latencies) = (record.responses(), record.latencies());
-    let at = |percent| show_us(latencies.value_at_quantile(percent));
+    let at = |percent| show_percentile(&latencies, percent);
     let mut numbers = vec![
-        ("requests", responses.values().sum::<u64>().to_string()),
+        ("requests", grouped(responses.values().sum::<u64>())),
         ("p50", at(0.5)),
         ("p95", at(0.95)),
         ("p99", at(0.99)),
-        ("slowest", show_us(latencies.max())),
+        ("slowest", at(1.0)),
     ];
     let classes = ResponseClass::ALL.iter();
-    numbers.extend(classes.filter_map(|one| Some((one.as_str(), responses.get(one)?.to_string()))));
+    numbers.extend(classes.filter_map(|one| Some((one.as_str(), grouped(responses.get(one)?)))));
     numbers
-}
-
-fn chart(title: &'static str, series: &[Series], draw: impl Fn(&[Series]) -> String) -> Chart {
-    let svg = draw(series);
-    Chart { title, legend: series.iter().map(|one| (one.name, one.class)).collect(), svg }
 }
 
 fn each(record: &Record, value: impl Fn(&Second) -> Option<f64>) -> Vec<Option<f64>> {
@@ -105,15 +99,22 @@ fn responses(record: &Record) -> Vec<Series> {
     all.into_iter().filter(|series| series.values.iter().flatten().any(|value| *value > 0.0)).collect()
 }
 
-fn latency(record: &Record) -> Vec<Series> {
+/// In microseconds, with the limit of the p95.
+fn latencies(run: &Run, record: &Record) -> Chart {
     let of = |name, class, percent| {
         let values = each(record, |second| {
             let some = !second.latencies.is_empty();
-            some.then(|| number(second.latencies.value_at_quantile(percent)) / 1_000.0)
+            some.then(|| number(second.latencies.value_at_quantile(percent)))
         });
         Series { name, class, values }
     };
-    vec![of("p50", "p50", 0.5), of("p95", "p95", 0.95), of("p99", "p99", 0.99)]
+    let series = vec![of("p50", "p50", 0.5), of("p95", "p95", 0.95), of("p99", "p99", 0.99)];
+    let limit = run.p95_max.map(|limit| limit.as_secs_f64() * 1e6);
+    let values = series.iter().flat_map(|one| one.values.iter().copied().flatten());
+    let scale = Scale::logarithmic(values.chain(limit).collect::<Vec<_>>().into_iter());
+    let title = "Latency, from when a request was due";
+    Plan { title, series, drawing: Drawing::Lines, scale, limit, show: |micros| latency(whole(micros)) }
+        .chart()
 }
 
 fn stock(record: &Record) -> Vec<Series> {

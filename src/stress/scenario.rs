@@ -1,4 +1,4 @@
-//! The built-in scenarios: each is a load, its thresholds, and the question that it answers.
+//! The built-in scenarios: each is a load and its thresholds.
 
 use std::time::Duration;
 
@@ -62,7 +62,6 @@ pub(super) struct Thresholds {
 #[derive(Clone, Debug)]
 pub struct Scenario {
     pub(super) name: ScenarioName,
-    pub(super) question: &'static str,
     pub(super) buyers: Load,
     /// One of this many attempts is by a buyer who has tried before; 0: none.
     pub(super) repeat_every: u64,
@@ -93,7 +92,6 @@ impl Scenario {
         let scaled = |shape: Shape| shape.scaled(rate, time);
         let plain = Self {
             name,
-            question: question(name),
             buyers: Load::Open(Shape::new(0.0, &[])),
             repeat_every: 10,
             erratic: false,
@@ -143,6 +141,15 @@ impl Scenario {
         Some(self)
     }
 
+    /// Of the load, as far as it is known.
+    pub(super) fn length(&self) -> Duration {
+        match &self.buyers {
+            Load::Closed { time, .. } => *time,
+            Load::Open(shape) => shape.duration(),
+            Load::Stampede { within, .. } => *within,
+        }
+    }
+
     /// The least number of different buyers.
     pub(super) fn buyers_min(&self) -> u64 {
         let attempts = match &self.buyers {
@@ -152,17 +159,6 @@ impl Scenario {
             Load::Stampede { attempts, .. } => *attempts,
         };
         attempts - attempts.checked_div(self.repeat_every).unwrap_or(0)
-    }
-}
-
-fn question(name: ScenarioName) -> &'static str {
-    match name {
-        ScenarioName::Buy => "Does every attempt get a response, and does stock never fall below zero?",
-        ScenarioName::Flashsale => "Does a sale with up to 1,500 attempts a second meet its limits?",
-        ScenarioName::BigFlashsale => "Does a sale with up to 4,000 attempts a second meet its limits?",
-        ScenarioName::Stampede => "What happens when all buyers come in the same second?",
-        ScenarioName::Mixed => "Can buyers still buy while most visitors only view the sale?",
-        ScenarioName::Hostile => "Do hostile requests affect regular buyers?",
     }
 }
 

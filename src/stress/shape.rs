@@ -1,6 +1,8 @@
 //! The shape of a load: the arrival rate as it changes over time, and when each arrival is due.
 
-use std::time::Duration;
+use std::{fmt, time::Duration};
+
+use crate::domain::grouped;
 
 /// A linear change to a rate.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -68,6 +70,31 @@ impl Shape {
             from = ramp.to_per_s;
         }
         None
+    }
+}
+
+/// `20 → 100 (5 s) → 1,500 (10 s)`
+impl fmt::Display for Shape {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "{}", show_rate(self.from_per_s))?;
+        self.ramps.iter().try_for_each(|Ramp { to_per_s, seconds }| {
+            write!(out, " → {} ({})", show_rate(*to_per_s), show_time(Duration::from_secs_f64(*seconds)))
+        })
+    }
+}
+
+/// A rate, with a decimal where it is small.
+pub(super) fn show_rate(per_s: f64) -> String {
+    let rounded = (per_s * 10.0).round() / 10.0;
+    if rounded >= 10.0 || rounded.fract() == 0.0 { grouped(whole(per_s)) } else { format!("{rounded:.1}") }
+}
+
+pub(super) fn show_time(time: Duration) -> String {
+    let seconds = time.as_secs_f64();
+    if seconds >= 10.0 || seconds.fract() == 0.0 {
+        format!("{} s", grouped(whole(seconds)))
+    } else {
+        format!("{seconds:.1} s")
     }
 }
 

@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use super::{criteria::show_option, verdict::Criterion};
 use crate::audit::{AttemptKind, Evidence, History, Report, audit};
+use crate::domain::grouped;
 
 pub(super) struct BeforeRun {
     /// Units in stock before the run; `None`: unknown.
@@ -36,7 +37,7 @@ pub(super) fn of_stores(
         Some(first) => format!(
             "{} ({} violations): {}",
             first.claim,
-            first.violations,
+            grouped(first.violations),
             first.examples.first().map_or("", String::as_str)
         ),
     };
@@ -68,33 +69,38 @@ fn sold(evidence: &Evidence, history: &History, before: &BeforeRun) -> Criterion
     let rows = answered + unanswered + unexplained;
     let remaining = evidence.admission.as_ref().map(|admission| admission.sale.remaining);
     let gone = before.remaining.zip(remaining).map(|(before, now)| before.saturating_sub(now) as usize);
+    let claim = "SUCCESS responses = rows = units sold";
+    if rows == 0 && success.is_empty() && gone == Some(0) {
+        return Criterion::new(claim, "nothing was sold", None);
+    }
     let found = format!(
-        "{} SUCCESS + {unanswered} whose response was lost = {rows} rows = {} units",
-        success.len(),
+        "{} SUCCESS + {} whose response was lost = {} rows = {} units",
+        grouped(success.len()),
+        grouped(unanswered),
+        grouped(rows),
         show_option(gone)
     );
-    let holds = answered == success.len() && unexplained == 0 && gone == Some(rows) && rows > 0;
-    Criterion::new("SUCCESS responses = rows = units sold", found, holds)
+    let holds = answered == success.len() && unexplained == 0 && gone == Some(rows);
+    Criterion::new(claim, found, holds)
 }
 
 /// After the first `SOLD_OUT` no later attempt is a SUCCESS. `SOLD_OUT` must come when stock is
 /// exhausted, which it must be where more buyers come than there are units.
 fn transition(history: &History, evidence: &Evidence, before: &BeforeRun) -> Criterion {
-    let claim = "from SUCCESS to SOLD_OUT once, when stock was exhausted";
+    let claim = "SOLD_OUT once, when the stock was exhausted";
     let (rows, total_stock) = (evidence.rows.len(), evidence.terms.total_stock as usize);
     let sold_out = history.buys().filter(|attempt| attempt.outcome() == "SOLD_OUT");
     let Some(first) = sold_out.map(|attempt| attempt.end).min() else {
         let left = total_stock.saturating_sub(rows);
         let enough_came = before.remaining.is_some_and(|remaining| before.buyers_min > u64::from(remaining));
-        return Criterion::new(
-            claim,
-            format!("not reached: {left} units are left"),
-            left > 0 && !enough_came,
-        );
+        let came = history.buys().next().is_some();
+        let found = format!("not exercised: {} units are left", grouped(left));
+        return Criterion::new(claim, found, (came && (left == 0 || enough_came)).then_some(false));
     };
     let later = history.buys().filter(|attempt| attempt.outcome() == "SUCCESS" && attempt.start > first);
     let later = later.count();
-    let found = format!("{later} SUCCESS after it, {rows} of {total_stock} sold");
+    let (sold, stock) = (grouped(rows), grouped(total_stock));
+    let found = format!("{} SUCCESS after it, {sold} of {stock} sold", grouped(later));
     Criterion::new(claim, found, later == 0 && rows == total_stock)
 }
 
@@ -114,6 +120,9 @@ fn row_delay(evidence: &Evidence, history: &History) -> Criterion {
         .collect();
     delays.sort_unstable();
     let at = |percent: usize| delays.get((delays.len() * percent / 100).min(delays.len().saturating_sub(1)));
-    let found = format!("p50 {} ms, p99 {} ms", show_option(at(50)), show_option(at(99)));
+    let found = match (at(50), at(99)) {
+        (Some(p50), Some(p99)) => format!("p50 {} ms, p99 {} ms", grouped(p50), grouped(p99)),
+        _ => "nothing was sold".to_owned(),
+    };
     Criterion::new("from SUCCESS to the row's transaction", found, None)
 }

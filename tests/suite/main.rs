@@ -37,6 +37,7 @@ mod rebuilds;
 mod reconcile;
 mod recovery;
 mod recovery_times;
+mod report;
 mod restock;
 mod roles;
 mod secrets;

@@ -174,7 +174,7 @@ async fn a_stampede_waits_for_the_opening() {
     let target = Target::embedded(&embedded, &serve).await;
     let (code, output) = target.stress("stampede", &[]).await;
     assert_eq!(code, Some(0), "{output}");
-    assert!(output.contains("for the opening") && output.contains("1500 of 1500"), "{output}");
+    assert!(output.contains("opens in 0:00:") && output.contains("1,500 of 1,500"), "{output}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -61,3 +61,51 @@ impl Terminal {
         shown
     }
 }
+
+/// Of a terminal that nobody has resized.
+pub(crate) const COLUMNS: usize = 80;
+
+/// The rows that a terminal shows after this was written to it, those that were scrolled away included.
+pub(crate) fn rows(written: &str) -> Vec<String> {
+    let mut rows: Vec<Vec<char>> = vec![Vec::new()];
+    let (mut row, mut column) = (0_usize, 0);
+    let mut letters = written.chars();
+    while let Some(letter) = letters.next() {
+        match letter {
+            '\r' => column = 0,
+            '\n' => row += 1,
+            '\x1b' => {
+                let sequence: String =
+                    letters.by_ref().skip(1).take_while(|one| !one.is_ascii_alphabetic()).collect();
+                let number = sequence.parse().unwrap_or(1);
+                // The letter itself is consumed: what it was is the last one before here.
+                let end = written.len() - letters.as_str().len();
+                match &written[end - 1..end] {
+                    "A" => row = row.saturating_sub(number),
+                    "J" => {
+                        rows.truncate(row + 1);
+                        rows[row].truncate(column);
+                    }
+                    "m" => {}
+                    other => panic!("a terminal sequence that ends in {other:?}"),
+                }
+            }
+            letter => {
+                if column == COLUMNS {
+                    (row, column) = (row + 1, 0);
+                }
+                while rows.len() <= row {
+                    rows.push(Vec::new());
+                }
+                let width = rows[row].len().max(column + 1);
+                rows[row].resize(width, ' ');
+                rows[row][column] = letter;
+                column += 1;
+            }
+        }
+        while rows.len() <= row {
+            rows.push(Vec::new());
+        }
+    }
+    rows.into_iter().map(|row| row.into_iter().collect::<String>().trim_end().to_owned()).collect()
+}
