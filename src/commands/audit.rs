@@ -6,7 +6,9 @@ use anyhow::Context;
 use clap::Args;
 
 use super::{
+    data_dir::DataDir,
     overrides::Overrides,
+    settings::Mode,
     stores,
     target::{ProductFlag, actor},
 };
@@ -60,7 +62,12 @@ impl Audit {
         let history = self.read_history(&product)?;
         let timeout = Duration::from_secs(self.wait);
         let (actor, runtime, history) = (actor(), Runtime::system(), history.as_ref());
-        let report = operations::audit(&actor, &sources, &product, history, timeout, &runtime).await?;
+        let mut report = operations::audit(&actor, &sources, &product, history, timeout, &runtime).await?;
+        if let Mode::Embedded { data_dir } = &settings.mode {
+            // Admission is in the memory of that process, and made from the ledger at its start.
+            let is_running = DataDir::is_in_use(data_dir);
+            report.unread = Some(if is_running { "serve is running" } else { "serve is not running" });
+        }
         if self.json {
             output::print(serde_json::to_string_pretty(&report)?).await;
         } else {

@@ -56,6 +56,12 @@ impl DataDir {
         Ok(Self { path: path.to_owned(), _lock: lock })
     }
 
+    /// Whether a process holds the lock.
+    pub(super) fn is_in_use(path: &Path) -> bool {
+        let locked = |file: File| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock));
+        File::open(Self::database(path)).is_ok_and(locked)
+    }
+
     pub(super) fn database(path: &Path) -> PathBuf {
         path.join("flashsale.sqlite3")
     }

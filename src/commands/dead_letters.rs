@@ -5,12 +5,12 @@ use std::fmt;
 use chrono::{DateTime, Utc};
 use clap::{Args, Subcommand};
 
-use super::{overrides::Overrides, stores, target::actor};
+use super::{distributed::distributed_stores, overrides::Overrides, target::actor};
 use crate::broker::DeadLetter;
 use crate::domain::Entry;
 use crate::operations::{
     Actor,
-    dead_letters::{self, DeadLetterError, Listing, Selection},
+    dead_letters::{self, Listing, Selection},
 };
 use crate::runtime::{Runtime, output};
 use crate::stores::Stores;
@@ -18,8 +18,9 @@ use crate::stores::Stores;
 /// List, show, replay or discard purchases that could not be recorded
 ///
 /// A message that can never be recorded (foreign, damaged, of an unknown product) is put into the
-/// dead-letter queue with its reason. Nothing leaves that queue by itself. Needs DATABASE_URL,
-/// REDIS_URL and AMQP_URL. A command holds all dead letters while it runs: run one at a time.
+/// dead-letter queue with its reason. Nothing leaves that queue by itself. For the distributed
+/// mode: needs DATABASE_URL, REDIS_URL and AMQP_URL. A command holds all dead letters while it
+/// runs: run one at a time.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   flashsale dead-letters list
@@ -69,8 +70,9 @@ enum Action {
 impl DeadLetters {
     pub(super) async fn run(self, overrides: &Overrides) -> anyhow::Result<()> {
         let settings = overrides.settings(&[])?;
-        let sources = stores::sources(&settings, "dead-letters").await?;
-        let stores = sources.stores().ok_or(DeadLetterError::NoQueue)?;
+        let none =
+            "The embedded mode has no dead letters, because it answers SUCCESS only for what is recorded";
+        let stores = distributed_stores(&settings, "dead-letters", none).await?;
         self.action.run(&stores).await
     }
 }

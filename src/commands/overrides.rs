@@ -9,6 +9,7 @@ use crate::config::{FILE_VARIABLE, Layers};
 
 /// Settings that every command takes. They win over the environment, which wins over the file.
 #[derive(Debug, Args)]
+#[command(next_help_heading = "Global options")]
 pub(super) struct Overrides {
     /// Configuration file (or FLASHSALE_CONFIG); only the keys that differ from config/default.toml
     #[arg(long, global = true, value_name = "FILE")]

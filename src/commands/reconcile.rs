@@ -2,13 +2,12 @@
 
 use std::{fmt, process::ExitCode};
 
-use anyhow::Context;
 use clap::Args;
 use serde::Serialize;
 
 use super::{
+    distributed::distributed_stores,
     overrides::Overrides,
-    stores,
     target::{ProductFlag, actor},
 };
 use crate::operations::{fix_differences, report_differences};
@@ -24,8 +23,8 @@ use crate::runtime::{Runtime, error_chain, output};
 /// is repaired by a rebuild from the ledger (attempts are answered 503 for about two seconds). What
 /// operators have decided is in the ledger, so a repair carries it over and never undoes it: terms,
 /// pauses, cancelled purchases, withheld units, imported and erased buyers. `work` compares every
-/// few minutes and reports differences at /readyz and in its log. Needs DATABASE_URL, REDIS_URL and
-/// AMQP_URL.
+/// few minutes and reports differences at /readyz and in its log. For the distributed mode: needs
+/// DATABASE_URL, REDIS_URL and AMQP_URL.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   flashsale reconcile
@@ -56,10 +55,8 @@ impl Reconcile {
     /// Returns whether no difference is left.
     async fn reconcile(self, overrides: &Overrides) -> anyhow::Result<bool> {
         let settings = overrides.settings(&[])?;
-        let sources = stores::sources(&settings, "reconcile").await?;
-        let stores = sources.stores().context(
-            "the embedded mode has nothing to reconcile: its admission is made from its ledger at every start",
-        )?;
+        let none = "The embedded mode has nothing to reconcile: its admission is made from its ledger at every start";
+        let stores = distributed_stores(&settings, "reconcile", none).await?;
         let product = self.product.product(&*stores.ledger).await?;
         let (runtime, actor) = (Runtime::system(), actor());
         let comparison = report_differences(&actor, &stores, &product, &runtime).await?;

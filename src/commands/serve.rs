@@ -7,8 +7,10 @@ use tokio_util::sync::CancellationToken;
 
 use super::settings::{Mode, Settings};
 use super::{
+    data_dir::DataDir,
     overrides::Overrides,
     servers::Servers,
+    started::Started,
     stores::{self, Connected},
 };
 use crate::http::run::run;
@@ -86,12 +88,14 @@ impl Serve {
             faces.listen_api()?
         };
         drop(checkout);
-        let reporting = connected.report(Role::Serve, readiness, &over);
+        let started = Started::new(&settings, &servers, connected.data_dir.as_ref().map(DataDir::path));
+        let reporting = connected.report(Role::Serve, readiness.clone(), &over);
         let preparing = async {
-            if connected.data_dir.is_some() {
-                return Ok(());
+            if connected.data_dir.is_none() {
+                connected.prepare(&settings, &stop).await?;
             }
-            connected.prepare(&settings, &stop).await
+            started.say(&settings, &readiness, &stop).await;
+            Ok(())
         };
         let ended = run(servers, preparing, tasks, &stop).await;
         over.cancel();

@@ -5,7 +5,7 @@ use clap::Args;
 use futures_util::future::join;
 
 use super::settings::Mode;
-use super::{overrides::Overrides, servers::Servers, stores};
+use super::{overrides::Overrides, servers::Servers, started::Started, stores};
 use crate::http::run::run;
 use crate::observability::registry::Role;
 use crate::outbox::Publisher;
@@ -57,8 +57,14 @@ impl Web {
         }
         .listen_pages()?;
         drop(checkout);
-        let reporting = connected.report(Role::Web, readiness, &over);
-        let ended = run(servers, connected.identify(&settings, &stop), tasks, &stop).await;
+        let started = Started::new(&settings, &servers, None);
+        let reporting = connected.report(Role::Web, readiness.clone(), &over);
+        let preparing = async {
+            connected.identify(&settings, &stop).await?;
+            started.say(&settings, &readiness, &stop).await;
+            Ok(())
+        };
+        let ended = run(servers, preparing, tasks, &stop).await;
         over.cancel();
         finish("the publisher and the report", join(sending, reporting)).await;
         ended?;

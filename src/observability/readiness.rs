@@ -56,6 +56,11 @@ impl Readiness {
     pub fn check(&self) -> Vec<Check> {
         self.0.iter().flat_map(|probe| probe.check()).collect()
     }
+
+    /// Whether everything that is required is ready.
+    pub fn is_ready(&self) -> bool {
+        self.check().iter().all(|check| check.outage.is_none() || !check.required)
+    }
 }
 
 /// The connection to a service.

@@ -44,5 +44,6 @@ mod secrets;
 mod shop;
 mod stress;
 mod system;
+mod terminal;
 mod tidy;
 mod worker;
