@@ -10,7 +10,7 @@ use super::{descriptors::budget, settings::Settings, stores::Connected};
 use crate::{
     api::{self, Api},
     checkout::Checkout,
-    console::{self, Console, ConsoleToken, Monitor},
+    console::{self, Console, ConsoleToken, Monitor, ShopLink},
     http::{
         ConnectionBudget, CorsOrigins,
         health::{self, Health},
@@ -72,11 +72,13 @@ impl Servers<'_> {
 
     fn pages(&self, budget: ConnectionBudget) -> anyhow::Result<Vec<Listening>> {
         // The shop sells without the console.
-        let console = self.console(budget).unwrap_or_else(|error| {
+        let link = ShopLink::new(self.settings.shop.public.absolute("/"));
+        let console = self.console(budget, link.clone()).unwrap_or_else(|error| {
             tracing::error!("there is no operations console: {error:#} (FLASHSALE_CONSOLE_ADDR)");
             None
         });
         let shop = self.shop(budget, console.as_ref().map(|listening| listening.addr))?;
+        link.lead_to(shop.addr);
         Ok(std::iter::once(shop).chain(console).collect())
     }
 
@@ -101,7 +103,7 @@ impl Servers<'_> {
         })
     }
 
-    fn console(&self, budget: ConnectionBudget) -> anyhow::Result<Option<Listening>> {
+    fn console(&self, budget: ConnectionBudget, shop: ShopLink) -> anyhow::Result<Option<Listening>> {
         let Self { settings, connected, stop, .. } = self;
         let Some(addr) = settings.console.addr else { return Ok(None) };
         let monitor = Monitor::new(connected.telemetry.clock().clone());
@@ -110,6 +112,7 @@ impl Servers<'_> {
             host_name: settings.console.host.clone(),
             catalogue: connected.catalogue.clone(),
             sources: connected.sources(),
+            shop,
             token: console_token(settings, connected),
         };
         let options = self.options(addr, budget.operators);

@@ -5,13 +5,18 @@
 //! [`Monitor`] reads all reports, polls the stores, checks the conservation law, and keeps the last
 //! minutes.
 
+mod event_view;
 mod evidence;
+mod findings;
 mod history;
 mod merge;
 mod monitor;
 mod options;
+mod pace;
 mod pages;
+mod product_row;
 mod sales;
+mod shop_link;
 mod snapshot;
 mod token;
 mod verdict;
@@ -25,6 +30,7 @@ use actix_web::{
 
 pub use monitor::Monitor;
 pub use options::ConsoleOptions;
+pub use shop_link::ShopLink;
 pub use token::ConsoleToken;
 
 use crate::{
@@ -45,6 +51,7 @@ pub struct Console {
     pub host_name: String,
     pub catalogue: LedgerCatalogue,
     pub sources: Sources,
+    pub shop: ShopLink,
     /// `None`: nobody can read the evidence of an audit.
     pub token: Option<ConsoleToken>,
 }
@@ -55,6 +62,7 @@ pub fn routes(config: &mut ServiceConfig, console: Console) {
         .app_data(Data::new(console.monitor))
         .app_data(Data::new(console.catalogue))
         .app_data(Data::new(console.sources))
+        .app_data(Data::new(console.shop))
         .app_data(KnownHost { name: console.host_name, setting: "FLASHSALE_CONSOLE_HOST" });
     if let Some(token) = console.token {
         config.app_data(Data::new(token));

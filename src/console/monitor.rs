@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     history::{History, Point},
     merge,
+    pace::PaceMeter,
     sales::{STORE_TIMEOUT, SaleReading, SalesReader},
     snapshot::{Percentiles, ProcessView, ProductView, Snapshot, Totals},
     verdict::Verdict,
@@ -71,8 +72,9 @@ impl Monitor {
         stop: &CancellationToken,
     ) {
         let (liveness, sales) = (Liveness::new(telemetry.clock()), SalesReader::default());
+        let pace = PaceMeter::default();
         let poller =
-            Poller { catalogue, stores, telemetry, registry, liveness, sales, dead_letters_missing: 0 };
+            Poller { catalogue, stores, telemetry, registry, liveness, sales, pace, dead_letters_missing: 0 };
         tasks.spawn("the console's monitor", stop, poller.run(self.clone(), stop.clone()));
     }
 
@@ -103,6 +105,7 @@ struct Poller {
     registry: ProcessRegistry,
     liveness: Liveness,
     sales: SalesReader,
+    pace: PaceMeter,
     /// Polls in a row in which the dead-letter queue had fewer messages than admission has marks.
     dead_letters_missing: u32,
 }
@@ -150,6 +153,7 @@ impl Poller {
             at,
             embedded: !self.stores.admission.outlives_process(),
             trouble,
+            pace: self.pace.measure(&products),
             adds_up: products.iter().map(|product| product.adds_up).reduce(both).flatten(),
             conservation,
             dead_letters_missing: if self.dead_letters_missing >= MISSING_POLLS { missing } else { 0 },
@@ -187,6 +191,7 @@ fn view(product: &Product, reading: SaleReading, totals: Totals) -> ProductView 
         trouble,
         opens_at: millis(opens_at),
         closes_at: millis(closes_at),
+        total_stock: sale.as_ref().map(|sale| sale.terms.total_stock),
         remaining: sale.as_ref().map(|sale| sale.remaining),
         in_flight: sale.as_ref().map(|sale| sale.in_flight),
         outbox_age_ms: outbox_age.map(|age| u64::try_from(age.as_millis()).unwrap_or(u64::MAX)),

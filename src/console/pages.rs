@@ -6,6 +6,8 @@ use serde::Deserialize;
 
 use super::{
     monitor::{Monitor, Status},
+    product_row::{ProductRow, rows},
+    shop_link::ShopLink,
     snapshot::Snapshot,
     verdict::Verdict,
 };
@@ -16,6 +18,9 @@ use crate::http::{extract::read_query, pages::render, problem::Problem};
 struct ConsolePage<'page> {
     snapshot: &'page Snapshot,
     verdict: Verdict,
+    rows: Vec<ProductRow<'page>>,
+    /// The address of the shop, once it listens.
+    shop: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -24,9 +29,14 @@ struct Since {
     since: Option<i64>,
 }
 
-pub(super) async fn console(monitor: Data<Monitor>) -> HttpResponse {
+pub(super) async fn console(
+    monitor: Data<Monitor>,
+    shop: Data<ShopLink>,
+    request: HttpRequest,
+) -> HttpResponse {
     let Status { snapshot, verdict, .. } = monitor.status(i64::MAX);
-    render(StatusCode::OK, &ConsolePage { snapshot: &snapshot, verdict })
+    let (rows, shop) = (rows(&snapshot.products, snapshot.at), shop.url(&request));
+    render(StatusCode::OK, &ConsolePage { snapshot: &snapshot, verdict, rows, shop })
 }
 
 pub(super) async fn snapshot(monitor: Data<Monitor>, request: HttpRequest) -> Result<HttpResponse, Problem> {

@@ -26,6 +26,7 @@ pub(super) struct Snapshot {
     /// Purchases that admission has marked as dead-lettered, and that the dead-letter queue has not
     /// had for a while.
     pub(super) dead_letters_missing: u64,
+    pub(super) pace: Pace,
     /// Of all products together.
     pub(super) total: Totals,
     pub(super) products: Vec<ProductView>,
@@ -36,6 +37,19 @@ pub(super) struct Snapshot {
     pub(super) processes: Vec<ProcessView>,
     /// The last 20 events, latest first.
     pub(super) events: Vec<EventView>,
+}
+
+/// Of all products together.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Pace {
+    /// Units that have a buyer; `None`: not known of one of the products.
+    pub(super) sold: Option<u64>,
+    /// Units sold in the last second.
+    pub(super) sold_per_s: f64,
+    /// Until what is on sale now is sold out, at the mean rate of the last 10 s. `None`: nothing is
+    /// on sale, or nothing is sold.
+    pub(super) sold_out_in_ms: Option<u64>,
 }
 
 /// Attempts a second, by outcome.
@@ -69,7 +83,8 @@ pub(super) struct Percentiles {
 
 impl From<&Durations> for Percentiles {
     fn from(durations: &Durations) -> Self {
-        let millis = |duration: Duration| (duration.as_secs_f64() * 1e5).round() / 100.0;
+        // To the microsecond.
+        let millis = |duration: Duration| (duration.as_secs_f64() * 1e6).round() / 1e3;
         let of = |percent| durations.percentile(percent).map(millis);
         Self { number: durations.number(), p50_ms: of(50.0), p95_ms: of(95.0), p99_ms: of(99.0) }
     }
@@ -87,6 +102,7 @@ pub(super) struct ProductView {
     /// In milliseconds since 1970.
     pub(super) opens_at: Option<i64>,
     pub(super) closes_at: Option<i64>,
+    pub(super) total_stock: Option<u32>,
     pub(super) remaining: Option<u32>,
     /// Purchases in the outbox.
     pub(super) in_flight: Option<u64>,

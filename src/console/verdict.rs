@@ -2,141 +2,50 @@
 
 use serde::Serialize;
 
-use super::snapshot::{DependencyView, ProductView, Snapshot};
-use crate::observability::{Severity, readiness::Subject, registry::Role};
-
-/// A poll takes place every second and waits at most two seconds for the stores.
-const STALE_AFTER_MS: i64 = 8_000;
-/// A purchase is swept after 5 s; an older one is late.
-const OUTBOX_AGE_LATE_MS: u64 = 10_000;
-/// The longest time from a SUCCESS to its row while all parts are healthy.
-const OUTBOX_AGE_MAX_MS: u64 = 60_000;
+use super::{
+    findings::{Finding, findings},
+    snapshot::{ProductView, Snapshot},
+};
+use crate::domain::Phase;
+use crate::observability::Severity;
 
 #[derive(Debug, PartialEq, Eq, Serialize)]
 pub(super) struct Verdict {
     /// The highest of the findings.
     pub(super) severity: Severity,
-    pub(super) text: &'static str,
-    pub(super) findings: Vec<Finding>,
-}
-
-#[derive(Debug, PartialEq, Eq, Serialize)]
-pub(super) struct Finding {
-    pub(super) severity: Severity,
     pub(super) text: String,
+    pub(super) findings: Vec<Finding>,
 }
 
 impl Verdict {
     /// `now`: in milliseconds since 1970.
     pub(super) fn new(snapshot: &Snapshot, now: i64) -> Self {
         if snapshot.at == 0 {
-            let text = "The stores are being read for the first time";
+            let text = "The stores are being read for the first time".to_owned();
             return Self { severity: Severity::Warning, text, findings: Vec::new() };
         }
-        let mut found = Findings::default();
-        let age = now.saturating_sub(snapshot.at);
-        if age > STALE_AFTER_MS {
-            found.error(format!("these figures are {} s old: this process can't keep up", age / 1_000));
-        }
-        snapshot.products.iter().for_each(|product| found.product(product));
-        found.processes(snapshot);
-        snapshot.dependencies.iter().for_each(|dependency| found.dependency(dependency));
-        found.dead_letters(snapshot);
-        let Findings(mut findings) = found;
-        findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
+        let findings = findings(snapshot, now);
         let severity = findings.first().map_or(Severity::Info, |finding| finding.severity);
+        let is_paused = |product: &&ProductView| product.phase == Some(Phase::Paused);
+        let paused: Vec<_> = snapshot.products.iter().filter(is_paused).map(|one| one.id.as_str()).collect();
         let text = match severity {
             Severity::Info => "All is well: every unit is accounted for",
+            Severity::Warning if findings.len() == paused.len() => "Every unit is accounted for",
             Severity::Warning => "Something needs attention",
             Severity::Error => "Something is wrong",
         };
+        let text = if paused.is_empty() { text.to_owned() } else { format!("{text}; {}", pauses(&paused)) };
         Self { severity, text, findings }
     }
 }
 
-#[derive(Default)]
-struct Findings(Vec<Finding>);
-
-impl Findings {
-    fn warning(&mut self, text: String) {
-        self.0.push(Finding { severity: Severity::Warning, text });
-    }
-
-    fn error(&mut self, text: String) {
-        self.0.push(Finding { severity: Severity::Error, text });
-    }
-
-    fn product(&mut self, product: &ProductView) {
-        let ProductView { id, conservation, adds_up, trouble, outbox_age_ms, .. } = product;
-        match (conservation, adds_up) {
-            (Some(law), Some(false)) => self.error(format!("{id}: {}", law.difference())),
-            (Some(_), None) if trouble.is_none() => {
-                self.warning(format!("{id}: the units did not add up, and are being counted again"));
-            }
-            _ => {}
-        }
-        match (trouble, product.phase) {
-            // Without a phase nobody can buy.
-            (Some(trouble), None) => self.error(format!("{id}: {trouble}")),
-            (Some(trouble), Some(_)) => self.warning(format!("{id}: {trouble}")),
-            (None, _) => {}
-        }
-        let age = outbox_age_ms.unwrap_or(0);
-        let late = format!("{id}: a purchase has been in flight for {} s", age / 1_000);
-        match age {
-            OUTBOX_AGE_MAX_MS.. => self.error(late),
-            OUTBOX_AGE_LATE_MS.. => self.warning(late),
-            _ => {}
-        }
-    }
-
-    fn processes(&mut self, snapshot: &Snapshot) {
-        if let Some(trouble) = &snapshot.trouble {
-            return self.warning(trouble.clone());
-        }
-        if snapshot.processes.is_empty() {
-            return self.warning("no process has reported yet".to_owned());
-        }
-        let is_up = |role| snapshot.processes.iter().any(|process| process.role == role && process.is_up);
-        if !is_up(Role::Serve) {
-            self.error("no API process is up, so the API sells nothing: start flashsale serve".to_owned());
-        }
-        if !snapshot.embedded && !is_up(Role::Work) {
-            self.error("no worker is up, so purchases wait in the queue: start flashsale work".to_owned());
-        }
-        for process in snapshot.processes.iter().filter(|process| !process.is_up) {
-            self.warning(format!("{} has been silent for {} s", process.name, process.silent_ms / 1_000));
-        }
-    }
-
-    fn dependency(&mut self, dependency: &DependencyView) {
-        let DependencyView { subject, name, used_by, outages } = dependency;
-        let Some(first) = outages.first() else { return };
-        let (number, reason) = (outages.len(), &first.reason);
-        match subject {
-            Subject::Service | Subject::Sale | Subject::Other => {
-                self.warning(format!("{name} is not ready in {number} of {used_by} processes: {reason}"));
-            }
-            Subject::Catalogue => {
-                self.warning(format!("{name} of {number} processes: {reason}; run flashsale products apply"));
-            }
-            Subject::Queue => self.error(format!("{name}: {reason}")),
-            Subject::Reconciliation => self.error(format!("{name}: {reason}; run flashsale reconcile")),
-        }
-    }
-
-    fn dead_letters(&mut self, snapshot: &Snapshot) {
-        let missing = snapshot.dead_letters_missing;
-        if missing > 0 {
-            self.error(format!(
-                "dead letters that are not in their queue any more: {missing}; run flashsale audit"
-            ));
-        }
-        if let Some(dead) = snapshot.queue.map(|queue| queue.dead).filter(|dead| *dead > 0) {
-            self.warning(format!(
-                "dead letters that wait for a decision: {dead}; run flashsale dead-letters list"
-            ));
-        }
+/// Names them, unless they are many.
+fn pauses(ids: &[&str]) -> String {
+    const NAMED_MAX: usize = 3;
+    match ids {
+        [only] => format!("{only} is paused"),
+        _ if ids.len() <= NAMED_MAX => format!("{} are paused", ids.join(", ")),
+        _ => format!("{} products are paused", ids.len()),
     }
 }
 
@@ -145,8 +54,9 @@ mod tests {
     use super::*;
     use crate::{
         broker::Depths,
-        console::snapshot::{Outage, ProcessView, Totals},
-        domain::{Conservation, Phase},
+        console::snapshot::{DependencyView, Outage, ProcessView, Totals},
+        domain::Conservation,
+        observability::{readiness::Subject, registry::Role},
     };
 
     fn process(role: Role) -> ProcessView {
@@ -171,6 +81,7 @@ mod tests {
             trouble: None,
             opens_at: None,
             closes_at: None,
+            total_stock: Some(5),
             remaining: Some(5),
             in_flight: Some(0),
             outbox_age_ms: Some(0),
@@ -196,7 +107,8 @@ mod tests {
     fn each_fault_has_its_severity_and_its_finding() {
         use Severity::{Error, Warning};
         assert_eq!(Verdict::new(&healthy(), 2_000).severity, Severity::Info);
-        let cases: [Case; 16] = [
+        let cases: [Case; 17] = [
+            (|seen| seen.products[0].phase = Some(Phase::Paused), Warning, "flashsale resume --product p"),
             (|seen| seen.products[0].adds_up = None, Warning, "counted again"),
             (|seen| seen.products[0].adds_up = Some(false), Error, "admitted purchases are neither"),
             (|seen| seen.products[0].trouble = Some("why".to_owned()), Warning, "p: why"),
@@ -235,6 +147,19 @@ mod tests {
                 "{text}: {verdict:?}"
             );
         }
+    }
+
+    #[test]
+    fn a_pause_is_part_of_the_headline() {
+        let mut seen = healthy();
+        seen.products[0].phase = Some(Phase::Paused);
+        assert_eq!(Verdict::new(&seen, 2_000).text, "Every unit is accounted for; p is paused");
+        seen.products[0].outbox_age_ms = Some(11_000);
+        assert_eq!(Verdict::new(&seen, 2_000).text, "Something needs attention; p is paused");
+        seen.dead_letters_missing = 1;
+        assert_eq!(Verdict::new(&seen, 2_000).text, "Something is wrong; p is paused");
+        assert_eq!(pauses(&["a", "b"]), "a, b are paused");
+        assert_eq!(pauses(&["a", "b", "c", "d"]), "4 products are paused");
     }
 
     #[test]

@@ -18,6 +18,7 @@ mod browser;
 mod chaos;
 mod config;
 mod console;
+mod console_page;
 mod cors;
 #[cfg(feature = "failpoints")]
 mod crashes;

@@ -6,6 +6,7 @@ use super::asset::{Asset, CSS};
 
 const FILES: &[(&str, &str, &[u8])] = &[
     ("style.css", CSS, include_bytes!("../../../assets/style.css")),
+    ("console.css", CSS, include_bytes!("../../../assets/console.css")),
     ("shop.css", CSS, include_bytes!("../../../assets/shop.css")),
     ("times.js", JAVASCRIPT, include_bytes!("../../../assets/times.js")),
     ("feed.js", JAVASCRIPT, include_bytes!("../../../assets/feed.js")),

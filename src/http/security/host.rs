@@ -43,7 +43,7 @@ pub(crate) async fn check_host(
 }
 
 /// The host of a request, without port and brackets.
-fn host(request: &HttpRequest) -> Option<&str> {
+pub(crate) fn host(request: &HttpRequest) -> Option<&str> {
     let host = request.headers().get(header::HOST)?.to_str().ok()?;
     if let Some(bracketed) = host.strip_prefix('[') {
         return bracketed.split(']').next();
