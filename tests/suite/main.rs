@@ -34,6 +34,7 @@ mod mutants;
 mod products;
 mod proxied;
 mod purchases;
+mod readme;
 mod rebuilds;
 mod reconcile;
 mod recovery;
