@@ -36,6 +36,7 @@ async fn a_sale_that_goes_on_is_no_difference() {
         assert!(services.count("SELECT count(*) FROM purchases").await > rows, "nothing was sold meanwhile");
         assert_eq!(code, Some(0), "{said}");
         assert!(said.contains("no difference: admission and ledger agree") && !said.contains('≠'), "{said}");
+        assert!(said.contains("2,000,000 = "), "the units were not counted: {said}");
     }
     buyers.shutdown().await;
 }
