@@ -38,7 +38,8 @@ impl Shutdown {
         let over = drained.clone();
         tokio::spawn(async move {
             signalled.cancelled().await;
-            tracing::info!("not ready any more; serving for {drain:?}, until proxies know it");
+            let seconds = drain.as_secs_f32();
+            tracing::info!("not ready any more; serving for {seconds:.1} s, until proxies know it");
             tokio::time::sleep(drain).await;
             over.cancel();
         });

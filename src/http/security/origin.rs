@@ -65,8 +65,8 @@ fn tell_operator(origin: &str, host: &str) {
     static TOLD: Once = Once::new();
     TOLD.call_once(|| {
         tracing::warn!(
-            "a form was refused: it was sent by a page of {origin:?}, and this server was asked as {host:?}. If that \
-             page is the shop's, set web.public_url to its address; later refusals are not logged"
+            "a form was refused: it was sent by a page of \"{origin}\", and this server was asked as \"{host}\". If \
+             that page is the shop's, set web.public_url to its address; later refusals are not logged"
         );
     });
 }
