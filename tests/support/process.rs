@@ -154,7 +154,12 @@ impl Flashsale {
     pub(crate) async fn ended(&mut self, deadline: Duration) -> ExitStatus {
         let what = format!("the end of `{}`", self.arguments);
         let child = &mut self.child;
-        eventually(&what, deadline, async || child.try_wait().expect("wait")).await
+        let status = eventually(&what, deadline, async || child.try_wait().expect("wait")).await;
+        // The thread that reads its log may still be at the last lines. Another process may hold the stream open.
+        let lines = &self.lines;
+        let read = eventually("its log", START, async || (Arc::strong_count(lines) == 1).then_some(()));
+        let _ = tokio::time::timeout(Duration::from_secs(1), read).await;
+        status
     }
 }
 
