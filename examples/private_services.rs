@@ -3,7 +3,8 @@
 //! `cargo run --example private_services -- COMMAND [ARGUMENT …]`
 //!
 //! The command finds them in `DATABASE_URL`, `REDIS_URL` and `AMQP_URL` (for flashsale itself), and under the
-//! same names with `TEST_` before them (for the tests).
+//! same names with `TEST_` before them (for the tests). `FLASHSALE_PRODUCTS` is the demo catalogue, unless
+//! it is set.
 
 #![allow(clippy::expect_used, reason = "a tool for tests fails by panicking")]
 #![allow(clippy::disallowed_methods, reason = "deadlines of real servers")]
@@ -41,6 +42,9 @@ fn main() -> ExitCode {
     ];
     let mut running = tokio::process::Command::new(program);
     running.args(command).kill_on_drop(true);
+    if std::env::var_os("FLASHSALE_PRODUCTS").is_none() {
+        running.env("FLASHSALE_PRODUCTS", concat!(env!("CARGO_MANIFEST_DIR"), "/config/products.toml"));
+    }
     for (name, url) in urls {
         running.env(name, &url).env(format!("TEST_{name}"), url);
     }

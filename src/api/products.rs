@@ -73,6 +73,9 @@ pub(super) async fn list(
     checkout: Data<Checkout>,
 ) -> Result<Json<Vec<CatalogueElement>>, Problem> {
     let (catalogue, mut elements) = (catalogue.current(), Vec::new());
+    if catalogue.is_empty() {
+        return Err(Problem::NotReady);
+    }
     for product in catalogue.products() {
         let state = checkout.reader.sale(&product.id).await?;
         elements.push(CatalogueElement { sale: SaleAnswer::new(product, &state), stock: state.remaining });

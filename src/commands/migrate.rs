@@ -50,6 +50,9 @@ impl Migrate {
         anyhow::ensure!(system.is_some(), "stopped before the database was ready");
         let products = ledger.products().await?;
         tracing::info!("the ledger is up to date, with {} product(s)", products.len());
+        if products.is_empty() {
+            tracing::warn!("there is nothing to sell yet: add products with `flashsale products apply FILE`");
+        }
         Ok(())
     }
 }

@@ -15,7 +15,8 @@ pub(super) struct Overrides {
     #[arg(long, global = true, value_name = "FILE")]
     pub(super) config: Option<PathBuf>,
     /// Catalogue file (or FLASHSALE_PRODUCTS), whose new products are added at start; without it,
-    /// the products of the database, or one demo product where it has none
+    /// the products of the database. Where that has none, the embedded mode sells a demo product,
+    /// and the processes of the distributed mode do not start
     #[arg(long, global = true, value_name = "FILE")]
     pub(super) products: Option<String>,
     /// First part of Redis keys and queue names (or FLASHSALE_PREFIX) [default: flashsale]
@@ -54,8 +55,8 @@ impl Overrides {
             .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok())));
         let settings = Layers::read(file.as_deref(), variables, &flags).and_then(Settings::load)?;
         crate::observability::start_log(&settings.log)?;
-        for name in &settings.unknown_variables {
-            tracing::warn!("the environment variable {name} has no meaning here; is it misspelt?");
+        for variable in &settings.unknown_variables {
+            tracing::warn!("{variable}");
         }
         Ok(settings)
     }

@@ -1,6 +1,7 @@
 //! What a process does with the ledger before it works: migrate, prove that the configuration is of
 //! this system, add products.
 
+use anyhow::ensure;
 use tokio_util::sync::CancellationToken;
 
 use super::{
@@ -9,7 +10,7 @@ use super::{
     settings::{Mode, Settings},
     target::actor,
 };
-use crate::config::CatalogueFile;
+use crate::config::CatalogueSource;
 use crate::domain::{Catalogue, Product, SystemId};
 use crate::ledger::{Ledger, LedgerError, LedgerSale};
 use crate::observability::Dependency;
@@ -52,12 +53,17 @@ impl Preparation<'_> {
     /// who starts the only process with another file has made it. Where it can't be carried out,
     /// the ledger's terms stay as they would in the distributed mode.
     async fn write_products(&self) -> Result<(), LedgerError> {
-        let CatalogueFile { catalogue, path } = &self.settings.catalogue;
         let known = self.ledger.products().await?;
-        // The demo product is for a ledger that has nothing to sell.
-        if path.is_none() && !known.is_empty() {
-            return Ok(());
-        }
+        let catalogue = match &self.settings.catalogue {
+            CatalogueSource::File(catalogue) => catalogue,
+            CatalogueSource::Demo(catalogue) if known.is_empty() => {
+                tracing::info!(
+                    "no catalogue file is configured, so a demo product is sold; name yours with --products FILE"
+                );
+                catalogue
+            }
+            CatalogueSource::Demo(_) | CatalogueSource::Ledger => return Ok(()),
+        };
         match self.settings.mode {
             Mode::Embedded { .. } => match self.apply(catalogue).await {
                 Err(error @ LedgerError::StockBelowSold { .. }) => {
@@ -87,6 +93,18 @@ impl Preparation<'_> {
                 self.ledger.settle_stock(&product, wanted, true).await?;
             }
         }
+        Ok(())
+    }
+
+    /// Fails if there is nothing to sell: a catalogue that was forgotten is noticed at once.
+    pub(super) async fn require_products(&self) -> anyhow::Result<()> {
+        let products = self.until_reached(async || self.ledger.products().await).await?;
+        ensure!(
+            products.is_none_or(|products| !products.is_empty()),
+            "there is nothing to sell: no catalogue file is configured, and the database has no product. Name the \
+             file with --products FILE or FLASHSALE_PRODUCTS, or add its products to the database with `flashsale \
+             products apply FILE`."
+        );
         Ok(())
     }
 

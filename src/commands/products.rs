@@ -13,7 +13,7 @@ use crate::config::read_catalogue;
 use crate::domain::{CatalogueDifference, FieldChange, Product, ProductChange};
 use crate::ledger::LedgerSale;
 use crate::operations::products;
-use crate::runtime::{error_chain, output};
+use crate::runtime::{Runtime, error_chain, output};
 
 /// List the products that are sold, or give them the terms of a catalogue file
 ///
@@ -91,6 +91,14 @@ async fn apply(
     let (ledger, actor) = (open_own_ledger(&settings, "products").await?, actor());
     let plan = products::plan(&actor, &*ledger, &wanted).await?;
     output::print(Shown(&plan.difference)).await;
+    for product in wanted.products() {
+        if let Some(ended_at) = product.ended_at(Runtime::system().clock.now()) {
+            output::note(format_args!(
+                "flashsale: the sale of {} is over with this file: it ended at {ended_at}, so nobody can buy",
+                product.id
+            ));
+        }
+    }
     if plan.difference.is_empty() {
         return Ok(true);
     }

@@ -7,7 +7,7 @@ use std::{net::SocketAddr, path::PathBuf};
 use crate::admission::RedisOptions;
 use crate::broker::RabbitOptions;
 use crate::checkout::CheckoutOptions;
-use crate::config::{CatalogueFile, ConfigError, Layers, Reader, ServiceUrl, variable_of};
+use crate::config::{CatalogueSource, ConfigError, Layers, Reader, ServiceUrl, UnknownVariable, variable_of};
 use crate::console::ConsoleOptions;
 use crate::http::{ApiOptions, Site};
 use crate::ledger::PostgresOptions;
@@ -19,7 +19,7 @@ use crate::worker::WorkerOptions;
 pub struct Settings {
     /// First part of Redis keys and queue names.
     pub prefix: String,
-    pub catalogue: CatalogueFile,
+    pub catalogue: CatalogueSource,
     pub mode: Mode,
     pub log: LogOptions,
     pub api: ApiOptions,
@@ -31,7 +31,7 @@ pub struct Settings {
     pub recovery: RecoveryOptions,
     pub worker: WorkerOptions,
     /// Environment variables that begin with `FLASHSALE_` and belong to no key: perhaps misspelt.
-    pub unknown_variables: Vec<String>,
+    pub unknown_variables: Vec<UnknownVariable>,
 }
 
 #[derive(Clone, Debug)]
@@ -82,7 +82,10 @@ impl Settings {
         let console = ConsoleOptions::read(&mut reader, data_dir);
         let work_health_addr = reader.optional_addr("work.health_addr");
         let worker = WorkerOptions::read(&mut reader);
-        let Some(catalogue) = CatalogueFile::of_key(&mut reader) else { return Err(reader.into_error()) };
+        let has_demo = data_dir.is_some();
+        let Some(catalogue) = CatalogueSource::of_key(&mut reader, has_demo) else {
+            return Err(reader.into_error());
+        };
         let unknown_variables = reader.finish()?;
         Ok(Self {
             prefix,

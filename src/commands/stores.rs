@@ -17,8 +17,8 @@ use crate::admission::{MemoryAdmission, RedisAdmission, RedisOptions, Scripts};
 use crate::audit::Sources;
 use crate::broker::{MemoryBroker, RabbitMq};
 use crate::checkout::{Checkout, SaleReader};
-use crate::config::CatalogueFile;
-use crate::domain::SystemId;
+use crate::config::CatalogueSource;
+use crate::domain::{Catalogue, SystemId};
 use crate::ledger::PostgresLedger;
 use crate::observability::Dependency;
 use crate::observability::Telemetry;
@@ -50,9 +50,12 @@ impl Connected {
         self.stores.clone().into()
     }
 
-    /// Migrates the ledger, proves that it is this system's, and adds products.
+    /// Migrates the ledger, proves that it is this system's, and adds products. Fails if it has
+    /// none then.
     pub(super) async fn prepare(&self, settings: &Settings, stop: &CancellationToken) -> anyhow::Result<()> {
-        let system = self.preparation(settings, stop).prepare().await?;
+        let preparation = self.preparation(settings, stop);
+        let system = preparation.prepare().await?;
+        preparation.require_products().await?;
         self.begin(system, stop).await;
         Ok(())
     }
@@ -69,7 +72,7 @@ impl Connected {
         let Some(system) = system else { return };
         self.system.send_replace(Some(system));
         let (ledger, runtime) = (self.stores.ledger.clone(), self.runtime.clone());
-        if let Err(error) = self.catalogue.refresh(&*ledger).await {
+        if let Err(error) = self.catalogue.refresh(&*ledger, runtime.clock.now()).await {
             tracing::debug!(error = error_chain(&error), "the products are read later");
         }
         let reading = self.catalogue.clone().keep_fresh(ledger, runtime, stop.clone());
@@ -145,8 +148,11 @@ impl Connected {
 /// Opens the embedded stores, or starts connecting to the services; that goes on in the background.
 pub(super) async fn connect(settings: &Settings, role: &str, wiring: Wiring) -> anyhow::Result<Connected> {
     let runtime = Runtime::system();
-    let CatalogueFile { catalogue, path } = settings.catalogue.clone();
-    let catalogue = LedgerCatalogue::new(catalogue, path.is_some());
+    let catalogue = match settings.catalogue.clone() {
+        CatalogueSource::File(catalogue) => LedgerCatalogue::new(catalogue, true),
+        CatalogueSource::Demo(catalogue) => LedgerCatalogue::new(catalogue, false),
+        CatalogueSource::Ledger => LedgerCatalogue::new(Catalogue::default(), false),
+    };
     let connected = match &settings.mode {
         Mode::Embedded { data_dir } => {
             let data_dir = DataDir::lock(data_dir)?;

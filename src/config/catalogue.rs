@@ -4,7 +4,10 @@ use std::fmt::Display;
 
 use chrono::{DateTime, TimeZone, Utc};
 
-use super::{ConfigError, Reader, layers::read_file};
+use super::{
+    ConfigError, Reader,
+    layers::{UnknownVariable, read_file, variable_of},
+};
 use crate::domain::{Catalogue, Money, Product, ProductId, TOTAL_STOCK_MAX};
 
 const DEMO: &str = include_str!("../../config/products.toml");
@@ -13,27 +16,35 @@ const NAME_MAX: usize = 200;
 const DESCRIPTION_MAX: usize = 4_000;
 const IMAGE_MAX: usize = 2_000;
 
-/// A catalogue, and where it was read.
+/// The products that a process adds to its ledger.
 #[derive(Clone, Debug)]
-pub struct CatalogueFile {
-    pub catalogue: Catalogue,
-    /// `None`: the demo catalogue, because no file is configured.
-    pub path: Option<String>,
+pub enum CatalogueSource {
+    File(Catalogue),
+    /// No file is configured: the demo product, for a ledger that has nothing to sell.
+    Demo(Catalogue),
+    /// No file is configured: the ledger must have products.
+    Ledger,
 }
 
-impl CatalogueFile {
-    /// Reads the file of the key `products`, or the demo catalogue if the key is empty. `None`: the
-    /// errors are in the reader.
-    pub fn of_key(reader: &mut Reader) -> Option<Self> {
-        let path = Some(reader.text("products")).filter(|path| !path.is_empty());
-        let read = match &path {
-            None => {
-                parse("the demo catalogue", DEMO.parse().map_err(|error: toml::de::Error| error.to_string()))
-            }
-            Some(path) => read_catalogue(path),
+impl CatalogueSource {
+    /// Reads the file of the key `products`. If the key is empty: the demo catalogue where there
+    /// may be one (`has_demo`). `None`: the errors are in the reader.
+    pub fn of_key(reader: &mut Reader, has_demo: bool) -> Option<Self> {
+        let path = reader.text("products");
+        let read = if !path.is_empty() {
+            read_catalogue(&path).map(Self::File)
+        } else if let Some(UnknownVariable { name, resembles: Some(meant) }) = misspelt(reader) {
+            // The operator has named a catalogue, and would sell something else.
+            let line = format!("the environment variable {name} has no meaning here: did you mean {meant}?");
+            Err(ConfigError(vec![line]))
+        } else if has_demo {
+            let demo = DEMO.parse().map_err(|error: toml::de::Error| error.to_string());
+            parse("the demo catalogue", demo).map(Self::Demo)
+        } else {
+            Ok(Self::Ledger)
         };
         match read {
-            Ok(catalogue) => Some(Self { catalogue, path }),
+            Ok(source) => Some(source),
             Err(ConfigError(errors)) => {
                 for error in errors {
                     reader.error(error);
@@ -42,6 +53,12 @@ impl CatalogueFile {
             }
         }
     }
+}
+
+/// A variable that was meant to be that of the key `products`.
+fn misspelt(reader: &Reader) -> Option<UnknownVariable> {
+    let meant = Some(variable_of("products"));
+    reader.unknown_variables().iter().find(|variable| variable.resembles == meant).cloned()
 }
 
 /// Reads a catalogue file. The error lists everything that is wrong.

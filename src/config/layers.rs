@@ -37,8 +37,38 @@ impl fmt::Display for Origin {
 pub struct Layers {
     pub(super) settings: BTreeMap<String, Setting>,
     pub(super) errors: Vec<String>,
-    pub(super) unknown_variables: Vec<String>,
+    pub(super) unknown_variables: Vec<UnknownVariable>,
 }
+
+/// An environment variable that begins like ours and belongs to no key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UnknownVariable {
+    pub name: String,
+    /// The variable that was probably meant.
+    pub resembles: Option<String>,
+}
+
+/// A sentence for the log.
+impl fmt::Display for UnknownVariable {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "the environment variable {} has no meaning here; ", self.name)?;
+        match &self.resembles {
+            Some(meant) => write!(out, "did you mean {meant}?"),
+            None => out.write_str("is it misspelt?"),
+        }
+    }
+}
+
+impl UnknownVariable {
+    fn new<'known>(name: String, known: impl Iterator<Item = &'known String>) -> Self {
+        let near = known.map(|known| (strsim::osa_distance(&name, known), known));
+        let nearest = near.min().filter(|(distance, _)| *distance <= MISSPELT_MAX);
+        Self { resembles: nearest.map(|(_, known)| known.clone()), name }
+    }
+}
+
+/// Letters that a misspelt name has too many, too few, wrong, or in the wrong order.
+const MISSPELT_MAX: usize = 2;
 
 #[derive(Debug)]
 pub(super) struct Setting {
@@ -95,7 +125,7 @@ impl Layers {
                 (Some(_), None) => self.errors.push(format!("the environment variable {name} is not UTF-8")),
                 // No error: orchestrators add variables of their own after the name of a service.
                 (None, _) if name.starts_with("FLASHSALE_") && !is_known(&name) => {
-                    self.unknown_variables.push(name);
+                    self.unknown_variables.push(UnknownVariable::new(name, keys.keys()));
                 }
                 (None, _) => {}
             }

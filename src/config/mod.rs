@@ -6,8 +6,8 @@ mod layers;
 mod reader;
 mod service_url;
 
-pub use catalogue::{CatalogueFile, read_catalogue};
-pub use layers::{FILE_VARIABLE, Layers, Origin, variable_of};
+pub use catalogue::{CatalogueSource, read_catalogue};
+pub use layers::{FILE_VARIABLE, Layers, Origin, UnknownVariable, variable_of};
 pub use reader::Reader;
 pub use service_url::ServiceUrl;
 

@@ -3,7 +3,7 @@
 
 use std::{fmt::Display, net::SocketAddr, ops::RangeInclusive, time::Duration};
 
-use super::{ConfigError, Layers, ServiceUrl};
+use super::{ConfigError, Layers, ServiceUrl, UnknownVariable};
 
 /// A section reads its keys from this. A wrong setting is recorded as an error and reads as some
 /// harmless value, so that all errors are found at once; [`Reader::finish`] returns them.
@@ -19,8 +19,12 @@ impl Reader {
 
     /// Returns the environment variables that begin with `FLASHSALE_` and belong to no
     /// key, or all errors.
-    pub fn finish(self) -> Result<Vec<String>, ConfigError> {
+    pub fn finish(self) -> Result<Vec<UnknownVariable>, ConfigError> {
         if self.layers.errors.is_empty() { Ok(self.layers.unknown_variables) } else { Err(self.into_error()) }
+    }
+
+    pub fn unknown_variables(&self) -> &[UnknownVariable] {
+        &self.layers.unknown_variables
     }
 
     /// All errors so far.

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::snapshot::{DependencyView, ProductView, Snapshot};
-use crate::domain::Phase;
+use crate::domain::{Conservation, Phase};
 use crate::observability::{Severity, readiness::Subject, registry::Role};
 
 /// A poll takes place every second and waits at most two seconds for the stores.
@@ -64,6 +64,13 @@ impl Findings {
         }
         if product.phase == Some(Phase::Paused) {
             self.warning(format!("{id} is paused, until flashsale resume --product {id}"));
+        }
+        let is_unsold = |law: &Conservation| law.remaining == law.total_stock;
+        if product.phase == Some(Phase::Ended) && conservation.as_ref().is_some_and(is_unsold) {
+            self.warning(format!(
+                "{id}: the sale is over and nothing was sold; if it should sell, change its sale_end: flashsale \
+                 products apply FILE"
+            ));
         }
         let age = outbox_age_ms.unwrap_or(0);
         let late = format!("{id}: a purchase has been in flight for {} s", age / 1_000);

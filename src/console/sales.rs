@@ -154,6 +154,10 @@ impl SaleReader {
         for kind in self.phase.map_or(&[][..], |before| phase_events(before, phase)) {
             events.note(*kind, product.id.as_str(), product.name.as_str());
         }
+        if self.phase.is_none() && phase == Phase::Ended {
+            let text = format!("{}: the sale was over before this process started", product.name);
+            events.note(EventKind::Ended, product.id.as_str(), text);
+        }
         self.phase = Some(phase);
         let known = self.conservation.clone();
         // Twice in a row, because a purchase whose conflict is being settled is in no place for a

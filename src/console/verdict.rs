@@ -107,8 +107,9 @@ mod tests {
     fn each_fault_has_its_severity_and_its_finding() {
         use Severity::{Error, Warning};
         assert_eq!(Verdict::new(&healthy(), 2_000).severity, Severity::Info);
-        let cases: [Case; 17] = [
+        let cases: [Case; 18] = [
             (|seen| seen.products[0].phase = Some(Phase::Paused), Warning, "flashsale resume --product p"),
+            (|seen| seen.products[0].phase = Some(Phase::Ended), Warning, "nothing was sold"),
             (|seen| seen.products[0].adds_up = None, Warning, "counted again"),
             (|seen| seen.products[0].adds_up = Some(false), Error, "admitted purchases are neither"),
             (|seen| seen.products[0].trouble = Some("why".to_owned()), Warning, "p: why"),

@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use super::{Product, ProductId};
 
-/// At least one product; ids are distinct. Clones share it.
-#[derive(Clone, Debug)]
+/// At least one product; ids are distinct. The default has none: no product is known yet. Clones
+/// share it.
+#[derive(Clone, Debug, Default)]
 pub struct Catalogue(Arc<[Product]>);
 
 /// The list is no catalogue.
@@ -33,6 +34,11 @@ impl Catalogue {
 
     pub fn products(&self) -> &[Product] {
         &self.0
+    }
+
+    /// No product is known yet.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
     }
 
     /// The product of `/sale/…`.

@@ -63,6 +63,13 @@ pub struct Product {
     pub sale_end: Option<DateTime<Utc>>,
 }
 
+impl Product {
+    /// When the sale ended, if it is over.
+    pub fn ended_at(&self, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        self.sale_end.filter(|end| *end <= now)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

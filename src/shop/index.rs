@@ -10,6 +10,7 @@ use crate::{
     http::{
         Site,
         pages::{render, see_other},
+        problem::Problem,
     },
 };
 
@@ -60,10 +61,11 @@ impl Place {
 }
 
 /// A catalogue of one product has no list: its page is the front page.
-pub(super) async fn index(shop: Data<Shop>) -> HttpResponse {
+pub(super) async fn index(shop: Data<Shop>) -> Result<HttpResponse, Problem> {
     let catalogue = shop.catalogue.current();
     let products = match catalogue.products() {
-        [only] => return see_other(&shop.site.href(&format!("/products/{}", only.id))),
+        [] => return Err(Problem::NotReady),
+        [only] => return Ok(see_other(&shop.site.href(&format!("/products/{}", only.id)))),
         products => products,
     };
     let card = async |product| Card { product, sale: SaleView::read(&shop.checkout, product).await };
@@ -81,5 +83,5 @@ pub(super) async fn index(shop: Data<Shop>) -> HttpResponse {
             groups.push(Group { title: place.title(), cards });
         }
     }
-    render(StatusCode::OK, &IndexPage { site: &shop.site, groups })
+    Ok(render(StatusCode::OK, &IndexPage { site: &shop.site, groups }))
 }

@@ -8,6 +8,7 @@ use std::{
     time::Duration,
 };
 
+use chrono::{DateTime, Utc};
 use tokio_util::sync::CancellationToken;
 
 use crate::domain::{Catalogue, CatalogueDifference, Offers, Product};
@@ -28,6 +29,8 @@ pub struct LedgerCatalogue {
 #[derive(Debug)]
 struct State {
     products: Catalogue,
+    /// The ledger has answered.
+    is_read: bool,
     /// What products were sold as; none until the ledger has answered.
     offers: Arc<Offers>,
     /// How the file differs from the ledger.
@@ -35,11 +38,12 @@ struct State {
 }
 
 impl LedgerCatalogue {
-    /// `until_read`: shown until the ledger has answered.
+    /// `until_read`: shown until the ledger has answered; where it is empty, nothing is.
     pub fn new(until_read: Catalogue, has_file: bool) -> Self {
         let file = has_file.then(|| until_read.clone());
         let state = State {
             products: until_read,
+            is_read: false,
             offers: Arc::default(),
             difference: CatalogueDifference::default(),
         };
@@ -55,17 +59,18 @@ impl LedgerCatalogue {
         self.state.read().unwrap_or_else(PoisonError::into_inner).offers.clone()
     }
 
-    /// Reads the ledger once.
-    pub async fn refresh(&self, ledger: &dyn Ledger) -> Result<(), LedgerError> {
+    /// Reads the ledger once. Sales that are over at `now` are named in the log when they are read
+    /// first, and when their window is changed.
+    pub async fn refresh(&self, ledger: &dyn Ledger, now: DateTime<Utc>) -> Result<(), LedgerError> {
         let (products, offers) = (ledger.products().await?, ledger.offers().await?);
-        self.set(products, offers);
+        self.set(products, offers, now);
         Ok(())
     }
 
     /// Reads the ledger every second, until `stop`.
     pub async fn keep_fresh(self, ledger: Arc<dyn Ledger>, runtime: Runtime, stop: CancellationToken) {
         loop {
-            if let Err(error) = self.refresh(&*ledger).await {
+            if let Err(error) = self.refresh(&*ledger, runtime.clock.now()).await {
                 tracing::debug!(error = error_chain(&error), "the products stay as they were read last");
             }
             tokio::select! {
@@ -75,7 +80,7 @@ impl LedgerCatalogue {
         }
     }
 
-    fn set(&self, products: Vec<Product>, offers: Offers) {
+    fn set(&self, products: Vec<Product>, offers: Offers, now: DateTime<Utc>) {
         // A ledger without products is not prepared yet.
         let Ok(read) = Catalogue::new(products) else { return };
         let file = self.file.as_ref().map_or(read.products(), Catalogue::products);
@@ -93,17 +98,38 @@ impl LedgerCatalogue {
                 );
             }
         }
-        *state = State { products: read, offers: Arc::new(offers), difference };
+        for product in read.products() {
+            let before = state.products.get(product.id.as_str()).filter(|_| state.is_read);
+            let is_known = before.is_some_and(|before| before.sale_end == product.sale_end);
+            if let Some(ended_at) = product.ended_at(now).filter(|_| !is_known) {
+                tracing::warn!(
+                    "the sale of {} is over: it ended at {ended_at}, so nobody can buy. To sell, give it another \
+                     sale_end: flashsale products apply FILE",
+                    product.id
+                );
+            }
+        }
+        *state = State { products: read, is_read: true, offers: Arc::new(offers), difference };
     }
 }
 
-/// Tells the console of a file that differs. The process works all the same.
+/// Without a product nothing can be sold. Of a file that differs the console is told, and the
+/// process works all the same.
 impl Probe for LedgerCatalogue {
     fn check(&self) -> Vec<Check> {
+        let state = self.state.read().unwrap_or_else(PoisonError::into_inner);
+        if state.products.is_empty() {
+            let outage = Some("the database has none, or was not reached yet".to_owned());
+            return vec![Check {
+                subject: Subject::Catalogue,
+                name: "products".to_owned(),
+                outage,
+                required: true,
+            }];
+        }
         if self.file.is_none() {
             return Vec::new();
         }
-        let state = self.state.read().unwrap_or_else(PoisonError::into_inner);
         let outage = (!state.difference.is_empty())
             .then(|| format!("the file is not what is sold; it differs in: {}", state.difference));
         let name = "catalogue file".to_owned();

@@ -4,7 +4,7 @@ use std::io::Write;
 
 use flashsale::{
     commands::settings::{Mode, Settings},
-    config::{ConfigError, Layers, variable_of},
+    config::{CatalogueSource, ConfigError, Layers, variable_of},
 };
 
 use crate::{
@@ -44,7 +44,8 @@ fn the_defaults_are_whole_and_the_documented_ones() {
     let console = settings.console.addr.expect("an operations console");
     assert_eq!(console.to_string(), "127.0.0.1:3003", "only this machine can reach it");
     assert!(matches!(settings.mode, Mode::Embedded { .. }));
-    let demo = settings.catalogue.catalogue.first().expect("the demo product");
+    let CatalogueSource::Demo(catalogue) = &settings.catalogue else { panic!("{:?}", settings.catalogue) };
+    let demo = catalogue.first().expect("the demo product");
     assert_eq!((demo.total_stock, demo.sale_start, demo.sale_end), (10_000, None, None));
 }
 
@@ -71,7 +72,36 @@ fn every_key_has_its_variable() {
     let settings = load(None, &[("FLASHSALE_PREFIX", "a"), ("FLASHSALE_PERFIX", "b"), ("HOME", "/")], &[]);
     let settings = settings.expect("settings");
     assert_eq!(settings.prefix, "a");
-    assert_eq!(settings.unknown_variables, ["FLASHSALE_PERFIX"]);
+    let said: Vec<_> = settings.unknown_variables.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        said,
+        ["the environment variable FLASHSALE_PERFIX has no meaning here; did you mean FLASHSALE_PREFIX?"]
+    );
+    // What an orchestrator adds resembles none of ours.
+    let added = ["FLASHSALE_SERVICE_HOST", "FLASHSALE_PORT", "FLASHSALE_WEB_PORT_3000_TCP_ADDR"];
+    let settings = load(None, &added.map(|name| (name, "x")), &[]).expect("settings");
+    assert!(settings.unknown_variables.iter().all(|variable| variable.resembles.is_none()), "{settings:?}");
+}
+
+/// A catalogue that was named and is not read must not become another one.
+#[test]
+fn a_misspelt_catalogue_is_no_demo() {
+    let services =
+        [("DATABASE_URL", "postgres://a@b/c"), ("REDIS_URL", "redis://a"), ("AMQP_URL", "amqp://a:b@c")];
+    let misspelt = ("FLASHSALE_PRODUCT", "sale.toml");
+    for environment in [vec![misspelt], [&services[..], &[misspelt]].concat()] {
+        let error = load(None, &environment, &[]).expect_err("an error");
+        assert!(
+            says(&error, "the environment variable FLASHSALE_PRODUCT", "mean FLASHSALE_PRODUCTS?"),
+            "{error}"
+        );
+    }
+    // Beside a catalogue that is read, it is only said.
+    let demo = concat!(env!("CARGO_MANIFEST_DIR"), "/config/products.toml");
+    let settings = load(None, &[misspelt, ("FLASHSALE_PRODUCTS", demo)], &[]).expect("settings");
+    assert!(matches!(settings.catalogue, CatalogueSource::File(_)), "{settings:?}");
+    let distributed = load(None, &services, &[]).expect("settings");
+    assert!(matches!(distributed.catalogue, CatalogueSource::Ledger), "{distributed:?}");
 }
 
 #[test]
@@ -172,7 +202,8 @@ fn variables_of_builds_for_tests_are_no_mistakes() {
     let environment =
         [("FLASHSALE_CRASH", "a@1"), ("FLASHSALE_CLOCK_SKEW_S", "1"), ("FLASHSALE_CRASHES", "x")];
     let settings = load(None, &environment, &[]).expect("settings");
-    assert_eq!(settings.unknown_variables, ["FLASHSALE_CRASHES"]);
+    let unknown: Vec<_> = settings.unknown_variables.iter().map(|variable| variable.name.as_str()).collect();
+    assert_eq!(unknown, ["FLASHSALE_CRASHES"]);
 }
 
 #[test]

@@ -321,3 +321,63 @@ async fn an_operator_is_asked_before_it_is_applied() {
     assert_eq!(apply.ended(SOON).await.code(), Some(0), "{}", apply.log());
     assert!(list().await.contains("price: 2.00 USD\n    total_stock: 5"), "{}", list().await);
 }
+
+/// The distributed mode has no demo product: what is sold was named, in a file or by an operation.
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_catalogue_nothing_is_sold() {
+    const NONE: (&str, &str) = ("FLASHSALE_PRODUCTS", "");
+    let (services, catalogue) = (Services::new().await, file(&[("a", "1", 3)]));
+    let migrate = services.spawn(&["migrate"], &[NONE]);
+    migrate.logs("there is nothing to sell yet").await;
+    let web = services.spawn(&["web"], &[NONE]);
+    let shop = web.shop().await;
+    for command in ["work", "serve"] {
+        let mut process = services.spawn(&[command], &[NONE]);
+        assert_eq!(process.ended(SOON).await.code(), Some(1), "{command}: {}", process.log());
+        let line = process.logs("there is nothing to sell").await;
+        assert!(line.contains("FLASHSALE_PRODUCTS") && line.contains("products apply"), "{line}");
+    }
+    for path in ["/", "/products/limited-001", "/readyz"] {
+        assert_eq!(get(&format!("{shop}{path}")).await.status, 503, "{path}");
+    }
+    assert_eq!(services.count("SELECT count(*) FROM products").await, 0);
+
+    // The ledger's own products, once it has some.
+    apply(&services, catalogue.path()).await;
+    let (_work, serve) = (services.spawn(&["work"], &[NONE]), services.spawn(&["serve"], &[NONE]));
+    let api = serve.api().await;
+    ready(&api).await;
+    product_is(&api, "a for 1", 3).await;
+    ready(&shop).await;
+    let page = get(&format!("{shop}/products/a")).await;
+    assert!(page.status == 200 && page.body.to_string().contains("a for 1"), "{page:?}");
+}
+
+/// A sale whose window has passed, perhaps by a slip in the year: log, console and the command say so.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sale_that_is_over_is_said_to_be() {
+    let (embedded, catalogue) = (Embedded::new(), file(&[("a", "1", 3)]));
+    let with_file = [("FLASHSALE_PRODUCTS", path(&catalogue))];
+    let text = std::fs::read_to_string(catalogue.path()).expect("read");
+    std::fs::write(catalogue.path(), format!("{text}sale_end = \"2020-01-01T00:00:00Z\"\n")).expect("write");
+    let mut serve = embedded.spawn(&["serve"], &with_file);
+    let line = serve.logs("the sale of a is over: it ended at 2020-01-01 00:00:00 UTC").await;
+    assert!(line.contains("another sale_end"), "{line}");
+    let is_warning = |line: &str| line.contains("WARN") && line.contains("the sale of a is over");
+    assert!(serve.log().lines().any(is_warning), "{}", serve.log());
+    let console = serve.console().await;
+    let seen = eventually("the console tells of it", SOON, async || {
+        let seen = get(&format!("{console}/console/snapshot")).await.body;
+        seen["verdict"].to_string().contains("a: the sale is over and nothing was sold").then_some(seen)
+    })
+    .await;
+    let events = seen["events"].to_string();
+    assert!(events.contains("the sale was over before this process started"), "{events}");
+    serve.signal(rustix::process::Signal::TERM);
+    assert!(serve.ended(SOON).await.success());
+    let said = serve.log().matches("the sale of a is over").count();
+    assert_eq!(said, 1, "{}", serve.log());
+    let mut apply = embedded.spawn(&["products", "apply", path(&catalogue), "--dry-run"], &[]);
+    assert!(apply.ended(SOON).await.success(), "{}", apply.log());
+    apply.logs("the sale of a is over with this file").await;
+}

@@ -12,6 +12,9 @@ use tokio_postgres::NoTls;
 
 use super::process::Flashsale;
 
+/// A catalogue for a test that does not care what is sold.
+const DEMO: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/config/products.toml");
+
 /// Where a test's system lives.
 pub(crate) struct Services {
     pub(crate) database_url: String,
@@ -83,6 +86,7 @@ impl Services {
             ("DATABASE_URL", self.database_url.as_str()),
             ("REDIS_URL", &self.redis_url),
             ("AMQP_URL", &self.amqp_url),
+            ("FLASHSALE_PRODUCTS", DEMO),
             ("FLASHSALE_PREFIX", &self.prefix),
             ("FLASHSALE_API_ADDR", "127.0.0.1:0"),
             ("FLASHSALE_WEB_ADDR", "127.0.0.1:0"),

@@ -20,13 +20,17 @@ pub struct ProductParam {
 }
 
 impl ProductParam {
-    fn find(request: &HttpRequest) -> Option<Self> {
-        let catalogue = request.app_data::<Data<LedgerCatalogue>>()?.current();
+    fn find(request: &HttpRequest) -> Result<Self, Problem> {
+        let catalogue = request.app_data::<Data<LedgerCatalogue>>().ok_or(Problem::UnknownProduct)?.current();
+        if catalogue.is_empty() {
+            return Err(Problem::NotReady);
+        }
         let index = match request.match_info().get("product") {
-            Some(id) => catalogue.products().iter().position(|product| product.id.as_str() == id)?,
-            None => 0,
+            Some(id) => catalogue.products().iter().position(|product| product.id.as_str() == id),
+            None => Some(0),
         };
-        (index < catalogue.products().len()).then_some(Self { catalogue, index })
+        let index = index.ok_or(Problem::UnknownProduct)?;
+        Ok(Self { catalogue, index })
     }
 }
 
@@ -44,6 +48,6 @@ impl FromRequest for ProductParam {
     type Future = Ready<Result<Self, Problem>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        std::future::ready(Self::find(request).ok_or(Problem::UnknownProduct))
+        std::future::ready(Self::find(request))
     }
 }
