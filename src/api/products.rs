@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::{
     checkout::Checkout,
-    domain::{Phase, Product, SaleState},
+    domain::{Phase, Picture, Product, SaleState},
     http::{extract::ProductParam, problem::Problem},
     stores::LedgerCatalogue,
 };
@@ -95,7 +95,7 @@ impl SaleAnswer {
                 name: product.name.clone(),
                 price: product.price.to_string(),
                 original_price: product.original_price.as_ref().map(ToString::to_string),
-                image: product.image.clone(),
+                image: Picture::parse(&product.image).map_or_else(|_| String::new(), Picture::url),
                 description: product.description.clone(),
                 sale_start: start_at,
                 sale_end: end_at,

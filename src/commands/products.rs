@@ -87,7 +87,7 @@ async fn apply(
     stop: &CancellationToken,
 ) -> anyhow::Result<bool> {
     let settings = overrides.settings(&[])?;
-    let wanted = read_catalogue(file)?;
+    let wanted = read_catalogue(file, &|image| settings.shop.check_picture(image))?;
     let (ledger, actor) = (open_own_ledger(&settings, "products").await?, actor());
     let plan = products::plan(&actor, &*ledger, &wanted).await?;
     output::print(Shown(&plan.difference)).await;

@@ -83,7 +83,9 @@ impl Settings {
         let work_health_addr = reader.optional_addr("work.health_addr");
         let worker = WorkerOptions::read(&mut reader);
         let has_demo = data_dir.is_some();
-        let Some(catalogue) = CatalogueSource::of_key(&mut reader, has_demo) else {
+        let Some(catalogue) =
+            CatalogueSource::of_key(&mut reader, has_demo, &|image| shop.check_picture(image))
+        else {
             return Err(reader.into_error());
         };
         let unknown_variables = reader.finish()?;

@@ -29,17 +29,17 @@ pub enum CatalogueSource {
 impl CatalogueSource {
     /// Reads the file of the key `products`. If the key is empty: the demo catalogue where there
     /// may be one (`has_demo`). `None`: the errors are in the reader.
-    pub fn of_key(reader: &mut Reader, has_demo: bool) -> Option<Self> {
+    pub fn of_key(reader: &mut Reader, has_demo: bool, pictures: CheckPicture<'_>) -> Option<Self> {
         let path = reader.text("products");
         let read = if !path.is_empty() {
-            read_catalogue(&path).map(Self::File)
+            read_catalogue(&path, pictures).map(Self::File)
         } else if let Some(UnknownVariable { name, resembles: Some(meant) }) = misspelt(reader) {
             // The operator has named a catalogue, and would sell something else.
             let line = format!("the environment variable {name} has no meaning here: did you mean {meant}?");
             Err(ConfigError(vec![line]))
         } else if has_demo {
             let demo = DEMO.parse().map_err(|error: toml::de::Error| error.to_string());
-            parse("the demo catalogue", demo).map(Self::Demo)
+            parse("the demo catalogue", demo, pictures).map(Self::Demo)
         } else {
             Ok(Self::Ledger)
         };
@@ -61,18 +61,25 @@ fn misspelt(reader: &Reader) -> Option<UnknownVariable> {
     reader.unknown_variables().iter().find(|variable| variable.resembles == meant).cloned()
 }
 
+/// Says why a picture, as a catalogue names it, can't be shown.
+pub type CheckPicture<'check> = &'check dyn Fn(&str) -> Result<(), String>;
+
 /// Reads a catalogue file. The error lists everything that is wrong.
-pub fn read_catalogue(path: &str) -> Result<Catalogue, ConfigError> {
-    parse(path, read_file("read it", path.as_ref()))
+pub fn read_catalogue(path: &str, pictures: CheckPicture<'_>) -> Result<Catalogue, ConfigError> {
+    parse(path, read_file("read it", path.as_ref()), pictures)
 }
 
-fn parse(source: &str, table: Result<toml::Table, String>) -> Result<Catalogue, ConfigError> {
+fn parse(
+    source: &str,
+    table: Result<toml::Table, String>,
+    pictures: CheckPicture<'_>,
+) -> Result<Catalogue, ConfigError> {
     let error = |line| format!("catalogue {source}: {line}");
-    let read = table.map_err(|error| vec![error]).and_then(products);
+    let read = table.map_err(|error| vec![error]).and_then(|table| products(table, pictures));
     read.map_err(|lines| ConfigError(lines.into_iter().map(error).collect()))
 }
 
-fn products(mut file: toml::Table) -> Result<Catalogue, Vec<String>> {
+fn products(mut file: toml::Table, pictures: CheckPicture<'_>) -> Result<Catalogue, Vec<String>> {
     let entries = file.remove("products");
     let mut errors: Vec<_> = file.keys().map(|key| format!("{key}: there is no such key")).collect();
     let Some(toml::Value::Array(entries)) = entries else {
@@ -81,7 +88,7 @@ fn products(mut file: toml::Table) -> Result<Catalogue, Vec<String>> {
     };
     let mut products = Vec::new();
     for (index, entry) in entries.into_iter().enumerate() {
-        match Entry::new(entry).product() {
+        match Entry::new(entry).product(pictures) {
             Ok(product) => products.push(product),
             Err(wrong) => {
                 errors.extend(wrong.into_iter().map(|error| format!("product {}: {error}", index + 1)));
@@ -108,7 +115,7 @@ impl Entry {
         }
     }
 
-    fn product(mut self) -> Result<Product, Vec<String>> {
+    fn product(mut self, pictures: CheckPicture<'_>) -> Result<Product, Vec<String>> {
         let id = self.required("id").and_then(|text| self.read("id", &text, ProductId::parse(&text)));
         let name = self.required("name").and_then(|text| self.bounded("name", text, NAME_MAX));
         if name.as_ref().is_some_and(|name| name.trim().is_empty()) {
@@ -118,6 +125,9 @@ impl Entry {
         let description = self.bounded("description", description, DESCRIPTION_MAX);
         let image = self.text("image").unwrap_or_default();
         let image = self.bounded("image", image, IMAGE_MAX);
+        if let Some(image) = &image {
+            self.read("image", image, pictures(image));
+        }
         let (amount, currency) = (self.required("price"), self.required("currency"));
         let original = self.text("original_price");
         let mut money = |key, amount: Option<String>| {
@@ -125,6 +135,11 @@ impl Entry {
             self.read(key, &amount, Money::parse(&amount, currency))
         };
         let (price, original_price) = (money("price", amount), money("original_price", original));
+        if let (Some(price), Some(original)) = (&price, &original_price)
+            && original.minor() <= price.minor()
+        {
+            self.errors.push(format!("original_price = \"{original}\": must be above price = \"{price}\""));
+        }
         let total_stock = self.total_stock();
         let (sale_start, sale_end) = (self.instant("sale_start"), self.instant("sale_end"));
         if let (Some(start), Some(end)) = (sale_start, sale_end)

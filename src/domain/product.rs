@@ -49,7 +49,7 @@ pub struct Product {
     pub id: ProductId,
     pub name: String,
     pub description: String,
-    /// Path or URL of a picture.
+    /// The picture, as [`Picture`](super::Picture) reads it.
     pub image: String,
     /// What a unit costs in the sale.
     pub price: Money,

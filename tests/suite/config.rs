@@ -144,7 +144,7 @@ fn the_look_of_the_shop_is_checked_at_start() {
     let error = load(None, &variables, &[]).expect_err("errors");
     for (begin, end) in [
         ("shop.name = \"\"", "must be 1 to 60 characters"),
-        ("shop.logo = \"http://shop.example/logo.png\"", "or a URL with https://"),
+        ("shop.logo = \"http://shop.example/logo.png\"", "the folder web.media_dir and give its name)"),
         ("shop.accent = \"blue\"", "must be a colour such as \"#1d4ed8\""),
         ("shop.links = ", "such as \"Imprint https://shop.example/imprint\""),
     ] {
@@ -257,6 +257,68 @@ fn no_error_shows_a_password() {
     }
     let error = load(Some(&broken_file), &[], &[]).expect_err("an error").to_string();
     assert!(error.contains("line 1"), "{error}");
+}
+
+/// A picture that no page could show, and a price before that was none.
+#[test]
+fn what_would_not_be_shown_is_refused_with_the_reason() {
+    let media = tempfile::tempdir().expect("a folder");
+    let put = |name: &str, bytes: &[u8]| std::fs::write(media.path().join(name), bytes).expect("write");
+    put("lamp.png", b"\x89PNG\r\n\x1a\n");
+    put("notes.png", b"not a picture");
+    put("large.jpg", &[&[0xFF, 0xD8, 0xFF][..], &vec![0; 4 << 20]].concat());
+    let product = |id: usize, image: &str| {
+        format!(
+            "[[products]]\nid = \"p{id}\"\nname = \"P\"\nprice = \"2\"\ncurrency = \"USD\"\ntotal_stock = 1
+             image = \"{image}\"\n"
+        )
+    };
+    let wrong = [
+        ("http://cdn.example/lamp.png", "pages do not show pictures over http://"),
+        ("pictures/lamp.png", "a path names no picture"),
+        ("/srv/lamp.png", "a path names no picture"),
+        ("../lamp.png", "a path names no picture"),
+        ("missing.png", "there is no such file in /"),
+        ("notes.png", "is no picture that browsers show: PNG, JPEG, WebP, AVIF or SVG"),
+        ("large.jpg", "has more than 4 MiB"),
+        ("/assets/none.svg", "there is no such picture among the files that are compiled in"),
+        ("desk lamp.png", "rename it"),
+    ];
+    let right = ["lamp.png", "/assets/meridian-one.svg", "https://cdn.example/lamp.png", ""];
+    let images = wrong.iter().map(|(image, _)| *image).chain(right);
+    let mut text: String = images.enumerate().map(|(id, image)| product(id, image)).collect();
+    for (id, original) in [("equal", "2.00"), ("below", "1.99")] {
+        let price = format!("original_price = \"{original}\"\n");
+        text += &product(0, "")
+            .replace("\"p0\"", &format!("\"{id}\""))
+            .replace("total_stock", &(price + "total_stock"));
+    }
+    let catalogue = file(&text);
+    let path = catalogue.path().to_str().expect("path");
+    let folder = media.path().to_str().expect("path");
+    let variables = [("FLASHSALE_PRODUCTS", path), ("FLASHSALE_WEB_MEDIA_DIR", folder)];
+    let error = load(None, &variables, &[]).expect_err("errors");
+    for (number, (image, reason)) in (1..).zip(wrong) {
+        let begin = format!("catalogue {path}: product {number}: image = \"{image}\": ");
+        let line = error.0.iter().find(|line| line.starts_with(&begin));
+        assert!(line.is_some_and(|line| line.contains(reason)), "{image}: {error}");
+    }
+    for original in ["2.00", "1.99"] {
+        let end = format!("original_price = \"{original}\": must be above price = \"2.00\"");
+        assert!(says(&error, "catalogue ", &end), "{error}");
+    }
+    assert_eq!(error.0.len(), wrong.len() + 2, "{error}");
+    // Without the folder, and with one that is not there.
+    let one = file(&product(1, "lamp.png"));
+    let variable = ("FLASHSALE_PRODUCTS", one.path().to_str().expect("path"));
+    let error = load(None, &[variable], &[]).expect_err("no folder");
+    assert!(
+        says(&error, "catalogue ", "web.media_dir, the folder with such files, is not configured"),
+        "{error}"
+    );
+    let error = load(None, &[("FLASHSALE_WEB_MEDIA_DIR", "/nowhere")], &[]).expect_err("no folder");
+    let begin = "web.media_dir = \"/nowhere\" (in the environment variable FLASHSALE_WEB_MEDIA_DIR): must be a folder";
+    assert!(says(&error, begin, "(No such file or directory (os error 2))"), "{error}");
 }
 
 #[test]

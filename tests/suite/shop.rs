@@ -373,6 +373,62 @@ async fn what_is_not_open_says_so_and_when() {
     assert!(answer.text().await.expect("text").contains("It is not open yet."));
 }
 
+/// Of one's own pictures, and of what they could do.
+#[tokio::test]
+async fn pictures_of_ones_own_are_served_with_hashes_and_types() {
+    const PNG: &[u8] = b"\x89PNG\r\n\x1a\n and so on";
+    const SVG: &[u8] =
+        b"<?xml version='1.0'?><svg xmlns='http://www.w3.org/2000/svg'><script>alert(1)</script></svg>";
+    let media = tempfile::tempdir().expect("a folder");
+    for (name, bytes) in
+        [("lamp.jpg", PNG), ("logo.svg", SVG), ("notes.txt", b"secret"), (".hidden.png", PNG)]
+    {
+        std::fs::write(media.path().join(name), bytes).expect("write");
+    }
+    let (embedded, file) = (Embedded::new(), tempfile::NamedTempFile::new().expect("file"));
+    let catalogue = "[[products]]\nid = \"p\"\nname = \"Lamp\"\nprice = \"1\"\ncurrency = \"USD\"\nimage = \"lamp.jpg\"\ntotal_stock = 1";
+    std::fs::write(file.path(), catalogue).expect("write");
+    let variables = [
+        ("FLASHSALE_PRODUCTS", file.path().to_str().expect("path")),
+        ("FLASHSALE_WEB_MEDIA_DIR", media.path().to_str().expect("path")),
+        ("FLASHSALE_SHOP_LOGO", "logo.svg"),
+    ];
+    let serve = embedded.spawn(&["serve"], &variables);
+    let (api, shop) = (serve.api().await, serve.shop().await);
+    ready(&api).await;
+    let (_, text) = page(&format!("{shop}/products/p")).await;
+    let pictures: Vec<_> =
+        attributes(&text, "src").into_iter().filter(|url| url.contains("/media/")).collect();
+    assert_eq!(pictures.len(), 2, "{text}");
+    for (url, content_type, bytes) in [(pictures[1], "image/png", PNG), (pictures[0], "image/svg+xml", SVG)] {
+        let answer = client().get(format!("{shop}{url}")).send().await.expect("an answer");
+        let header = |name: &str| answer.headers()[name].to_str().expect("text").to_owned();
+        assert_eq!((answer.status().as_u16(), header("content-type").as_str()), (200, content_type), "{url}");
+        assert_eq!(header("cache-control"), "public, max-age=31536000, immutable");
+        assert_eq!(header("x-content-type-options"), "nosniff");
+        assert_eq!(
+            header("content-security-policy"),
+            "sandbox; default-src 'none'; style-src 'unsafe-inline'"
+        );
+        let etag = header("etag");
+        assert_eq!(answer.bytes().await.expect("bytes"), bytes, "{url}");
+        let again = client().get(format!("{shop}{url}")).header("if-none-match", etag).send().await;
+        assert_eq!(again.expect("an answer").status(), 304);
+    }
+    // Where the API names it, without a hash: for a short time.
+    let image = get(&format!("{api}/sale/status")).await.body["product"]["image"].clone();
+    assert_eq!(image, json!("/media/lamp.jpg"));
+    let named = get(&format!("{shop}/media/lamp.jpg")).await;
+    assert_eq!((named.status, named.header("cache-control")), (200, "public, max-age=60"));
+    for none in ["notes.txt", ".hidden.png", "none.png", "..%2Fledger.sqlite3", "%2E%2E/ledger.sqlite3"] {
+        assert_eq!(get(&format!("{shop}/media/{none}")).await.status, 404, "{none}");
+    }
+    // Pages of other origins may not be loaded, pictures of other origins may.
+    let (headers, _) = page(&format!("{shop}/products/p")).await;
+    let policy = headers["content-security-policy"].to_str().expect("text");
+    assert!(policy.contains("img-src 'self' https:") && !policy.contains("sandbox"), "{policy}");
+}
+
 /// A page that loads itself again loses what is being typed.
 #[tokio::test]
 async fn a_page_with_a_form_never_loads_itself_again() {

@@ -1,23 +1,39 @@
-//! `/assets/…`: serves the compiled-in files, and the theme of the site.
+//! `/assets/…`: serves the compiled-in files, and the theme of the site; `/media/…`: pictures of one's
+//! own.
 
 use actix_web::{
     HttpRequest, HttpResponse,
     http::{
         StatusCode,
-        header::{self, HeaderMap},
+        header::{self, HeaderMap, HeaderValue},
     },
 };
 
-use super::{files::ASSETS, site::Site};
+use super::{asset::Asset, files::ASSETS, site::Site};
 use crate::http::problem::Problem;
 
 /// `GET /assets/{name}` and `/assets/{hash}/{name}`
 pub(super) async fn asset(request: HttpRequest) -> Result<HttpResponse, Problem> {
-    let part = |name: &str| request.match_info().get(name);
-    let named = part("name").unwrap_or_default();
+    let named = request.match_info().get("name").unwrap_or_default();
     let asset = ASSETS.iter().chain(Site::theme_of(&request)).find(|asset| asset.name == named);
-    let asset = asset.ok_or(Problem::NotFound)?;
-    let caching = match part("hash") {
+    Ok(respond(&request, asset.ok_or(Problem::NotFound)?))
+}
+
+/// `GET /media/{name}` and `/media/{hash}/{name}`
+pub(super) async fn media(request: HttpRequest) -> Result<HttpResponse, Problem> {
+    let named = request.match_info().get("name").unwrap_or_default();
+    let site = Site::of(&request);
+    let mut response = respond(&request, site.picture_file(named).ok_or(Problem::NotFound)?);
+    let policy = HeaderValue::from_static(PICTURE_POLICY);
+    response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, policy);
+    Ok(response)
+}
+
+/// An SVG that is opened by itself is a document with scripts: they are not run.
+const PICTURE_POLICY: &str = "sandbox; default-src 'none'; style-src 'unsafe-inline'";
+
+fn respond(request: &HttpRequest, asset: &Asset) -> HttpResponse {
+    let caching = match request.match_info().get("hash") {
         Some(hash) if hash == asset.hash => "public, max-age=31536000, immutable",
         // A page of another version of this program: it gets the current file, and must not cache
         // it for long.
@@ -28,13 +44,13 @@ pub(super) async fn asset(request: HttpRequest) -> Result<HttpResponse, Problem>
     response.insert_header((header::CACHE_CONTROL, caching)).insert_header((header::ETAG, etag.as_str()));
     response.insert_header((header::VARY, "accept-encoding"));
     if lists(request.headers(), header::IF_NONE_MATCH, &etag) {
-        return Ok(response.status(StatusCode::NOT_MODIFIED).finish());
+        return response.status(StatusCode::NOT_MODIFIED).finish();
     }
     response.content_type(asset.content_type);
     if !asset.gzip.is_empty() && lists(request.headers(), header::ACCEPT_ENCODING, "gzip") {
-        return Ok(response.insert_header((header::CONTENT_ENCODING, "gzip")).body(asset.gzip.clone()));
+        return response.insert_header((header::CONTENT_ENCODING, "gzip")).body(asset.gzip.clone());
     }
-    Ok(response.body(asset.bytes.clone()))
+    response.body(asset.bytes.clone())
 }
 
 fn lists(headers: &HeaderMap, name: header::HeaderName, wanted: &str) -> bool {

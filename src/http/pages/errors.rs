@@ -29,7 +29,7 @@ pub(crate) async fn problem_pages(
     request: ServiceRequest,
     next: Next<BoxBody>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
-    let site = Site::of(&request);
+    let site = Site::of(request.request());
     let response = next.call(request).await?;
     if wants_json(response.request()) {
         return Ok(response);

@@ -5,6 +5,8 @@ mod asset;
 pub(crate) mod assets;
 pub(crate) mod errors;
 mod files;
+mod media;
+mod picture_type;
 mod public_url;
 mod render;
 mod routes;

@@ -38,6 +38,8 @@ where
     scope
         .service(get("/assets/{name}", assets::asset))
         .service(get("/assets/{hash}/{name}", assets::asset))
+        .service(get("/media/{name}", assets::media))
+        .service(get("/media/{hash}/{name}", assets::media))
         .default_service(web::to(not_found))
         .wrap(from_fn(problem_pages))
         .wrap(from_fn(security_headers))

@@ -2,15 +2,16 @@
 
 use std::{fmt, sync::LazyLock};
 
-use actix_web::{HttpRequest, dev::ServiceRequest, web::Data};
+use actix_web::{HttpRequest, web::Data};
 
 use super::{
     asset::{Asset, CSS},
     files,
+    media::Media,
     public_url::PublicUrl,
     theme::{Colour, stylesheet},
 };
-use crate::config::Reader;
+use crate::{config::Reader, domain::Picture};
 
 const NAME_CHARS_MAX: usize = 60;
 const THEME: &str = "theme.css";
@@ -26,12 +27,13 @@ pub struct Link {
 #[derive(Clone)]
 pub struct Site {
     pub name: String,
-    /// URL of a picture; empty: the name alone.
-    pub logo: String,
+    /// A picture; empty: the name alone.
+    logo: String,
     pub links: Vec<Link>,
     pub public: PublicUrl,
     /// The stylesheet of the accent colour.
     pub(super) theme: Asset,
+    media: Media,
 }
 
 impl fmt::Debug for Site {
@@ -44,13 +46,17 @@ impl fmt::Debug for Site {
 static PLAIN: LazyLock<Data<Site>> = LazyLock::new(|| {
     let theme = Asset::new(THEME, CSS, String::new());
     let (logo, links, public) = (String::new(), Vec::new(), PublicUrl::default());
-    Data::new(Site { name: "flashsale".to_owned(), logo, links, public, theme })
+    let (name, media) = ("flashsale".to_owned(), Media::default());
+    Data::new(Site { name, logo, links, public, theme, media })
 });
 
 impl Site {
     pub fn read(reader: &mut Reader) -> Self {
         let name = reader.checked_text("shop.name", check_name);
-        let logo = reader.checked_text("shop.logo", check_logo);
+        let media = Media::read(reader);
+        let logo = reader.checked_text("shop.logo", |logo| {
+            check_picture(&media, logo).map_err(|reason| format!("a picture that pages can show ({reason})"))
+        });
         let accent = reader.checked_text("shop.accent", |text| {
             Colour::parse(text).map(drop).ok_or("a colour such as \"#1d4ed8\"")
         });
@@ -60,11 +66,11 @@ impl Site {
         let css = Colour::parse(&accent).map(stylesheet).unwrap_or_default(); // checked above
         let theme = Asset::new(THEME, CSS, css);
         let public = reader.list("web.public_url", PublicUrl::parse);
-        Self { name, logo, links, public, theme }
+        Self { name, logo, links, public, theme, media }
     }
 
     /// The site of the server that has got a request.
-    pub(super) fn of(request: &ServiceRequest) -> Data<Self> {
+    pub(super) fn of(request: &HttpRequest) -> Data<Self> {
         request.app_data::<Data<Self>>().cloned().unwrap_or_else(|| PLAIN.clone())
     }
 
@@ -81,10 +87,36 @@ impl Site {
         self.public.href(path)
     }
 
-    /// The URL of a picture or another file: one that is compiled in is served by the shop, any
-    /// other is where the operator says.
-    pub(crate) fn file(&self, url: &str) -> String {
-        files::find(url).map_or_else(|| url.to_owned(), |path| self.href(&path))
+    /// The URL of a file that is compiled in.
+    pub(crate) fn file(&self, path: &str) -> String {
+        self.href(&files::url(path))
+    }
+
+    /// Fails, with the reason, if a text names no picture that pages can show.
+    pub fn check_picture(&self, picture: &str) -> Result<(), String> {
+        check_picture(&self.media, picture)
+    }
+
+    /// `None`: there is none, or none that can be shown.
+    pub(crate) fn picture(&self, picture: &str) -> Option<String> {
+        match Picture::parse(picture) {
+            Ok(Picture::None) => None,
+            Ok(Picture::CompiledIn(_)) => Some(self.file(picture)),
+            Ok(Picture::Elsewhere(url)) => Some(url.to_owned()),
+            Ok(Picture::File(name)) => match self.media.find(name) {
+                Ok(file) => Some(self.href(&file.url_below("/media"))),
+                Err(reason) => self.media.miss(name, &reason),
+            },
+            Err(reason) => self.media.miss(picture, &reason.to_string()),
+        }
+    }
+
+    pub(crate) fn logo(&self) -> Option<String> {
+        self.picture(&self.logo)
+    }
+
+    pub(super) fn picture_file(&self, name: &str) -> Option<&Asset> {
+        self.media.find(name).ok()
     }
 }
 
@@ -105,10 +137,14 @@ fn check_name(text: &str) -> Result<(), String> {
     if fits { Ok(()) } else { Err(format!("1 to {NAME_CHARS_MAX} characters")) }
 }
 
-fn check_logo(text: &str) -> Result<(), &'static str> {
-    // The content security policy of the pages refuses everything else.
-    let is_shown = text.is_empty() || text.starts_with("https://") || text.starts_with('/');
-    if is_shown { Ok(()) } else { Err("empty, a path such as /assets/icon.svg, or a URL with https://") }
+fn check_picture(media: &Media, text: &str) -> Result<(), String> {
+    match Picture::parse(text).map_err(|error| error.to_string())? {
+        Picture::CompiledIn(name) if !files::has_picture(name) => {
+            Err("there is no such picture among the files that are compiled in".to_owned())
+        }
+        Picture::File(name) => media.find(name).map(drop),
+        Picture::None | Picture::CompiledIn(_) | Picture::Elsewhere(_) => Ok(()),
+    }
 }
 
 #[cfg(test)]

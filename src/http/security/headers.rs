@@ -18,6 +18,8 @@ pub(crate) async fn security_headers(
 ) -> Result<ServiceResponse<BoxBody>, Error> {
     let mut response = next.call(request).await?;
     let headers = response.headers_mut();
+    // A picture has a stricter policy of its own.
+    let policy = headers.get(header::CONTENT_SECURITY_POLICY).cloned();
     for (name, value) in [
         (header::CONTENT_SECURITY_POLICY, POLICY),
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
@@ -25,6 +27,9 @@ pub(crate) async fn security_headers(
         (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
     ] {
         headers.insert(name, HeaderValue::from_static(value));
+    }
+    if let Some(policy) = policy {
+        headers.insert(header::CONTENT_SECURITY_POLICY, policy);
     }
     Ok(response)
 }
