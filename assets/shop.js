@@ -17,7 +17,7 @@ const form = find("form.buy");
 const field = form.elements.userId;
 const button = find(".bar button");
 const texts = JSON.parse(find("[data-texts]").dataset.texts);
-const number = new Intl.NumberFormat(language);
+const number = new Intl.NumberFormat(page.dataset.locale);
 
 let sale = { ...page.dataset };
 let offset = Number(sale.now) - Date.now(); // server's clock minus this device's

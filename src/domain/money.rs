@@ -2,18 +2,21 @@
 
 use std::fmt;
 
+use iso_currency::Currency;
+
 /// An amount in a currency, held as a whole number of minor units.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Money {
     minor: i64,
+    /// Decimal places of the currency.
+    places: usize,
     currency: String,
 }
 
 /// Why a text is not an amount.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum MoneyError {
-    /// The currency is not three capital letters.
-    #[error("currency must be three capital letters (ISO 4217), such as \"USD\"")]
+    #[error("the currency must be one of ISO 4217, such as \"USD\"")]
     Currency,
     /// The amount is not a plain decimal with as many places as the currency has.
     #[error("amount must be a plain decimal with at most {places} decimal places, such as \"{example}\"")]
@@ -21,20 +24,15 @@ pub enum MoneyError {
         /// Decimal places of the currency.
         places: usize,
         /// A well-formed amount in that currency.
-        example: &'static str,
+        example: String,
     },
 }
 
 impl Money {
     /// Reads a decimal text such as `"999.99"`. Zero is allowed, a sign or an exponent is not.
     pub fn parse(amount: &str, currency: &str) -> Result<Self, MoneyError> {
-        check_currency(currency)?;
-        let places = decimal_places(currency);
-        let example = match places {
-            0 => "1000",
-            3 => "999.999",
-            _ => "999.99",
-        };
+        let places = decimal_places(currency)?;
+        let example = if places == 0 { "1000".to_owned() } else { format!("999.{}", "9".repeat(places)) };
         let malformed = MoneyError::Amount { places, example };
         let (whole, fraction) = amount.split_once('.').unwrap_or((amount, ""));
         let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
@@ -48,13 +46,12 @@ impl Money {
             return Err(malformed);
         }
         let minor = format!("{whole}{fraction:0<places$}").parse().map_err(|_overflow| malformed)?;
-        Ok(Self { minor, currency: currency.to_owned() })
+        Ok(Self { minor, places, currency: currency.to_owned() })
     }
 
     /// An amount from the ledger's columns.
     pub fn from_minor(minor: i64, currency: &str) -> Result<Self, MoneyError> {
-        check_currency(currency)?;
-        Ok(Self { minor, currency: currency.to_owned() })
+        Ok(Self { minor, places: decimal_places(currency)?, currency: currency.to_owned() })
     }
 
     /// What is left when another amount is taken away. `None`: nothing, or it
@@ -64,7 +61,7 @@ impl Money {
             .minor
             .checked_sub(other.minor)
             .filter(|left| *left > 0 && self.currency == other.currency)?;
-        Some(Self { minor, currency: self.currency.clone() })
+        Some(Self { minor, ..self.clone() })
     }
 
     /// The amount in minor units.
@@ -81,7 +78,7 @@ impl Money {
 /// The plain decimal, without the currency: `999.99`.
 impl fmt::Display for Money {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let places = decimal_places(&self.currency);
+        let places = self.places;
         if places == 0 {
             return write!(out, "{}", self.minor);
         }
@@ -91,19 +88,11 @@ impl fmt::Display for Money {
     }
 }
 
-fn check_currency(code: &str) -> Result<(), MoneyError> {
-    let well_formed = code.len() == 3 && code.bytes().all(|byte| byte.is_ascii_uppercase());
-    if well_formed { Ok(()) } else { Err(MoneyError::Currency) }
-}
-
-/// Minor-unit exponents of ISO 4217 where they differ from two.
-fn decimal_places(currency: &str) -> usize {
-    match currency {
-        "BIF" | "CLP" | "DJF" | "GNF" | "ISK" | "JPY" | "KMF" | "KRW" | "PYG" | "RWF" | "UGX" | "UYI"
-        | "VND" | "VUV" | "XAF" | "XOF" | "XPF" => 0,
-        "BHD" | "IQD" | "JOD" | "KWD" | "LYD" | "OMR" | "TND" => 3,
-        _ => 2,
-    }
+/// Of a currency of ISO 4217.
+fn decimal_places(currency: &str) -> Result<usize, MoneyError> {
+    let currency = Currency::from_code(currency).ok_or(MoneyError::Currency)?;
+    // Metals and other codes that are no money have none.
+    currency.exponent().map(usize::from).ok_or(MoneyError::Currency)
 }
 
 #[cfg(test)]
@@ -119,6 +108,8 @@ mod tests {
             ("12.5", "USD", 1_250, "12.50"),
             ("1500", "JPY", 1_500, "1500"),
             ("1.234", "KWD", 1_234, "1.234"),
+            ("12500000", "IDR", 1_250_000_000, "12500000.00"),
+            ("9.9999", "CLF", 99_999, "9.9999"),
         ] {
             let money = Money::parse(amount, currency).unwrap();
             assert_eq!((money.minor(), money.to_string().as_str()), (minor, printed), "{amount} {currency}");
@@ -142,7 +133,7 @@ mod tests {
             assert!(Money::parse(amount, "USD").is_err(), "{amount:?} was accepted");
         }
         assert!(Money::parse("1.5", "JPY").is_err());
-        for currency in ["", "usd", "US", "USDX", "U$D"] {
+        for currency in ["", "usd", "US", "USDX", "U$D", "ZZZ", "XAU"] {
             assert_eq!(Money::parse("1", currency), Err(MoneyError::Currency), "{currency:?}");
         }
     }

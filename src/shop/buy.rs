@@ -14,8 +14,9 @@ use crate::{
     checkout::{Answer, CheckoutError},
     domain::{Product, PurchaseState, UserId},
     http::{
+        Site,
         extract::ProductParam,
-        pages::{see_other, wants_json},
+        pages::{Numbers, see_other, wants_json},
     },
     observability::Severity,
 };
@@ -24,22 +25,22 @@ pub(super) async fn buy(
     product: ProductParam,
     form: UserForm,
     shop: Data<Shop>,
+    numbers: Numbers,
     request: HttpRequest,
 ) -> HttpResponse {
+    let answer = async |user: &str, reply| answer(&shop, &request, &numbers, &product, user, reply).await;
     let user = match UserId::parse(form.0.trim()) {
         Ok(user) => user,
-        Err(error) => return answer(&shop, &request, &product, &form.0, error.into()).await,
+        Err(error) => return answer(&form.0, error.into()).await,
     };
     let response = match shop.checkout.buy(&product.id, &user).await {
         Ok(Answer::Success(purchase, ..) | Answer::Purchased(purchase, _)) if !wants_json(&request) => {
             // POST, redirect, GET: a reload of the receipt does not send the form again.
             see_other(&receipt_url(&shop.site, &purchase))
         }
-        Ok(bought) => {
-            answer(&shop, &request, &product, user.as_str(), outcome(&shop, &product, &bought)).await
-        }
+        Ok(bought) => answer(user.as_str(), outcome(&shop.site, &numbers, &product, &bought)).await,
         Err(error) => {
-            let mut response = answer(&shop, &request, &product, user.as_str(), no_decision(&error)).await;
+            let mut response = answer(user.as_str(), no_decision(&error)).await;
             *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
             response
         }
@@ -51,6 +52,7 @@ pub(super) async fn buy(
 async fn answer(
     shop: &Shop,
     request: &HttpRequest,
+    numbers: &Numbers,
     product: &Product,
     user: &str,
     reply: Reply,
@@ -58,19 +60,19 @@ async fn answer(
     if wants_json(request) {
         return HttpResponse::Ok().json(reply);
     }
-    product_page(shop, product, user, Some((Form::Buy, reply))).await
+    product_page(shop, numbers, product, user, Some((Form::Buy, reply))).await
 }
 
-fn outcome(shop: &Shop, product: &Product, answer: &Answer) -> Reply {
+fn outcome(site: &Site, numbers: &Numbers, product: &Product, answer: &Answer) -> Reply {
     match answer {
         Answer::Success(purchase, ..) => {
-            Reply::Bought(Bought::new(&shop.site, text::YOURS, purchase, product.total_stock))
+            Reply::Bought(Bought::new(site, numbers, text::YOURS, purchase, product.total_stock))
         }
         Answer::Purchased(_, PurchaseState::Cancelled) => {
             Reply::notice(Severity::Error, "Your purchase was cancelled, and only one is possible.")
         }
         Answer::Purchased(purchase, _) => {
-            Reply::Bought(Bought::new(&shop.site, text::YOURS_ALREADY, purchase, product.total_stock))
+            Reply::Bought(Bought::new(site, numbers, text::YOURS_ALREADY, purchase, product.total_stock))
         }
         Answer::Refused(outcome) => {
             let (severity, text) = text::refusal(*outcome);

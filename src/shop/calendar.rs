@@ -6,7 +6,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use super::{sale_view::SaleView, state::Shop};
 use crate::{
     domain::Product,
-    http::{extract::ProductParam, pages::money, problem::Problem},
+    http::{extract::ProductParam, pages::Numbers, problem::Problem},
 };
 
 /// Longest entry: a reminder of the opening, not the whole sale.
@@ -14,11 +14,15 @@ const ENTRY_MAX: TimeDelta = TimeDelta::minutes(30);
 /// Longest line in bytes, without its end.
 const LINE_LEN_MAX: usize = 75;
 
-pub(super) async fn calendar(product: ProductParam, shop: Data<Shop>) -> Result<HttpResponse, Problem> {
-    let sale = SaleView::read(&shop.checkout, &product).await;
+pub(super) async fn calendar(
+    product: ProductParam,
+    shop: Data<Shop>,
+    numbers: Numbers,
+) -> Result<HttpResponse, Problem> {
+    let sale = SaleView::read(&shop.checkout, &numbers, &product).await;
     let opens_at = sale.opens_at.filter(|opens_at| *opens_at > sale.now).ok_or(Problem::NotFound)?;
     let page = shop.site.public.absolute(&format!("/products/{}", product.id));
-    let file = entry(&product, opens_at, &sale, page.as_deref());
+    let file = entry(&product, opens_at, &sale, &numbers, page.as_deref());
     let disposition = format!("attachment; filename=\"{}.ics\"", product.id);
     Ok(HttpResponse::Ok()
         .content_type("text/calendar; charset=utf-8")
@@ -26,7 +30,13 @@ pub(super) async fn calendar(product: ProductParam, shop: Data<Shop>) -> Result<
         .body(file))
 }
 
-fn entry(product: &Product, opens_at: DateTime<Utc>, sale: &SaleView, page: Option<&str>) -> String {
+fn entry(
+    product: &Product,
+    opens_at: DateTime<Utc>,
+    sale: &SaleView,
+    numbers: &Numbers,
+    page: Option<&str>,
+) -> String {
     let instant = |at: DateTime<Utc>| at.format("%Y%m%dT%H%M%SZ").to_string();
     let end = sale.closes_at.map_or(opens_at + ENTRY_MAX, |closes_at| closes_at.min(opens_at + ENTRY_MAX));
     let summary = escaped(&format!("{}: the sale opens", product.name));
@@ -42,7 +52,7 @@ fn entry(product: &Product, opens_at: DateTime<Utc>, sale: &SaleView, page: Opti
         format!("DTSTART:{}", instant(opens_at)),
         format!("DTEND:{}", instant(end)),
         format!("SUMMARY:{summary}"),
-        format!("DESCRIPTION:{}", escaped(&money(&product.price))),
+        format!("DESCRIPTION:{}", escaped(&numbers.money(&product.price))),
     ];
     let alarm = [
         "BEGIN:VALARM".to_owned(),

@@ -9,7 +9,7 @@ use crate::{
     domain::{Phase, Product},
     http::{
         Site,
-        pages::{render, see_other},
+        pages::{Numbers, render, see_other},
         problem::Problem,
     },
 };
@@ -18,6 +18,7 @@ use crate::{
 #[template(path = "index.html")]
 struct IndexPage<'page> {
     site: &'page Site,
+    numbers: &'page Numbers,
     /// None of them is empty.
     groups: Vec<Group<'page>>,
 }
@@ -61,14 +62,15 @@ impl Place {
 }
 
 /// A catalogue of one product has no list: its page is the front page.
-pub(super) async fn index(shop: Data<Shop>) -> Result<HttpResponse, Problem> {
+pub(super) async fn index(shop: Data<Shop>, numbers: Numbers) -> Result<HttpResponse, Problem> {
     let catalogue = shop.catalogue.current();
     let products = match catalogue.products() {
         [] => return Err(Problem::NotReady),
         [only] => return Ok(see_other(&shop.site.href(&format!("/products/{}", only.id)))),
         products => products,
     };
-    let card = async |product| Card { product, sale: SaleView::read(&shop.checkout, product).await };
+    let card =
+        async |product| Card { product, sale: SaleView::read(&shop.checkout, &numbers, product).await };
     let mut cards = join_all(products.iter().map(card)).await;
     // Stable: within a place in the order of the catalogue, and the next opening first.
     cards.sort_by_key(|card| {
@@ -83,5 +85,5 @@ pub(super) async fn index(shop: Data<Shop>) -> Result<HttpResponse, Problem> {
             groups.push(Group { title: place.title(), cards });
         }
     }
-    Ok(render(StatusCode::OK, &IndexPage { site: &shop.site, groups }))
+    Ok(render(StatusCode::OK, &IndexPage { site: &shop.site, numbers: &numbers, groups }))
 }

@@ -13,7 +13,11 @@ use super::{
 use crate::{
     checkout::PurchaseStatus,
     domain::UserId,
-    http::{extract::ProductParam, pages::see_other, problem::Problem},
+    http::{
+        extract::ProductParam,
+        pages::{Numbers, see_other},
+        problem::Problem,
+    },
     observability::Severity,
 };
 
@@ -21,12 +25,15 @@ pub(super) async fn purchase(
     product: ProductParam,
     query: UserQuery,
     shop: Data<Shop>,
+    numbers: Numbers,
 ) -> Result<HttpResponse, Problem> {
     let given = query.0.unwrap_or_default();
     let user = match UserId::parse(given.trim()) {
         Ok(user) => user,
         Err(error) => {
-            return Ok(product_page(&shop, &product, &given, Some((Form::Lookup, error.into()))).await);
+            return Ok(
+                product_page(&shop, &numbers, &product, &given, Some((Form::Lookup, error.into()))).await
+            );
         }
     };
     let reply = match shop.checkout.reader.status(&product.id, &user).await? {
@@ -38,5 +45,5 @@ pub(super) async fn purchase(
         }
         PurchaseStatus::None => Reply::notice(Severity::Warning, format!("{user} has not bought one.")),
     };
-    Ok(product_page(&shop, &product, user.as_str(), Some((Form::Lookup, reply))).await)
+    Ok(product_page(&shop, &numbers, &product, user.as_str(), Some((Form::Lookup, reply))).await)
 }

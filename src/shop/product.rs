@@ -18,7 +18,7 @@ use crate::{
     http::{
         Site,
         extract::ProductParam,
-        pages::{money, render, wants_json},
+        pages::{Numbers, render, wants_json},
     },
     observability::Severity,
 };
@@ -28,6 +28,9 @@ use crate::{
 struct ProductPage<'page> {
     site: &'page Site,
     product: &'page Product,
+    /// The paragraphs of the description.
+    paragraphs: Vec<String>,
+    numbers: &'page Numbers,
     /// Of this page, as browsers ask for it.
     path: String,
     /// The same as a URL, where the shop knows its own.
@@ -58,6 +61,7 @@ pub(super) async fn product(
     product: ProductParam,
     query: UserQuery,
     shop: Data<Shop>,
+    numbers: Numbers,
     request: HttpRequest,
 ) -> HttpResponse {
     if wants_json(&request) {
@@ -65,23 +69,23 @@ pub(super) async fn product(
         return HttpResponse::Ok().content_type("application/json").body(update.json);
     }
     if let Some(user) = query.0 {
-        return product_page(&shop, &product, &user, None).await;
+        return product_page(&shop, &numbers, &product, &user, None).await;
     }
     let user = visitor::remembered(&request);
     let reply = match &user {
-        Some(user) => purchase_of(&shop, &product, user).await,
+        Some(user) => purchase_of(&shop, &numbers, &product, user).await,
         None => None,
     };
     let user = user.as_ref().map_or("", UserId::as_str);
-    product_page(&shop, &product, user, reply.map(|reply| (Form::Lookup, reply))).await
+    product_page(&shop, &numbers, &product, user, reply.map(|reply| (Form::Lookup, reply))).await
 }
 
 /// What became of the purchase of a visitor who comes again. `None`: there is none, or it can't be
 /// read.
-async fn purchase_of(shop: &Shop, product: &Product, user: &UserId) -> Option<Reply> {
+async fn purchase_of(shop: &Shop, numbers: &Numbers, product: &Product, user: &UserId) -> Option<Reply> {
     match shop.checkout.reader.status(&product.id, user).await.ok()? {
         PurchaseStatus::Purchased(purchase, _) => {
-            Some(Reply::Bought(Bought::new(&shop.site, text::YOURS, &purchase, product.total_stock)))
+            Some(Reply::Bought(Bought::new(&shop.site, numbers, text::YOURS, &purchase, product.total_stock)))
         }
         PurchaseStatus::Revoked(revocation) => {
             Some(Reply::notice(Severity::Error, text::revoked(user, &revocation)))
@@ -93,22 +97,25 @@ async fn purchase_of(shop: &Shop, product: &Product, user: &UserId) -> Option<Re
 /// The page; `user` is shown in its forms.
 pub(super) async fn product_page(
     shop: &Shop,
+    numbers: &Numbers,
     product: &Product,
     user: &str,
     reply: Option<(Form, Reply)>,
 ) -> HttpResponse {
-    let sale = SaleView::read(&shop.checkout, product).await;
+    let sale = SaleView::read(&shop.checkout, numbers, product).await;
     let status = if sale.phase.is_some() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     let saved = product.original_price.as_ref().and_then(|original| original.minus(&product.price));
     let path = format!("/products/{}", product.id);
     let mut page = ProductPage {
         site: &shop.site,
         product,
+        paragraphs: text::paragraphs(&product.description),
+        numbers,
         path: shop.site.href(&path),
         canonical: shop.site.public.absolute(&path),
         sale,
         texts: text::json(),
-        saved: saved.map(|saved| money(&saved)),
+        saved: saved.map(|saved| numbers.money(&saved)),
         user,
         bought: None,
         notice: None,

@@ -21,7 +21,7 @@ use crate::{
     http::{
         Site,
         extract::read_query,
-        pages::{Moment, render, wants_json},
+        pages::{Moment, Numbers, render, wants_json},
         problem::Problem,
     },
 };
@@ -31,6 +31,7 @@ use crate::{
 struct ReceiptPage<'page> {
     site: &'page Site,
     offer: &'page Offer,
+    numbers: &'page Numbers,
     id: PurchaseId,
     user: &'page str,
     /// `No. 2` and `of 10,000`; either may be empty.
@@ -131,6 +132,7 @@ pub(super) fn receipt_url(site: &Site, purchase: &Purchase) -> String {
 pub(super) async fn receipt(
     shop: Data<Shop>,
     id: Path<String>,
+    numbers: Numbers,
     request: HttpRequest,
 ) -> Result<HttpResponse, Problem> {
     let id = PurchaseId(id.parse().map_err(|_not_a_uuid| Problem::NotFound)?);
@@ -148,10 +150,12 @@ pub(super) async fn receipt(
     }
     let catalogue = shop.catalogue.current();
     let product = catalogue.get(receipt.product.as_str());
-    let (number, of) = text::number_of(receipt.unit, product.map_or(0, |product| product.total_stock));
+    let (number, of) =
+        text::number_of(&numbers, receipt.unit, product.map_or(0, |product| product.total_stock));
     let page = ReceiptPage {
         site: &shop.site,
         offer: &offer,
+        numbers: &numbers,
         id,
         user: receipt.user.as_str(),
         number,

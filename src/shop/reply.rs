@@ -5,7 +5,7 @@ use serde::Serialize;
 use super::{receipt::receipt_url, text};
 use crate::{
     domain::{Purchase, UserIdError},
-    http::Site,
+    http::{Site, pages::Numbers},
     observability::Severity,
 };
 
@@ -40,8 +40,14 @@ pub(super) struct Bought {
 
 impl Bought {
     /// `total`: units of the product.
-    pub(super) fn new(site: &Site, title: &'static str, purchase: &Purchase, total: u32) -> Self {
-        let (number, of) = text::number_of(purchase.unit, total);
+    pub(super) fn new(
+        site: &Site,
+        numbers: &Numbers,
+        title: &'static str,
+        purchase: &Purchase,
+        total: u32,
+    ) -> Self {
+        let (number, of) = text::number_of(numbers, purchase.unit, total);
         let (user, receipt) = (purchase.user.to_string(), receipt_url(site, purchase));
         Self { title, number, of, user, receipt }
     }

@@ -6,7 +6,7 @@ use super::text;
 use crate::{
     checkout::Checkout,
     domain::{Phase, Product},
-    http::pages::{Moment, grouped, phase_key, phase_text},
+    http::pages::{Moment, Numbers, phase_key, phase_text},
 };
 
 /// Few are left when at most one in so many is.
@@ -23,11 +23,13 @@ pub(super) struct SaleView {
     pub(super) closes_at: Option<DateTime<Utc>>,
     /// By the clock that opens and closes the sale.
     pub(super) now: DateTime<Utc>,
+    numbers: Numbers,
 }
 
 impl SaleView {
     /// A cached read of the sale and of its product.
-    pub(super) async fn read(checkout: &Checkout, product: &Product) -> Self {
+    pub(super) async fn read(checkout: &Checkout, numbers: &Numbers, product: &Product) -> Self {
+        let numbers = numbers.clone();
         match checkout.reader.sale(&product.id).await {
             Ok(sale) => Self {
                 phase: Some(sale.phase()),
@@ -36,6 +38,7 @@ impl SaleView {
                 opens_at: sale.terms.opens_at,
                 closes_at: sale.terms.closes_at,
                 now: sale.now,
+                numbers,
             },
             Err(_not_ready) => Self {
                 phase: None,
@@ -44,6 +47,7 @@ impl SaleView {
                 opens_at: product.sale_start,
                 closes_at: product.sale_end,
                 now: checkout.reader.now(),
+                numbers,
             },
         }
     }
@@ -95,18 +99,18 @@ impl SaleView {
     }
 
     pub(super) fn stock_text(&self) -> String {
-        self.stock.map_or("?".to_owned(), grouped)
+        self.stock.map_or("?".to_owned(), |stock| self.numbers.number(stock))
     }
 
     pub(super) fn total_text(&self) -> String {
-        grouped(self.total)
+        self.numbers.number(self.total)
     }
 
     /// How many there are, and for whom.
     pub(super) fn units(&self) -> String {
         match self.total {
             1 => "There is one unit.".to_owned(),
-            total => format!("{} units, one each.", grouped(total)),
+            total => format!("{} units, one each.", self.numbers.number(total)),
         }
     }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::{
     domain::{Outcome, Phase, PurchaseState, Revocation, UserId},
-    http::pages::{grouped, phase_key, phase_text},
+    http::pages::{Numbers, phase_key, phase_text},
     observability::Severity,
 };
 
@@ -110,12 +110,26 @@ pub(super) fn refusal(outcome: Outcome) -> (Severity, &'static str) {
 
 /// The number of a unit, and of how many. A total below it is older than the unit, and is left out;
 /// a purchase that was imported has no number.
-pub(super) fn number_of(unit: u32, total: u32) -> (String, String) {
+pub(super) fn number_of(numbers: &Numbers, unit: u32, total: u32) -> (String, String) {
     if unit == 0 {
         return <(String, String)>::default();
     }
-    let of = if unit > total { String::new() } else { format!("of {}", grouped(total)) };
-    (format!("No. {}", grouped(unit)), of)
+    let of = if unit > total { String::new() } else { format!("of {}", numbers.number(total)) };
+    (format!("No. {}", numbers.number(unit)), of)
+}
+
+/// Blank lines separate paragraphs; each has its own direction.
+pub(super) fn paragraphs(text: &str) -> Vec<String> {
+    let (mut paragraphs, mut goes_on) = (Vec::<String>::new(), false);
+    for line in text.lines().map(str::trim_end) {
+        match paragraphs.last_mut().filter(|_| goes_on) {
+            _ if line.is_empty() => {}
+            Some(paragraph) => paragraph.extend(["\n", line]),
+            None => paragraphs.push(line.to_owned()),
+        }
+        goes_on = !line.is_empty();
+    }
+    paragraphs
 }
 
 /// A state of a purchase: a word, and a sentence. A revocation and a cancellation have a reason of
@@ -139,9 +153,16 @@ mod tests {
 
     #[test]
     fn no_unit_is_numbered_above_the_total() {
-        assert_eq!(number_of(3, 1_200), ("No. 3".to_owned(), "of 1,200".to_owned()));
-        assert_eq!(number_of(6, 3), ("No. 6".to_owned(), String::new()));
-        assert_eq!(number_of(0, 3), (String::new(), String::new()));
+        let numbers = Numbers::of("");
+        assert_eq!(number_of(&numbers, 3, 1_200), ("No. 3".to_owned(), "of 1,200".to_owned()));
+        assert_eq!(number_of(&numbers, 6, 3), ("No. 6".to_owned(), String::new()));
+        assert_eq!(number_of(&numbers, 0, 3), (String::new(), String::new()));
+    }
+
+    #[test]
+    fn blank_lines_separate_paragraphs() {
+        assert_eq!(paragraphs("\n one\r\ntwo  \n \n\n\nthree\n"), [" one\ntwo", "three"]);
+        assert_eq!(paragraphs(" \n"), [""; 0]);
     }
 
     #[test]

@@ -125,8 +125,10 @@ async fn a_receipt_says_what_was_sold() {
         bought.push(buy(&client, &api, &format!("buyer-{number}")).await.body);
     }
     let link = |user: &str| format!("?product={ID}&userId={user}");
-    let (old, new) =
-        (["<h1 dir=\"auto\">Thing</h1>", "1.00 USD"], ["<h1 dir=\"auto\">Better thing</h1>", "2.50 USD"]);
+    let (old, new) = (
+        ["<h1 dir=\"auto\">Thing</h1>", "1.00\u{a0}USD"],
+        ["<h1 dir=\"auto\">Better thing</h1>", "2.50\u{a0}USD"],
+    );
     shows(
         &receipt(&shop, &bought[5], &link("buyer-6")).await,
         &[&new[..], &["PENDING", "No. 6<", "of 6<"]].concat(),

@@ -70,7 +70,7 @@ async fn a_page_is_whole_small_safe_and_described() {
         "name=\"viewport\"",
         "<label for=\"userId\">",
         "1,200</b> of <span>1,200</span> left",
-        "you save 2.50 EUR",
+        "you save 2.50\u{a0}EUR",
     ] {
         assert!(text.contains(wanted), "{wanted} is not in {text}");
     }
@@ -371,6 +371,55 @@ async fn what_is_not_open_says_so_and_when() {
     }
     let answer = post(&shop, "early", &[]).await;
     assert!(answer.text().await.expect("text").contains("It is not open yet."));
+}
+
+/// Where and how a page is read is the reader's: digits, groups and separators by `Accept-Language`, the direction of a
+/// text by the text. The places of a price are the currency's.
+#[tokio::test]
+async fn prices_numbers_and_texts_are_laid_out_for_their_reader() {
+    let (embedded, file) = (Embedded::new(), tempfile::NamedTempFile::new().expect("file"));
+    let catalogue = "[[products]]\nid = \"p\"\nname = \"ساعة مكتب\"\nprice = \"12500000\"\noriginal_price = \"13000000.5\"\n\
+        currency = \"IDR\"\ntotal_stock = 1200\ndescription = \"\"\"\nساعة نحاسية.\n\nFirst line.\nSecond line.\n\n\n<b>Last.</b>\"\"\"";
+    std::fs::write(file.path(), catalogue).expect("write");
+    let serve = embedded.spawn(&["serve"], &[("FLASHSALE_PRODUCTS", file.path().to_str().expect("path"))]);
+    let (api, shop) = (serve.api().await, serve.shop().await);
+    ready(&api).await;
+    buy(&client(), &api, "ada").await;
+    let read = async |path: &str, language: &str| {
+        let request = client().get(format!("{shop}{path}")).header("accept-language", language);
+        request.send().await.expect("an answer").text().await.expect("text")
+    };
+    let german = [
+        "12.500.000,00\u{a0}IDR",
+        "13.000.000,50\u{a0}IDR",
+        "you save 500.000,50\u{a0}IDR",
+        "1.199</b> of <span>1.200</span>",
+    ];
+    let english = [
+        "12,500,000.00\u{a0}IDR",
+        "13,000,000.50\u{a0}IDR",
+        "you save 500,000.50\u{a0}IDR",
+        "1,199</b> of <span>1,200</span>",
+    ];
+    for (language, locale, texts) in
+        [("de-AT;q=0.5,de", "de", german), ("", "en", english), ("%,;;", "en", english)]
+    {
+        let page = read("/products/p", language).await;
+        for text in texts {
+            assert!(page.contains(text), "{language}: {text} is not in {page}");
+        }
+        assert!(page.contains(&format!("data-locale=\"{locale}\"")), "{page}");
+        let receipt = read("/products/p/purchase?userId=ada", language).await;
+        assert!(receipt.is_empty(), "a redirection: {receipt}");
+    }
+    let bought = get(&format!("{shop}/products/p/purchase?userId=ada")).await;
+    let receipt = read(bought.header("location"), "de").await;
+    assert!(receipt.contains(german[0]) && receipt.contains("of 1.200<"), "{receipt}");
+    let page = read("/products/p", "de").await;
+    let description = "<div class=\"lede\"><p dir=\"auto\">ساعة نحاسية.</p><p dir=\"auto\">First line.\nSecond line.</p>\
+                       <p dir=\"auto\">&#60;b&#62;Last.&#60;/b&#62;</p></div>";
+    assert!(page.contains(description), "{page}");
+    assert!(page.contains("<h1 dir=\"auto\">ساعة مكتب</h1>"), "{page}");
 }
 
 /// Of one's own pictures, and of what they could do.

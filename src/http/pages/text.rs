@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, SecondsFormat, Utc};
 
-use crate::domain::{Money, Phase};
+use crate::domain::Phase;
 
 /// The key of a sale that can't be read at the moment, beside the names of phases.
 const NOT_READY: &str = "NOT_READY";
@@ -22,11 +22,6 @@ pub(crate) fn phase_text(phase: Option<Phase>) -> &'static str {
         Some(Phase::Paused) => "Paused for a moment",
         None => "Getting ready",
     }
-}
-
-/// An amount with its currency.
-pub(crate) fn money(amount: &Money) -> String {
-    format!("{amount} {}", amount.currency())
 }
 
 /// An instant for a `<time>` element. Scripts replace the text by the reader's local time.

@@ -9,7 +9,7 @@ use crate::support::{
     SOON,
     browser::{Browser, DESKTOP, LOOKS, Look, PHONE},
     eventually,
-    http::{buy_at, client, get},
+    http::{buy, buy_at, client, get},
     sale::now,
     stage::lasts,
 };
@@ -173,7 +173,7 @@ async fn the_list_shows_each_state_what_can_be_bought_first_and_follows_it() {
     ]);
     assert_eq!(browser.run(tiles).await, order);
     browser.shows("[href$=few] .fact", "1 of 5 left").await;
-    browser.shows("[href$=few] .price", "1499.00 USD").await;
+    browser.shows("[href$=few] .price", "1,499.00").await;
     browser.shows("[href$=soon] .countdown", "2 d 23:").await;
     browser.shows("[href$=soon] time", "UTC").await;
     // Over is greyed.
@@ -216,4 +216,27 @@ async fn the_shop_has_the_name_logo_colour_and_links_of_its_configuration() {
         browser.screen(&format!("configured-{dark}")).await;
         browser.close().await;
     }
+}
+
+/// Each text has the direction of its language, and what a script writes has the digits of the page.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_text_from_right_to_left_is_laid_out_so() {
+    let catalogue = product("p", 1_200, "")
+        .replace("\"Meridian One\"", "\"שעון שולחן (Meridian)\"")
+        .replace("\"A clock.\"", "\"\"\"\nשעון פליז.\n\nA brass clock.\"\"\"");
+    let shop = Shop::with(&catalogue).await;
+    let browser = Browser::open(PHONE).await;
+    browser.goto(&shop.page()).await;
+    browser.shows(".link", "Live").await;
+    let directions =
+        "return [...document.querySelectorAll('h1, .lede p')].map((one) => getComputedStyle(one).direction)";
+    assert_eq!(browser.run(directions).await, json!(["rtl", "rtl", "ltr"]));
+    let gap = "const [one, two] = document.querySelectorAll('.lede p');
+        return two.getBoundingClientRect().top - one.getBoundingClientRect().bottom > 8";
+    assert_eq!(browser.run(gap).await, json!(true), "a blank line is seen");
+    buy(&client(), &shop.api, "ada").await;
+    browser.shows(".stock b", "1,199").await;
+    browser.fits().await;
+    browser.picture("right-to-left-phone").await;
+    browser.close().await;
 }
