@@ -26,7 +26,8 @@ pub(super) fn read(url: &ServiceUrl) -> Result<Vec<DatabaseHost>, String> {
         let why = std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
         format!("a URL that PostgreSQL's driver can read: {why}")
     })?;
-    let number = all.get_hosts().len().max(all.get_hostaddrs().len());
+    let hosts = hosts(&all);
+    let number = hosts.len().max(all.get_hostaddrs().len());
     if number == 0 {
         return Err("a URL that names its hosts, such as postgres://user:password@one,two/database, or the directory of \
                     a socket, such as postgresql:///database?host=/run/postgresql"
@@ -35,11 +36,20 @@ pub(super) fn read(url: &ServiceUrl) -> Result<Vec<DatabaseHost>, String> {
     if ![0, 1, number].contains(&all.get_ports().len()) {
         return Err(format!("a URL with one port, or one for each of its {number} hosts"));
     }
-    Ok((0..number).map(|index| one_of(&all, index)).collect())
+    Ok((0..number).map(|index| one_of(&all, &hosts, index)).collect())
+}
+
+/// The driver takes the hosts of a `?host=` as one.
+fn hosts(all: &Config) -> Vec<String> {
+    let named = all.get_hosts().iter().flat_map(|host| match host {
+        Host::Tcp(names) => names.split(',').map(str::to_owned).collect::<Vec<_>>(),
+        Host::Unix(paths) => paths.to_string_lossy().split(',').map(str::to_owned).collect(),
+    });
+    named.collect()
 }
 
 /// The driver would wait without end for the first host that accepts a connection and says nothing.
-fn one_of(all: &Config, index: usize) -> DatabaseHost {
+fn one_of(all: &Config, hosts: &[String], index: usize) -> DatabaseHost {
     let mut config = Config::new();
     if let Some(user) = all.get_user() {
         config.user(user);
@@ -59,16 +69,10 @@ fn one_of(all: &Config, index: usize) -> DatabaseHost {
         config.hostaddr(*addr);
         name = addr.to_string();
     }
-    match all.get_hosts().get(index) {
-        Some(Host::Tcp(host)) => {
-            config.host(host);
-            name.clone_from(host);
-        }
-        Some(Host::Unix(path)) => {
-            config.host_path(path);
-            name = path.display().to_string();
-        }
-        None => {}
+    if let Some(host) = hosts.get(index) {
+        // A host that begins with a slash is the directory of a socket.
+        config.host(host);
+        name.clone_from(host);
     }
     config.port(port).channel_binding(all.get_channel_binding());
     DatabaseHost { name: format!("{name}:{port}"), config }
