@@ -1,5 +1,5 @@
-//! `/assets/…`: serves the compiled-in files, and the theme of the site; `/media/…`: pictures of one's
-//! own.
+//! `/assets/…`: serves the compiled-in files, and the theme of the site; `/media/…`: pictures of
+//! one's own.
 
 use actix_web::{
     HttpRequest, HttpResponse,
