@@ -335,6 +335,7 @@ async fn a_database_that_can_not_be_written_is_one_outage() {
     assert_eq!(buy(&client, &api, "before").await.body["status"], json!("SUCCESS"));
     let file = embedded.dir.path().join("flashsale.sqlite3");
     let mut database = SqliteConnection::establish(file.to_str().expect("path")).expect("database");
+    database.batch_execute("PRAGMA busy_timeout = 10000").expect("to wait for the process");
     let full = "CREATE TRIGGER full BEFORE INSERT ON purchases
                 BEGIN SELECT RAISE(ABORT, 'database or disk is full'); END";
     database.batch_execute(full).expect("a trigger");
