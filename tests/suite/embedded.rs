@@ -352,6 +352,7 @@ async fn a_database_that_can_not_be_written_is_one_outage() {
     database.batch_execute("DROP TRIGGER full").expect("no trigger");
     ready(&api).await;
     assert_eq!(buy(&client, &api, "during").await.body["status"], json!("PURCHASED"));
+    serve.logs("sqlite is up, after").await;
     for line in ["lost sqlite: ", "sqlite is up, after"] {
         assert_eq!(serve.log().matches(line).count(), 1, "{line}\n{}", serve.log());
     }

