@@ -35,6 +35,9 @@ const LEDGER_OUTAGE_MAX: Duration = Duration::from_secs(10);
 /// admission that sells. Then it gives them back: where it is on the wrong side of a split brain, a
 /// worker of the other side takes them.
 const ADMISSION_OUTAGE_MAX: Duration = Duration::from_secs(10);
+/// A worker that was delivered nothing for so long, while purchases are on their way, takes hold of
+/// the queue anew.
+const UNDELIVERED_MAX: Duration = Duration::from_secs(5);
 /// How often a worker asks the ledger whether it may run.
 const MAY_RUN_INTERVAL: Duration = Duration::from_millis(250);
 
@@ -111,7 +114,7 @@ impl Worker {
         };
         self.broker_is(None);
         let (mut recorded, mut reached) = (false, self.runtime.instant());
-        let mut ask_at = reached;
+        let (mut ask_at, mut delivered) = (reached, reached);
         loop {
             // Only the wait for a first message is given up for something else: nothing is held
             // then.
@@ -123,6 +126,14 @@ impl Worker {
                     if self.should_leave(&mut reached).await {
                         break;
                     }
+                    let silent_for = self.runtime.instant() - delivered;
+                    if silent_for > UNDELIVERED_MAX {
+                        if self.expects_deliveries().await {
+                            tracing::debug!(?silent_for, "nothing is delivered: taking hold of the queue anew");
+                            break;
+                        }
+                        delivered = self.runtime.instant();
+                    }
                     ask_at = self.runtime.instant() + MAY_RUN_INTERVAL;
                     continue;
                 }
@@ -133,10 +144,28 @@ impl Worker {
             if !self.finish(batch, stop).await {
                 break;
             }
-            recorded = true;
+            (recorded, delivered) = (true, self.runtime.instant());
         }
         consumer.close().await;
         recorded
+    }
+
+    /// Whether purchases are on their way to the queue. RabbitMQ may hold them for this worker and
+    /// not deliver them: where a queue was deleted and declared anew at once, it moves the consumer
+    /// over, and takes the first messages for ones that it has delivered. They count as delivered,
+    /// so the queue looks empty; the end of this worker's connection gives them back.
+    async fn expects_deliveries(&self) -> bool {
+        let Stores { admission, broker, ledger } = &self.recorder.stores;
+        if broker.consuming().is_none() {
+            return false;
+        }
+        let Ok(sales) = ledger.sales().await else { return false };
+        for sale in sales {
+            if admission.sale(&sale.product).await.is_ok_and(|state| state.in_flight > 0) {
+                return true;
+            }
+        }
+        false
     }
 
     /// Whether a rebuild wants the queue, or the ledger can't be reached for too long since it was

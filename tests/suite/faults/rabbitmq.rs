@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use lapin::{
-    options::{ExchangeDeleteOptions, ExchangeUnbindOptions, QueueDeleteOptions},
-    types::FieldTable,
+    options::{ExchangeDeleteOptions, ExchangeUnbindOptions, QueueDeclareOptions, QueueDeleteOptions},
+    types::{AMQPValue, FieldTable},
 };
 
 use rustix::process::Signal;
@@ -111,6 +111,47 @@ async fn loses_its_queue_and_its_exchange() {
     .await;
     stage.sale.fault("exchange-deleted", start, true, false);
     stage.holds().await;
+}
+
+/// The queue is deleted and declared anew in one breath: RabbitMQ moves the worker's consumer over without a word, and
+/// takes the first messages of the new queue for ones that it has delivered.
+#[tokio::test(flavor = "multi_thread")]
+async fn swallows_messages_for_a_consumer_that_it_has_moved() {
+    let (services, products) = (Services::new().await, catalogue(60));
+    let path = [("FLASHSALE_PRODUCTS", products.path().to_str().expect("path"))];
+    let (work, serve) = (services.spawn(&["work"], &path), services.spawn(&["serve"], &path));
+    let (client, api) = (client(), serve.api().await);
+    ready(&api).await;
+    for number in 0..40 {
+        buy(&client, &api, &format!("before-{number}")).await;
+    }
+    drained(&services, 40).await;
+    let (channel, name) = (services.channel().await, format!("{}.purchases", services.prefix));
+    let mut arguments = FieldTable::default();
+    for (key, value) in [
+        ("x-queue-type", "quorum"),
+        ("x-dead-letter-exchange", name.as_str()),
+        ("x-dead-letter-routing-key", &format!("{name}.dead")),
+        ("x-dead-letter-strategy", "at-least-once"),
+        ("x-overflow", "reject-publish"),
+    ] {
+        arguments.insert(key.into(), AMQPValue::LongString(value.into()));
+    }
+    arguments.insert("x-delivery-limit".into(), AMQPValue::LongLongInt(1_000_000));
+    let (deleted, declared) = futures_util::future::join(
+        channel.queue_delete(name.as_str().into(), QueueDeleteOptions::default()),
+        channel.queue_declare(name.as_str().into(), QueueDeclareOptions::durable(), arguments),
+    )
+    .await;
+    (deleted.expect("deleted"), declared.expect("declared"));
+    buy(&client, &api, "after").await;
+    let row = "SELECT count(*) FROM purchases WHERE user_id = 'after'";
+    eventually("it is recorded", SOON, async || (services.count(row).await == 1).then_some(())).await;
+    assert!(
+        !work.log().contains("lost rabbitmq-consumer"),
+        "RabbitMQ has told the consumer:\n{}",
+        work.log()
+    );
 }
 
 /// The queue is deleted while nobody but the API uses it. Its confirms of before are worth nothing, and it says so.
