@@ -143,7 +143,8 @@ async fn swallows_messages_for_a_consumer_that_it_has_moved() {
         channel.queue_declare(name.as_str().into(), QueueDeclareOptions::durable(), arguments),
     )
     .await;
-    (deleted.expect("deleted"), declared.expect("declared"));
+    deleted.expect("deleted");
+    declared.expect("declared");
     buy(&client, &api, "after").await;
     let row = "SELECT count(*) FROM purchases WHERE user_id = 'after'";
     eventually("it is recorded", SOON, async || (services.count(row).await == 1).then_some(())).await;
