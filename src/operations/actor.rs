@@ -21,6 +21,6 @@ impl Actor {
 
     /// Logs an operation that has changed something.
     pub(super) fn has_changed(&self, operation: &str, object: &str) {
-        tracing::warn!(actor = self.0, object, "{operation}");
+        tracing::info!(actor = self.0, object, "{operation}");
     }
 }
