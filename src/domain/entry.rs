@@ -4,7 +4,7 @@ use std::{fmt, str::FromStr};
 
 use chrono::{DateTime, Utc};
 
-use super::Purchase;
+use super::{Purchase, PurchaseId};
 
 /// 9999-12-31T23:59:59.999Z: the databases hold the years up to here alike.
 const ADMITTED_AT_MAX_MS: u64 = 253_402_300_799_999;
@@ -66,7 +66,14 @@ pub struct Entry {
     pub purchase: Purchase,
 }
 
+/// What makes an entry the same as another one: a rebuild gives a purchase a new entry.
+pub type EntryKey = (PurchaseId, EntryId);
+
 impl Entry {
+    pub fn key(&self) -> EntryKey {
+        (self.purchase.id, self.id)
+    }
+
     /// Groups entries by product and epoch, in the order in which each group first occurs.
     pub fn group(entries: impl IntoIterator<Item = Self>) -> Vec<Vec<Self>> {
         let mut groups: Vec<Vec<Self>> = Vec::new();

@@ -24,7 +24,7 @@ pub use cancellation::{AdmissionChange, Cancellation, ChangeKind, Claims, Record
 pub use catalogue::{Catalogue, CatalogueError};
 pub use catalogue_difference::{CatalogueDifference, FieldChange, ProductChange, order_after};
 pub use conservation::{Conservation, LedgerCounts};
-pub use entry::{Entry, EntryId, EntryIdError};
+pub use entry::{Entry, EntryId, EntryIdError, EntryKey};
 pub use ledger_verdict::{LedgerVerdict, Obstacles, UsersPurchase};
 pub use money::{Money, MoneyError};
 pub use numbers::{countdown, grouped, latency};

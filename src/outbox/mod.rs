@@ -5,6 +5,7 @@
 
 mod observed;
 mod publisher;
+mod repeated;
 mod sweeper;
 mod unconfirmed;
 

@@ -11,14 +11,17 @@
 
 use std::{
     collections::{HashMap, HashSet},
-    sync::Arc,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
 use futures_util::future::join_all;
 use tokio::sync::{mpsc, oneshot};
 
-use super::unconfirmed::Unconfirmed;
+use super::{
+    repeated::{Repeated, Repetition},
+    unconfirmed::Unconfirmed,
+};
 use crate::broker::{Broker, BrokerError};
 use crate::domain::{Durability, Entry};
 use crate::runtime::{Runtime, crash_points::crash_point, error_chain};
@@ -28,6 +31,12 @@ use crate::runtime::{Runtime, crash_points::crash_point, error_chain};
 const GROUP_ENTRIES_MAX: usize = 500;
 /// Purchases in the queue before the publisher. Beyond it a purchase is left to the sweeper.
 const QUEUE_MAX: usize = 65_536;
+/// Purchases in that queue before one that may have been sent already. Beyond it, such a purchase
+/// is left to the sweeper.
+const AHEAD_MAX: usize = 4_000;
+/// Purchases that are sent because their buyers ask again, and the time in which they are.
+const REPEATED_MAX: usize = 65_536;
+const REPEATED_FOR: Duration = Duration::from_mins(1);
 /// Unconfirmed purchases that are kept. Beyond it the oldest ones are left to the sweeper.
 const UNCONFIRMED_MAX: usize = 65_536;
 /// Shortest and longest time between two tries at sending what is kept.
@@ -49,6 +58,8 @@ pub enum Published {
 #[derive(Clone, Debug)]
 pub struct Publisher {
     sender: mpsc::Sender<Request>,
+    broker: Arc<dyn Broker>,
+    repeated: Arc<Mutex<Repeated>>,
     runtime: Runtime,
 }
 
@@ -64,13 +75,14 @@ impl Publisher {
         let (sender, requests) = mpsc::channel(QUEUE_MAX);
         let runtime = runtime.clone();
         let task = PublisherTask {
-            broker,
+            broker: broker.clone(),
             requests,
             unconfirmed: Unconfirmed::new(UNCONFIRMED_MAX),
             retry_after: RETRY_MIN,
             runtime: runtime.clone(),
         };
-        (Self { sender, runtime }, task)
+        let repeated = Arc::new(Mutex::new(Repeated::new(REPEATED_MAX, REPEATED_FOR)));
+        (Self { sender, broker, repeated, runtime }, task)
     }
 
     /// Sends a purchase and waits for the confirm.
@@ -85,13 +97,26 @@ impl Publisher {
         }
     }
 
-    /// As [`Publisher::publish`], of a purchase that somebody else may have sent already. Such
-    /// purchases leave half of the queue to the new ones, however often their buyers ask.
+    /// As [`Publisher::publish`], of a purchase that may have been sent already, since its buyer
+    /// asks again: once on each connection to the broker, however often they ask, and only while
+    /// that keeps no new purchase waiting.
     pub async fn publish_again(&self, entry: Entry, confirm_timeout: Duration) -> Published {
-        if self.sender.capacity() < QUEUE_MAX / 2 {
-            return Published::Unconfirmed;
+        let (key, generation) = (entry.key(), self.broker.generation());
+        let repetition = self.repeated().repetition(key, generation, self.runtime.instant());
+        match repetition {
+            Repetition::Confirmed => return Published::Confirmed(self.broker.durability()),
+            Repetition::ToSend if self.sender.max_capacity() - self.sender.capacity() < AHEAD_MAX => {}
+            Repetition::ToSend | Repetition::TooMany => return Published::Unconfirmed,
         }
-        self.publish(entry, confirm_timeout).await
+        let published = self.publish(entry, confirm_timeout).await;
+        if matches!(published, Published::Confirmed(_)) {
+            self.repeated().add(key, generation, self.runtime.instant());
+        }
+        published
+    }
+
+    fn repeated(&self) -> MutexGuard<'_, Repeated> {
+        self.repeated.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -130,13 +155,13 @@ impl PublisherTask {
         let (mut entries, waiting): (Vec<_>, Vec<_>) = requests
             .drain(..)
             .map(|Request { entry, published }| {
-                let id = entry.purchase.id;
-                (entry, (id, published))
+                let key = entry.key();
+                (entry, (key, published))
             })
             .unzip();
         // Buyers ask again while their purchases are on their way.
         let mut sent = HashSet::new();
-        entries.retain(|entry| sent.insert(entry.purchase.id));
+        entries.retain(|entry| sent.insert(entry.key()));
         crash_point!("publisher-before-publish");
         let publish = async |group: Vec<Entry>| {
             let published = outcome(self.broker.publish(&group).await, self.broker.durability());
@@ -146,14 +171,14 @@ impl PublisherTask {
         crash_point!("publisher-after-confirm");
         let mut outcomes = HashMap::new();
         for (group, published) in sent {
-            outcomes.extend(group.iter().map(|entry| (entry.purchase.id, published)));
+            outcomes.extend(group.iter().map(|entry| (entry.key(), published)));
             if !matches!(published, Published::Confirmed(_)) {
                 self.keep(group);
             }
         }
-        for (id, waiting) in waiting {
+        for (key, waiting) in waiting {
             // A caller that no longer waits has answered already.
-            let _ = waiting.send(outcomes.get(&id).copied().unwrap_or(Published::Unconfirmed));
+            let _ = waiting.send(outcomes.get(&key).copied().unwrap_or(Published::Unconfirmed));
         }
     }
 

@@ -2,18 +2,14 @@
 
 use std::collections::{HashSet, VecDeque};
 
-use crate::domain::{Entry, EntryId, PurchaseId};
+use crate::domain::{Entry, EntryKey};
 
 /// Entries in the order in which they came, each once.
 #[derive(Debug)]
 pub(super) struct Unconfirmed {
     entries: VecDeque<Entry>,
-    keys: HashSet<(PurchaseId, EntryId)>,
+    keys: HashSet<EntryKey>,
     max: usize,
-}
-
-fn key(entry: &Entry) -> (PurchaseId, EntryId) {
-    (entry.purchase.id, entry.id)
 }
 
 impl Unconfirmed {
@@ -32,7 +28,7 @@ impl Unconfirmed {
     /// Returns how many of the oldest ones were given up for these.
     pub(super) fn add(&mut self, entries: Vec<Entry>) -> usize {
         for entry in entries {
-            if self.keys.insert(key(&entry)) {
+            if self.keys.insert(entry.key()) {
                 self.entries.push_back(entry);
             }
         }
@@ -43,7 +39,7 @@ impl Unconfirmed {
     pub(super) fn take(&mut self, number: usize) -> Vec<Entry> {
         let taken: Vec<_> = self.entries.drain(..number.min(self.len())).collect();
         for entry in &taken {
-            self.keys.remove(&key(entry));
+            self.keys.remove(&entry.key());
         }
         taken
     }
@@ -51,7 +47,7 @@ impl Unconfirmed {
     /// Puts what was taken back in its place.
     pub(super) fn put_back(&mut self, taken: Vec<Entry>) {
         for entry in taken.into_iter().rev() {
-            if self.keys.insert(key(&entry)) {
+            if self.keys.insert(entry.key()) {
                 self.entries.push_front(entry);
             }
         }
@@ -61,7 +57,7 @@ impl Unconfirmed {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::{ProductId, Purchase, UserId};
+    use crate::domain::{EntryId, ProductId, Purchase, PurchaseId, UserId};
 
     fn entry(unit: u32) -> Entry {
         let id = EntryId { millis: unit.into(), sequence: 0 };

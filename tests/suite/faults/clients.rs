@@ -40,6 +40,29 @@ async fn disconnect_in_the_middle_of_a_request() {
     stage.holds().await;
 }
 
+/// While nothing is recorded, the outbox has a purchase, and each attempt of its buyer could publish it once more.
+#[tokio::test(flavor = "multi_thread")]
+async fn ask_again_and_again_while_nothing_is_recorded() {
+    let (services, products) = (Services::new().await, catalogue(5));
+    let path = [("FLASHSALE_PRODUCTS", products.path().to_str().expect("path"))];
+    let (work, serve) = (services.spawn(&["work"], &path), services.spawn(&["serve"], &path));
+    let (client, api) = (client(), serve.api().await);
+    ready(&api).await;
+    work.kill();
+    let first = buy(&client, &api, "ada").await;
+    assert_eq!((&first.body["status"], &first.body["durability"]), (&json!("SUCCESS"), &json!("broker")));
+    for _ in 0..40 {
+        let again = buy(&client, &api, "ada").await;
+        assert_eq!((&again.body["status"], &again.body["unit"]), (&json!("PURCHASED"), &first.body["unit"]));
+    }
+    let all = futures_util::future::join_all((0..40).map(|_| buy(&client, &api, "ada"))).await;
+    assert!(all.iter().all(|again| again.body["status"] == json!("PURCHASED")));
+    let messages = services.depth("purchases").await;
+    assert!((1..=2).contains(&messages), "{messages} messages of one purchase");
+    let _work = services.spawn(&["work"], &path);
+    drained(&services, 1).await;
+}
+
 fn resident_kib(process: &Flashsale) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{}/status", process.id())).expect("status");
     let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("VmRSS");
