@@ -238,6 +238,9 @@ pub trait Ledger: Debug + Send + Sync {
     /// A recorded purchase, also if it was cancelled.
     async fn purchase(&self, id: PurchaseId) -> Result<Option<RecordedPurchase>, LedgerError>;
 
+    /// Those of these purchases that are recorded, and count.
+    async fn purchases_among(&self, ids: &[PurchaseId]) -> Result<Vec<Purchase>, LedgerError>;
+
     /// A user's purchase of a product, if it counts.
     async fn purchase_of(&self, product: &ProductId, user: &UserId) -> Result<Option<Purchase>, LedgerError>;
 

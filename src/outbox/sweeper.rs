@@ -10,18 +10,20 @@
 //! broker resets the marks: what was confirmed on an earlier one may be lost. So does a queue that
 //! is empty while entries of the first age are there: it was deleted or purged under connections
 //! that lived on, and was declared anew since, or workers hold what was in it.
+//!
+//! What was sent before and is in the ledger by now is settled instead of being sent again.
 
 use std::{
     collections::HashMap,
-    sync::Arc,
     time::{Duration, Instant},
 };
 
 use super::observed::Observed;
-use crate::admission::{Admission, AdmissionError};
-use crate::broker::{Broker, BrokerError, Depths};
+use crate::admission::AdmissionError;
+use crate::broker::{BrokerError, Depths};
 use crate::domain::{Entry, EntryId, ProductId, SaleState};
-use crate::runtime::{Runtime, crash_points::crash_point};
+use crate::runtime::{Runtime, crash_points::crash_point, error_chain};
+use crate::stores::Stores;
 
 /// Ages at which an entry is sent again: 1, 4, 16, … times the first.
 const AGES: usize = 6;
@@ -44,8 +46,7 @@ pub enum SweepError {
 /// Sweeps the outboxes of all products.
 #[derive(Debug)]
 pub struct Sweeper {
-    admission: Arc<dyn Admission>,
-    broker: Arc<dyn Broker>,
+    stores: Stores,
     first_age: Duration,
     marks: HashMap<ProductId, Marks>,
     runtime: Runtime,
@@ -75,13 +76,8 @@ impl Marks {
 
 impl Sweeper {
     /// Sends entries again from the age of `first_age` on.
-    pub fn new(
-        admission: Arc<dyn Admission>,
-        broker: Arc<dyn Broker>,
-        first_age: Duration,
-        runtime: &Runtime,
-    ) -> Self {
-        Self { admission, broker, first_age, marks: HashMap::new(), runtime: runtime.clone() }
+    pub fn new(stores: Stores, first_age: Duration, runtime: &Runtime) -> Self {
+        Self { stores, first_age, marks: HashMap::new(), runtime: runtime.clone() }
     }
 
     fn age(&self, level: usize) -> Duration {
@@ -95,17 +91,17 @@ impl Sweeper {
             observed: std::array::from_fn(|level| Observed::new(self.age(level))),
             swept: [EntryId::FIRST; AGES],
             again_at: now + self.age(AGES - 1),
-            generation: self.broker.generation(),
+            generation: self.stores.broker.generation(),
             reset_at: now,
             is_ahead: false,
         }
     }
 
     /// Sends the entries of one product that are due, given its sale as it stands,
-    /// and returns their number.
+    /// and returns their number. What it finds recorded is counted too.
     pub async fn sweep(&mut self, product: &ProductId, sale: &SaleState) -> Result<usize, SweepError> {
         let Some(newest) = sale.newest else { return Ok(0) };
-        let (now, generation) = (self.runtime.instant(), self.broker.generation());
+        let (now, generation) = (self.runtime.instant(), self.stores.broker.generation());
         let known = self.marks.remove(product).filter(|marks| marks.epoch == sale.epoch);
         let mut marks = known.unwrap_or_else(|| self.fresh_marks(sale.epoch, now));
         if now >= marks.again_at {
@@ -135,7 +131,7 @@ impl Sweeper {
 
     /// False where that is not known.
     async fn queue_is_empty(&self) -> bool {
-        matches!(self.broker.depths().await, Ok(Some(Depths { purchases: 0, .. })))
+        matches!(self.stores.broker.depths().await, Ok(Some(Depths { purchases: 0, .. })))
     }
 
     async fn sweep_ages(
@@ -151,12 +147,13 @@ impl Sweeper {
                     return Ok(swept);
                 }
                 pages += 1;
-                let page = self.admission.outbox(product, marks[level], due, PAGE).await?;
+                let page = self.stores.admission.outbox(product, marks[level], due, PAGE).await?;
                 let reached = page.last().map_or(due, |entry| entry.id);
                 swept += page.len();
-                for group in Entry::group(page) {
+                let left = if level == 0 { page } else { self.settle_recorded(page).await };
+                for group in Entry::group(left) {
                     crash_point!("sweeper-after-read");
-                    self.broker.publish_unfenced(&group).await?;
+                    self.stores.broker.publish_unfenced(&group).await?;
                     crash_point!("sweeper-after-confirm");
                 }
                 for mark in &mut marks[..=level] {
@@ -165,5 +162,22 @@ impl Sweeper {
             }
         }
         Ok(swept)
+    }
+
+    /// Settles what the ledger has, and returns the rest. Entries of the second age were sent
+    /// before: where such a purchase is recorded, its worker did not reach this admission, but
+    /// perhaps a former primary of it, and may be the one that is given the message again.
+    async fn settle_recorded(&self, entries: Vec<Entry>) -> Vec<Entry> {
+        let ids: Vec<_> = entries.iter().map(|entry| entry.purchase.id).collect();
+        let Ok(recorded) = self.stores.ledger.purchases_among(&ids).await else { return entries };
+        let units: HashMap<_, _> = recorded.iter().map(|purchase| (purchase.id, purchase.unit)).collect();
+        let is_recorded = |entry: &Entry| units.get(&entry.purchase.id) == Some(&entry.purchase.unit);
+        let (settled, left): (Vec<_>, Vec<_>) = entries.into_iter().partition(is_recorded);
+        for group in Entry::group(settled) {
+            if let Err(error) = self.stores.admission.settle(&group).await {
+                tracing::debug!(error = error_chain(&error), "recorded entries stay in the outbox for now");
+            }
+        }
+        left
     }
 }

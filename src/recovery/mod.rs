@@ -114,8 +114,7 @@ impl fmt::Debug for Recovery {
 
 impl Recovery {
     pub fn new(stores: Stores, telemetry: Telemetry, options: RecoveryOptions, runtime: &Runtime) -> Self {
-        let sweeper =
-            Sweeper::new(stores.admission.clone(), stores.broker.clone(), options.sweep_after, runtime);
+        let sweeper = Sweeper::new(stores.clone(), options.sweep_after, runtime);
         Self {
             stores,
             telemetry,

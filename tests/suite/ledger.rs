@@ -71,7 +71,7 @@ pub(crate) fn postgres(services: &Services) -> Arc<dyn Ledger> {
 }
 
 impl Bench {
-    async fn sqlite() -> Self {
+    pub(crate) async fn sqlite() -> Self {
         let dir = tempfile::tempdir().expect("dir");
         let ledger = SqliteLedger::open(&dir.path().join("ledger.sqlite3")).await.expect("ledger");
         Self::prepared(Arc::new(ledger), Some(dir)).await
@@ -133,6 +133,10 @@ conformance! {
         assert_eq!(bench.rows().await, batch);
         assert_eq!(bench.ledger.purchase_of(&batch[1].product, &batch[1].user).await.expect("purchase"),
                    Some(batch[1].clone()));
+        let ids = [batch[1].id, fresh_id(), batch[0].id];
+        let mut among = bench.ledger.purchases_among(&ids).await.expect("purchases");
+        among.sort_by_key(|purchase| purchase.unit);
+        assert_eq!(among, batch[..2]);
         let sale = bench.ledger.sales().await.expect("sales").remove(0);
         assert_eq!((sale.highest_unit, sale.terms.total_stock, sale.epoch), (4, 10, 0));
     }

@@ -12,7 +12,8 @@ use chrono::{DateTime, TimeDelta, Utc};
 use flashsale::{
     admission::{Admission, MemoryAdmission},
     broker::{Broker, Consumer, MemoryBroker},
-    domain::{Entry, EntryId, ProductId, PurchaseId, Terms, UserId},
+    domain::{Entry, EntryId, LedgerVerdict, ProductId, PurchaseId, Terms, UserId},
+    ledger::Writer,
     observability::Telemetry,
     outbox::Sweeper,
     runtime::{Clock, Runtime, SystemClock},
@@ -220,7 +221,7 @@ async fn an_entry_is_sent_again_at_growing_ages_and_once_after_an_outage() {
     let id = fresh_id();
     gate.admit(&product, &UserId::parse("a").expect("user"), id).await.expect("won");
 
-    let mut sweeper = Sweeper::new(gate.clone(), broker.clone(), Duration::from_secs(5), &manual(&clock));
+    let mut sweeper = sweeper(&gate, &broker, &Bench::sqlite().await, &clock);
     let mut consumer = broker.consumer().await.expect("consumer");
     let mut sent_at = Vec::new();
     // The broker is away from second 30 to second 200: nothing is received, so nothing is confirmed.
@@ -244,6 +245,54 @@ async fn an_entry_is_sent_again_at_growing_ages_and_once_after_an_outage() {
     assert_eq!(sent_at, [5, 20, 200, 320, 1_280]);
 }
 
+/// A worker on the old side of a split brain records purchases, and settles them there.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_ledger_has_is_settled_instead_of_being_sent_once_more() {
+    let clock = Arc::new(ManualClock::new());
+    let gate: Arc<dyn Admission> = Arc::new(MemoryAdmission::new(clock.clone()));
+    let (broker, bench): (Arc<dyn Broker>, _) = (Arc::new(MemoryBroker::default()), Bench::sqlite().await);
+    let product = purchase("a", 1).product;
+    let terms = Terms { total_stock: 10, opens_at: None, closes_at: None, paused: false };
+    gate.fence(&product, 1).await.expect("fence");
+    gate.open(&product, 1, &terms, handed_out(0)).await.expect("open");
+    for user in ["recorded", "not-recorded", "recorded-under-another-unit"] {
+        gate.admit(&product, &UserId::parse(user).expect("user"), fresh_id()).await.expect("won");
+    }
+    let mut entries = gate.outbox(&product, EntryId::FIRST, EntryId::LAST, 9).await.expect("entries");
+    let left: Vec<_> = entries[1..].iter().map(|entry| entry.purchase.id).collect();
+    entries.remove(1);
+    entries[1].purchase.unit = 9;
+    let verdicts = bench.ledger.record(&entries, Writer::Worker).await.expect("recorded");
+    assert_eq!(verdicts, [LedgerVerdict::Recorded, LedgerVerdict::Recorded]);
+    let (mut sweeper, mut consumer) =
+        (sweeper(&gate, &broker, &bench, &clock), broker.consumer().await.expect("consumer"));
+    for (second, sent) in [(0, None), (6, Some(3)), (7, None), (21, Some(2))] {
+        clock.set(second);
+        let sale = gate.sale(&product).await.expect("sale");
+        let sweeping = sweeper.sweep(&product, &sale);
+        let Some(sent) = sent else {
+            assert_eq!(sweeping.await.expect("swept"), 0, "at second {second}");
+            continue;
+        };
+        let (swept, ids) = tokio::join!(sweeping, received(&mut *consumer));
+        assert_eq!((swept.expect("swept"), ids.len()), (3, sent), "at second {second}");
+        if sent == 2 {
+            assert_eq!(ids, left);
+        }
+    }
+    assert_eq!(gate.sale(&product).await.expect("sale").in_flight, 2);
+}
+
+fn sweeper(
+    gate: &Arc<dyn Admission>,
+    broker: &Arc<dyn Broker>,
+    bench: &Bench,
+    clock: &Arc<ManualClock>,
+) -> Sweeper {
+    let (admission, broker, ledger) = (gate.clone(), broker.clone(), bench.ledger.clone());
+    Sweeper::new(Stores { admission, broker, ledger }, Duration::from_secs(5), &manual(clock))
+}
+
 fn manual(clock: &Arc<ManualClock>) -> Runtime {
     Runtime { clock: clock.clone(), ..Runtime::system() }
 }
@@ -262,9 +311,9 @@ async fn what_a_new_leader_finds_is_young_and_an_entry_of_the_future_is_not() {
     let id = fresh_id();
     gate.admit(&product, &UserId::parse("a").expect("user"), id).await.expect("won");
     clock.ahead.store(0, Ordering::Relaxed);
-    let mut consumer = broker.consumer().await.expect("consumer");
+    let (mut consumer, bench) = (broker.consumer().await.expect("consumer"), Bench::sqlite().await);
     for found_at in [100, 200] {
-        let mut leader = Sweeper::new(gate.clone(), broker.clone(), Duration::from_secs(5), &manual(&clock));
+        let mut leader = sweeper(&gate, &broker, &bench, &clock);
         for second in found_at..found_at + 5 {
             clock.set(second);
             let sale = gate.sale(&product).await.expect("sale");

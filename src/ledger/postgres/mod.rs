@@ -278,6 +278,10 @@ impl Ledger for PostgresLedger {
         purchases::one(&mut *self.connection().await?, id).await
     }
 
+    async fn purchases_among(&self, ids: &[PurchaseId]) -> Result<Vec<Purchase>, LedgerError> {
+        purchases::among(&mut *self.connection().await?, ids).await
+    }
+
     async fn purchase_of(&self, product: &ProductId, user: &UserId) -> Result<Option<Purchase>, LedgerError> {
         let row: Option<PurchaseRow> = sql_query(
             "SELECT id, product_id, user_id, unit, admitted_at FROM live_purchases

@@ -5,7 +5,7 @@ use diesel_async::{AsyncPgConnection, RunQueryDsl};
 
 use super::{
     changes,
-    rows::{CountsRow, EarlierRow, NumberRow, RecordedRow},
+    rows::{CountsRow, EarlierRow, NumberRow, PurchaseRow, RecordedRow},
 };
 use crate::domain::{Cancellation, LedgerCounts, ProductId, Purchase, PurchaseId, RecordedPurchase, UserId};
 use crate::ledger::{Cancelled, Imported, LedgerError, column};
@@ -24,6 +24,19 @@ pub(super) async fn one(
         .await
         .optional()?;
     row.map(RecordedRow::recorded).transpose()
+}
+
+pub(super) async fn among(
+    connection: &mut AsyncPgConnection,
+    ids: &[PurchaseId],
+) -> Result<Vec<Purchase>, LedgerError> {
+    let rows: Vec<PurchaseRow> = sql_query(
+        "SELECT id, product_id, user_id, unit, admitted_at FROM live_purchases WHERE id = ANY($1)",
+    )
+    .bind::<ty::Array<ty::Uuid>, _>(ids.iter().map(|id| id.0).collect::<Vec<_>>())
+    .load(connection)
+    .await?;
+    rows.into_iter().map(PurchaseRow::purchase).collect()
 }
 
 pub(super) async fn page(

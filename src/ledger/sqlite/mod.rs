@@ -264,6 +264,10 @@ impl Ledger for SqliteLedger {
         purchases::one(&mut *self.connection.lock().await, id).await
     }
 
+    async fn purchases_among(&self, ids: &[PurchaseId]) -> Result<Vec<Purchase>, LedgerError> {
+        purchases::among(&mut *self.connection.lock().await, ids).await
+    }
+
     async fn purchase_of(&self, product: &ProductId, user: &UserId) -> Result<Option<Purchase>, LedgerError> {
         let row: Option<PurchaseRow> = sql_query(
             "SELECT id, user_id, unit, admitted_at FROM live_purchases WHERE product_id = ?1 AND user_id = ?2",

@@ -27,6 +27,20 @@ pub(super) async fn one(
     row.map(RecordedRow::recorded).transpose()
 }
 
+pub(super) async fn among(
+    connection: &mut Connection,
+    ids: &[PurchaseId],
+) -> Result<Vec<Purchase>, LedgerError> {
+    let rows: Vec<RecordedRow> = sql_query(format!(
+        "SELECT {COLUMNS} FROM purchases
+         WHERE id IN (SELECT value FROM json_each(?1)) AND cancelled_at IS NULL"
+    ))
+    .bind::<ty::Text, _>(serde_json::json!(ids).to_string())
+    .load(connection)
+    .await?;
+    rows.into_iter().map(|row| Ok(row.recorded()?.purchase)).collect()
+}
+
 pub(super) async fn page(
     connection: &mut Connection,
     product: &ProductId,

@@ -278,6 +278,14 @@ impl Ledger for SimLedger {
         self.run(|tables| tables.recorded_purchase(id)).await
     }
 
+    async fn purchases_among(&self, ids: &[PurchaseId]) -> Result<Vec<Purchase>, LedgerError> {
+        self.run(|tables| {
+            let rows = ids.iter().filter_map(|id| tables.recorded_purchase(*id));
+            rows.filter(|row| row.cancelled.is_none()).map(|row| row.purchase).collect()
+        })
+        .await
+    }
+
     async fn purchase_of(&self, product: &ProductId, user: &UserId) -> Result<Option<Purchase>, LedgerError> {
         self.run(|tables| tables.purchase_of(product, user).cloned()).await
     }

@@ -17,7 +17,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("broker", &["config", "domain", "observability", "runtime"]),
     ("ledger", &["config", "domain", "observability", "runtime"]),
     ("stores", &["admission", "broker", "domain", "ledger", "observability", "runtime"]),
-    ("outbox", &["admission", "broker", "domain", "runtime"]),
+    ("outbox", &["admission", "broker", "domain", "runtime", "stores"]),
     (
         "checkout",
         &["admission", "config", "domain", "ledger", "observability", "outbox", "runtime", "stores"],

@@ -140,6 +140,10 @@ impl Ledger for NothingDoneIsSuccess {
         self.0.purchase(id).await
     }
 
+    async fn purchases_among(&self, ids: &[PurchaseId]) -> Result<Vec<Purchase>, LedgerError> {
+        self.0.purchases_among(ids).await
+    }
+
     async fn purchase_of(&self, product: &ProductId, user: &UserId) -> Result<Option<Purchase>, LedgerError> {
         self.0.purchase_of(product, user).await
     }
