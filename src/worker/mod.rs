@@ -7,16 +7,19 @@
 mod batch;
 mod conflict;
 mod error;
+mod fill;
 mod mode;
 mod options;
 mod record;
 mod recorder;
+mod silence;
 
 use std::time::{Duration, Instant};
 
 use tokio_util::sync::CancellationToken;
 
-use crate::broker::{BrokerError, Consumer, Delivery};
+use crate::broker::{BrokerError, Consumer};
+use crate::domain::Durability;
 use crate::ledger::LedgerError;
 use crate::observability::{Dependency, Telemetry};
 use crate::runtime::{Backoff, Runtime, error_chain};
@@ -24,9 +27,11 @@ use crate::stores::Stores;
 pub use batch::Batch;
 pub use conflict::{NO_UNIT_LEFT, has_other};
 pub use error::StepError;
+use fill::Filling;
 pub use mode::{Mode, RebuildEpochs, Rebuilding};
 pub use options::WorkerOptions;
 pub use recorder::{Dead, Recorder};
+use silence::Silence;
 
 /// How long a worker keeps its messages while the ledger can't be reached. Then it leaves the
 /// queue, so that a rebuild, which waits for that, can take place without this worker.
@@ -35,9 +40,8 @@ const LEDGER_OUTAGE_MAX: Duration = Duration::from_secs(10);
 /// admission that sells. Then it gives them back: where it is on the wrong side of a split brain, a
 /// worker of the other side takes them.
 const ADMISSION_OUTAGE_MAX: Duration = Duration::from_secs(10);
-/// A worker that was delivered nothing for so long, while purchases are on their way, takes hold of
-/// the queue anew.
-const UNDELIVERED_MAX: Duration = Duration::from_secs(5);
+/// How long a small batch waits for more while messages are waiting.
+const LINGER_UNDER_LOAD: Duration = Duration::from_millis(2);
 /// How often a worker asks the ledger whether it may run.
 const MAY_RUN_INTERVAL: Duration = Duration::from_millis(250);
 
@@ -66,8 +70,9 @@ impl Worker {
     /// Works until `stop`, then finishes the batch under way and gives the rest back.
     pub async fn run(self, stop: CancellationToken) {
         let mut backoff = Backoff::of_reconnects(&self.runtime);
+        let mut silence = Silence::from(self.runtime.instant());
         while !stop.is_cancelled() {
-            if self.may_run().await && self.consume(&stop).await {
+            if self.may_run().await && self.consume(&stop, &mut silence).await {
                 backoff.reset();
             } else {
                 pause(&mut backoff, &stop).await;
@@ -104,7 +109,7 @@ impl Worker {
 
     /// Takes batches until the consumer fails, a rebuild wants the workers aside, or `stop`.
     /// Whether anything was recorded.
-    async fn consume(&self, stop: &CancellationToken) -> bool {
+    async fn consume(&self, stop: &CancellationToken, silence: &mut Silence) -> bool {
         let mut consumer = match self.connect().await {
             Ok(consumer) => consumer,
             Err(error) => {
@@ -114,58 +119,42 @@ impl Worker {
         };
         self.broker_is(None);
         let (mut recorded, mut reached) = (false, self.runtime.instant());
-        let (mut ask_at, mut delivered) = (reached, reached);
+        let mut ask_at = reached;
+        silence.begins(reached);
         loop {
             // Only the wait for a first message is given up for something else: nothing is held
             // then.
             let until_ask = ask_at.saturating_duration_since(self.runtime.instant());
-            let first = tokio::select! {
+            let (first, was_waiting) = tokio::select! {
                 biased;
                 () = stop.cancelled() => break,
                 () = self.runtime.sleep(until_ask) => {
                     if self.should_leave(&mut reached).await {
                         break;
                     }
-                    let silent_for = self.runtime.instant() - delivered;
-                    if silent_for > UNDELIVERED_MAX {
-                        if self.expects_deliveries().await {
-                            tracing::debug!(?silent_for, "nothing is delivered: taking hold of the queue anew");
+                    if silence.is_long(self.runtime.instant()) {
+                        if silence::is_held_back(&self.recorder.stores).await {
+                            tracing::debug!("nothing is delivered: connecting to the queue anew");
+                            silence.was_in_vain();
                             break;
                         }
-                        delivered = self.runtime.instant();
+                        silence.begins(self.runtime.instant());
                     }
                     ask_at = self.runtime.instant() + MAY_RUN_INTERVAL;
                     continue;
                 }
-                first = consumer.next() => first,
+                first = fill::next_of(&mut *consumer) => first,
             };
             let Ok(first) = first.inspect_err(|error| self.broker_is(Some(error))) else { break };
-            let batch = self.fill(first, &mut *consumer).await;
+            let batch = self.filling().fill(first, was_waiting, &mut *consumer, &self.runtime).await;
             if !self.finish(batch, stop).await {
                 break;
             }
-            (recorded, delivered) = (true, self.runtime.instant());
+            recorded = true;
+            silence.ended(self.runtime.instant());
         }
         consumer.close().await;
         recorded
-    }
-
-    /// Whether purchases are on their way to the queue. RabbitMQ may hold them for this worker and
-    /// not deliver them: where a queue was deleted and declared anew at once, it moves the consumer
-    /// over, and takes the first messages for ones that it has delivered. They count as delivered,
-    /// so the queue looks empty; the end of this worker's connection gives them back.
-    async fn expects_deliveries(&self) -> bool {
-        let Stores { admission, broker, ledger } = &self.recorder.stores;
-        if broker.consuming().is_none() {
-            return false;
-        }
-        let Ok(sales) = ledger.sales().await else { return false };
-        for sale in sales {
-            if admission.sale(&sale.product).await.is_ok_and(|state| state.in_flight > 0) {
-                return true;
-            }
-        }
-        false
     }
 
     /// Whether a rebuild wants the queue, or the ledger can't be reached for too long since it was
@@ -184,20 +173,14 @@ impl Worker {
         }
     }
 
-    /// The batch that begins with this message, and holds what arrives within the linger time.
-    async fn fill(&self, first: Delivery, consumer: &mut dyn Consumer) -> Batch {
-        let mut batch = Batch::default();
-        batch.add(first);
-        let deadline = self.runtime.instant() + self.options.linger;
-        while batch.entries() < self.options.batch_items_max {
-            let left = deadline.saturating_duration_since(self.runtime.instant());
-            match self.runtime.timeout(left, consumer.next()).await {
-                Some(Ok(delivery)) => batch.add(delivery),
-                // The rest is redelivered; what is here is recorded first.
-                Some(Err(_)) | None => break,
-            }
+    /// Where a commit is what a buyer waits for, no batch waits by itself.
+    fn filling(&self) -> Filling {
+        let answers_wait = self.recorder.stores.broker.durability() == Durability::Database;
+        Filling {
+            items_max: self.options.batch_items_max,
+            linger: self.options.linger,
+            linger_under_load: if answers_wait { Duration::ZERO } else { LINGER_UNDER_LOAD },
         }
-        batch
     }
 
     /// Repeats the step until it succeeds. False: the messages go back to the queue.

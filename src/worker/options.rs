@@ -11,7 +11,7 @@ pub struct WorkerOptions {
     /// Purchases after which a batch is full. A message is never split, so a batch may
     /// hold one message more.
     pub batch_items_max: usize,
-    /// How long a batch waits to fill.
+    /// How long every batch waits for more.
     pub linger: Duration,
 }
 

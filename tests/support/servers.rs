@@ -225,10 +225,11 @@ pub(crate) struct Rabbit {
 
 impl Rabbit {
     /// Runs one of RabbitMQ's own commands for operators.
-    pub(crate) fn control(&self, arguments: &[&str]) {
+    pub(crate) fn control(&self, arguments: &[&str]) -> String {
         let ended = (self.control)().args(arguments).output().expect("rabbitmqctl");
         let (out, errors) = (String::from_utf8_lossy(&ended.stdout), String::from_utf8_lossy(&ended.stderr));
         assert!(ended.status.success(), "rabbitmqctl {arguments:?}: {out}{errors}");
+        out.into_owned()
     }
 
     /// Runs a shell script that calls `rabbitmqctl`.

@@ -337,13 +337,31 @@ async fn has_a_queue_that_never_confirms_and_redis_is_lost() {
     drop((rabbit, redis));
 }
 
+fn set_memory(rabbit: &mut Rabbit, share: &str) {
+    rabbit.control(&["set_vm_memory_high_watermark", share]);
+}
+
+/// The channels that consume, in order.
+async fn consumers(rabbit: Rabbit) -> (Rabbit, Vec<String>) {
+    let asking = tokio::task::spawn_blocking(move || {
+        let listed = rabbit.control(&["list_consumers", "--quiet", "--no-table-headers", "channel_pid"]);
+        let mut channels: Vec<_> = listed.lines().map(str::to_owned).collect();
+        channels.sort_unstable();
+        (rabbit, channels)
+    });
+    let (rabbit, channels) = asking.await.expect("rabbitmqctl");
+    assert!(!channels.is_empty(), "nobody consumes");
+    (rabbit, channels)
+}
+
 /// It blocks publishers, and nobody else: the worker goes on, and nobody reconnects again and again.
 #[tokio::test(flavor = "multi_thread")]
 async fn raises_a_memory_alarm() {
     let rabbit = own(servers::rabbitmq).await;
     let stage = Stage::open(with_rabbitmq(rabbit.node.port).await).await;
+    let (rabbit, before) = consumers(rabbit).await;
     let start = now();
-    let rabbit = blocking(rabbit, |rabbit| rabbit.control(&["set_vm_memory_high_watermark", "0"])).await;
+    let rabbit = blocking(rabbit, |rabbit| set_memory(rabbit, "0")).await;
     stage.readiness("publishers are blocked", |_, body| body.contains("memory or disk alarm")).await;
     stage.sells_without_rabbitmq("during").await;
     let consuming = async || {
@@ -354,7 +372,9 @@ async fn raises_a_memory_alarm() {
         lasts(Duration::from_secs(1)).await;
         assert!(consuming().await, "the worker has left the queue");
     }
-    let rabbit = blocking(rabbit, |rabbit| rabbit.control(&["set_vm_memory_high_watermark", "0.6"])).await;
+    let (rabbit, after) = consumers(rabbit).await;
+    assert_eq!(before, after, "a worker has connected anew");
+    let rabbit = blocking(rabbit, |rabbit| set_memory(rabbit, "0.6")).await;
     stage.readiness("publishers go on", |_, body| !body.contains(AWAY)).await;
     stage.sale.fault("rabbitmq-memory-alarm", start, true, false);
     for process in [&stage.serve, &stage.work] {
