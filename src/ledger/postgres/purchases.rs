@@ -30,12 +30,11 @@ pub(super) async fn among(
     connection: &mut AsyncPgConnection,
     ids: &[PurchaseId],
 ) -> Result<Vec<Purchase>, LedgerError> {
-    let rows: Vec<PurchaseRow> = sql_query(
-        "SELECT id, product_id, user_id, unit, admitted_at FROM live_purchases WHERE id = ANY($1)",
-    )
-    .bind::<ty::Array<ty::Uuid>, _>(ids.iter().map(|id| id.0).collect::<Vec<_>>())
-    .load(connection)
-    .await?;
+    let rows: Vec<PurchaseRow> =
+        sql_query("SELECT id, product_id, user_id, unit, admitted_at FROM live_purchases WHERE id = ANY($1)")
+            .bind::<ty::Array<ty::Uuid>, _>(ids.iter().map(|id| id.0).collect::<Vec<_>>())
+            .load(connection)
+            .await?;
     rows.into_iter().map(PurchaseRow::purchase).collect()
 }
 
