@@ -56,7 +56,7 @@ impl Audit {
     }
 
     async fn audit(self, overrides: &Overrides) -> anyhow::Result<AuditResult> {
-        let settings = overrides.settings(&[])?;
+        let settings = overrides.settings()?;
         let sources = stores::sources(&settings, "audit").await?;
         let product = self.product.product(&*sources.ledger).await?;
         let history = self.read_history(&product)?;

@@ -69,7 +69,7 @@ enum Action {
 
 impl DeadLetters {
     pub(super) async fn run(self, overrides: &Overrides) -> anyhow::Result<()> {
-        let settings = overrides.settings(&[])?;
+        let settings = overrides.settings()?;
         let none =
             "The embedded mode has no dead letters, because it answers SUCCESS only for what is recorded";
         let stores = distributed_stores(&settings, "dead-letters", none).await?;

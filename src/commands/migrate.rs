@@ -3,7 +3,7 @@
 use clap::Args;
 use tokio_util::sync::CancellationToken;
 
-use super::settings::Mode;
+use super::settings::{Mode, Purpose};
 use super::{data_dir::DataDir, ledger::open_ledger, overrides::Overrides, preparation::Preparation};
 use crate::observability::Dependency;
 use crate::runtime::Runtime;
@@ -32,7 +32,7 @@ pub(super) struct Migrate {
 
 impl Migrate {
     pub(super) async fn run(self, overrides: &Overrides, stop: CancellationToken) -> anyhow::Result<()> {
-        let settings = overrides.settings(&[])?;
+        let settings = overrides.settings_for(Purpose::Products, &[])?;
         let _lock = match &settings.mode {
             Mode::Embedded { data_dir } => Some(DataDir::lock(data_dir)?),
             Mode::Distributed(_) => None,

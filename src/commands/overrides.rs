@@ -4,7 +4,10 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::{settings::Settings, wiring::Wiring};
+use super::{
+    settings::{Purpose, Settings},
+    wiring::Wiring,
+};
 use crate::config::{FILE_VARIABLE, Layers};
 
 /// Settings that every command takes. They win over the environment, which wins over the file.
@@ -39,8 +42,17 @@ fn key_and_value(text: &str) -> Result<(String, String), String> {
 }
 
 impl Overrides {
+    /// Reads the settings for a command on what there is.
+    pub(super) fn settings(&self) -> anyhow::Result<Settings> {
+        self.settings_for(Purpose::Command, &[])
+    }
+
     /// Reads the settings, with the command's own flags on top.
-    pub(super) fn settings(&self, own: &[(&str, Option<&String>)]) -> anyhow::Result<Settings> {
+    pub(super) fn settings_for(
+        &self,
+        purpose: Purpose,
+        own: &[(&str, Option<&String>)],
+    ) -> anyhow::Result<Settings> {
         let named = [
             ("products", self.products.as_ref()),
             ("prefix", self.prefix.as_ref()),
@@ -53,7 +65,8 @@ impl Overrides {
         let file = self.config.clone().or_else(variable).filter(|path| !path.as_os_str().is_empty());
         let variables = std::env::vars_os()
             .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok())));
-        let settings = Layers::read(file.as_deref(), variables, &flags).and_then(Settings::load)?;
+        let layers = Layers::read(file.as_deref(), variables, &flags)?;
+        let settings = Settings::load(layers, purpose)?;
         crate::observability::start_log(&settings.log)?;
         for variable in &settings.unknown_variables {
             tracing::warn!("{variable}");

@@ -52,7 +52,7 @@ impl Resume {
 }
 
 async fn open(overrides: &Overrides, flag: &ProductFlag) -> anyhow::Result<(Arc<dyn Ledger>, ProductId)> {
-    let settings = overrides.settings(&[])?;
+    let settings = overrides.settings()?;
     let ledger = open_own_ledger(&settings, "pause").await?;
     let product = flag.product(&*ledger).await?;
     Ok((ledger, product))

@@ -70,7 +70,7 @@ impl Products {
 }
 
 async fn list(overrides: &Overrides) -> anyhow::Result<()> {
-    let settings = overrides.settings(&[])?;
+    let settings = overrides.settings()?;
     let ledger = open_own_ledger(&settings, "products").await?;
     for (product, sale) in products::list(&actor(), &*ledger).await? {
         output::print(Listed(&product, &sale)).await;
@@ -86,8 +86,9 @@ async fn apply(
     dry_run: bool,
     stop: &CancellationToken,
 ) -> anyhow::Result<bool> {
-    let settings = overrides.settings(&[])?;
-    let wanted = read_catalogue(file, &|image| settings.shop.check_picture(image))?;
+    let settings = overrides.settings()?;
+    let pictures = settings.shop.named_pictures();
+    let wanted = read_catalogue(file, &|image| pictures.check(image))?;
     let (ledger, actor) = (open_own_ledger(&settings, "products").await?, actor());
     let plan = products::plan(&actor, &*ledger, &wanted).await?;
     output::print(Shown(&plan.difference)).await;

@@ -54,7 +54,7 @@ impl Reconcile {
 
     /// Returns whether no difference is left.
     async fn reconcile(self, overrides: &Overrides) -> anyhow::Result<bool> {
-        let settings = overrides.settings(&[])?;
+        let settings = overrides.settings()?;
         let none = "The embedded mode has nothing to reconcile: its admission is made from its ledger at every start";
         let stores = distributed_stores(&settings, "reconcile", none).await?;
         let product = self.product.product(&*stores.ledger).await?;

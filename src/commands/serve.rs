@@ -5,7 +5,7 @@ use futures_util::future::{join, join_all};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use super::settings::{Mode, Settings};
+use super::settings::{Mode, Purpose, Settings};
 use super::{
     data_dir::DataDir,
     overrides::Overrides,
@@ -52,7 +52,7 @@ impl Serve {
             ("web.addr", self.web_addr.as_ref()),
             ("console.addr", self.console_addr.as_ref()),
         ];
-        let settings = overrides.settings(&own)?;
+        let settings = overrides.settings_for(Purpose::Serve, &own)?;
         let stop = shutdown.after(settings.api.drain);
         let connected = stores::connect(&settings, "serve", overrides.wiring).await?;
         if connected.data_dir.is_some() {

@@ -10,9 +10,10 @@ use super::{descriptors::budget, settings::Settings, stores::Connected};
 use crate::{
     api::{self, Api},
     checkout::Checkout,
+    config::CatalogueSource,
     console::{self, Console, ConsoleToken, Monitor, ShopLink},
     http::{
-        ConnectionBudget, CorsOrigins,
+        ConnectionBudget, CorsOrigins, Site,
         health::{self, Health},
         server::{Listening, ServerOptions, listen},
     },
@@ -86,7 +87,7 @@ impl Servers<'_> {
         let state = Shop {
             checkout: self.checkout.clone(),
             catalogue: self.connected.catalogue.clone(),
-            site: Data::new(self.settings.shop.clone()),
+            site: Data::new(self.site()),
             body_timeout: self.settings.api.body_timeout,
             updates: Updates::default(),
             listeners: Arc::new(Semaphore::new(0)),
@@ -101,6 +102,15 @@ impl Servers<'_> {
             let checkout = state.checkout.on_this_thread();
             shop::routes(config, Shop { checkout, listeners, ..state.clone() });
         })
+    }
+
+    /// With the pictures, which no other server shows.
+    fn site(&self) -> Site {
+        let catalogue = match &self.settings.catalogue {
+            CatalogueSource::File(catalogue) | CatalogueSource::Demo(catalogue) => catalogue.products(),
+            CatalogueSource::Ledger => &[],
+        };
+        self.settings.shop.with_pictures(catalogue.iter().map(|product| product.image.as_str()))
     }
 
     fn console(&self, budget: ConnectionBudget, shop: ShopLink) -> anyhow::Result<Option<Listening>> {

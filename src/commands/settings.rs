@@ -50,9 +50,23 @@ pub struct Services {
     pub rabbit: RabbitOptions,
 }
 
+/// The command that reads the settings. It decides which of the files that they name are read: a
+/// file that a command does not need can't keep it from working.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// Sells the catalogue; in the embedded mode, on pages as well.
+    Serve,
+    /// Serves the pages, in the distributed mode.
+    Web,
+    /// Adds the products of the catalogue to the ledger.
+    Products,
+    /// Works on what there is. Its [`Settings::catalogue`] is the ledger.
+    Command,
+}
+
 impl Settings {
     /// The error lists everything that is wrong.
-    pub fn load(layers: Layers) -> Result<Self, ConfigError> {
+    pub fn load(layers: Layers, purpose: Purpose) -> Result<Self, ConfigError> {
         let mut reader = Reader::new(layers);
         let prefix = reader.checked_text("prefix", check_prefix);
         let urls = ServiceUrls::read(&mut reader);
@@ -74,7 +88,12 @@ impl Settings {
         let log = LogOptions::read(&mut reader);
         let api = ApiOptions::read(&mut reader);
         let web_addr = reader.addr("web.addr");
-        let shop = Site::read(&mut reader);
+        let serves_pages = match purpose {
+            Purpose::Serve => matches!(mode, Mode::Embedded { .. }),
+            Purpose::Web => true,
+            Purpose::Products | Purpose::Command => false,
+        };
+        let shop = Site::read(&mut reader, serves_pages);
         let data_dir = match &mode {
             Mode::Embedded { data_dir } => Some(data_dir.as_path()),
             Mode::Distributed(_) => None,
@@ -83,9 +102,14 @@ impl Settings {
         let work_health_addr = reader.optional_addr("work.health_addr");
         let worker = WorkerOptions::read(&mut reader);
         let has_demo = data_dir.is_some();
-        let Some(catalogue) =
-            CatalogueSource::of_key(&mut reader, has_demo, &|image| shop.check_picture(image))
-        else {
+        let pictures = shop.named_pictures();
+        let catalogue = match purpose {
+            Purpose::Command => Some(CatalogueSource::Ledger),
+            Purpose::Serve | Purpose::Web | Purpose::Products => {
+                CatalogueSource::of_key(&mut reader, has_demo, &|image| pictures.check(image))
+            }
+        };
+        let Some(catalogue) = catalogue else {
             return Err(reader.into_error());
         };
         let unknown_variables = reader.finish()?;

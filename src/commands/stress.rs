@@ -103,7 +103,7 @@ impl Stress {
         for url in [&self.api, &self.web, &self.console].into_iter().flatten() {
             check_url(url)?;
         }
-        let settings = overrides.settings(&[])?;
+        let settings = overrides.settings()?;
         let api = self.api.clone().map_or_else(|| url_of(settings.api.addr), Ok)?;
         let web = self.web.clone().map_or_else(|| beside(&api, settings.web_addr), Ok)?;
         let console = self.console(settings.console.addr)?;

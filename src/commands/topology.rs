@@ -26,7 +26,7 @@ pub(super) struct DeclareTopology {}
 
 impl DeclareTopology {
     pub(super) async fn run(self, overrides: &Overrides) -> anyhow::Result<()> {
-        let settings = overrides.settings(&[])?;
+        let settings = overrides.settings()?;
         let Mode::Distributed(services) = &settings.mode else {
             bail!("the embedded mode has no queues: set DATABASE_URL, REDIS_URL and AMQP_URL");
         };

@@ -4,7 +4,7 @@ use anyhow::bail;
 use clap::Args;
 use futures_util::future::join;
 
-use super::settings::Mode;
+use super::settings::{Mode, Purpose};
 use super::{overrides::Overrides, servers::Servers, started::Started, stores};
 use crate::http::run::run;
 use crate::observability::registry::Role;
@@ -30,7 +30,7 @@ pub(super) struct Web {
 impl Web {
     pub(super) async fn run(self, overrides: &Overrides, shutdown: Shutdown) -> anyhow::Result<()> {
         let own = [("web.addr", self.web_addr.as_ref()), ("console.addr", self.console_addr.as_ref())];
-        let settings = overrides.settings(&own)?;
+        let settings = overrides.settings_for(Purpose::Web, &own)?;
         if matches!(settings.mode, Mode::Embedded { .. }) {
             bail!(
                 "no service is configured, so the system runs embedded: `flashsale serve` serves the pages, the \

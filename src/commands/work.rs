@@ -5,7 +5,7 @@ use clap::Args;
 use futures_util::future::{join, join_all};
 use tokio_util::sync::CancellationToken;
 
-use super::settings::Mode;
+use super::settings::{Mode, Purpose};
 use super::{
     overrides::Overrides,
     servers::listen_health,
@@ -34,7 +34,8 @@ pub(super) struct Work {
 
 impl Work {
     pub(super) async fn run(self, overrides: &Overrides, stop: CancellationToken) -> anyhow::Result<()> {
-        let settings = overrides.settings(&[("work.health_addr", self.health_addr.as_ref())])?;
+        let settings =
+            overrides.settings_for(Purpose::Products, &[("work.health_addr", self.health_addr.as_ref())])?;
         if matches!(settings.mode, Mode::Embedded { .. }) {
             bail!(
                 "no service is configured, so the system runs embedded: `flashsale serve` does the worker's work in \

@@ -18,5 +18,5 @@ mod unread;
 
 pub use connection_budget::{ConnectionBudget, Demand, TooFewDescriptors};
 pub use options::ApiOptions;
-pub use pages::{Link, PublicUrl, Site};
+pub use pages::{Link, NamedPictures, PublicUrl, Site};
 pub use security::{cors::CorsOrigins, origin::Origin};

@@ -3,7 +3,7 @@
 use std::io::Write;
 
 use flashsale::{
-    commands::settings::{Mode, Settings},
+    commands::settings::{Mode, Purpose, Settings},
     config::{CatalogueSource, ConfigError, Layers, variable_of},
 };
 
@@ -18,7 +18,17 @@ fn file(text: &str) -> tempfile::NamedTempFile {
     file
 }
 
+/// The settings of `serve`, which reads everything in the embedded mode.
 fn load(
+    file: Option<&str>,
+    environment: &[(&str, &str)],
+    flags: &[(&str, &str)],
+) -> Result<Settings, ConfigError> {
+    load_for(Purpose::Serve, file, environment, flags)
+}
+
+fn load_for(
+    purpose: Purpose,
     file: Option<&str>,
     environment: &[(&str, &str)],
     flags: &[(&str, &str)],
@@ -27,7 +37,7 @@ fn load(
     let environment = environment.iter().map(|(name, value)| ((*name).to_owned(), Some((*value).to_owned())));
     let flags: Vec<_> = flags.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
     let path = file.as_ref().map(tempfile::NamedTempFile::path);
-    Layers::read(path, environment, &flags).and_then(Settings::load)
+    Layers::read(path, environment, &flags).and_then(|layers| Settings::load(layers, purpose))
 }
 
 /// Whether one of the lines of an error begins and ends like this.
@@ -319,6 +329,77 @@ fn what_would_not_be_shown_is_refused_with_the_reason() {
     let error = load(None, &[("FLASHSALE_WEB_MEDIA_DIR", "/nowhere")], &[]).expect_err("no folder");
     let begin = "web.media_dir = \"/nowhere\" (in the environment variable FLASHSALE_WEB_MEDIA_DIR): must be a folder";
     assert!(says(&error, begin, "(No such file or directory (os error 2))"), "{error}");
+}
+
+/// A folder that is missing does not keep those from working that show no pictures; a catalogue that is read and names
+/// a file of it does.
+#[test]
+fn a_folder_of_pictures_is_needed_by_those_who_show_or_sell_them() {
+    const SERVICES: [(&str, &str); 3] =
+        [("DATABASE_URL", "postgres://a@b/c"), ("REDIS_URL", "redis://a"), ("AMQP_URL", "amqp://a:b@c")];
+    let without = ("FLASHSALE_WEB_MEDIA_DIR", "/nowhere");
+    let named = file(
+        "[[products]]\nid = \"p\"\nname = \"P\"\nprice = \"2\"\ncurrency = \"USD\"\ntotal_stock = 1\nimage = \"lamp.png\"",
+    );
+    let named = ("FLASHSALE_PRODUCTS", named.path().to_str().expect("path"));
+    let logo = ("FLASHSALE_SHOP_LOGO", "logo.png");
+    let distributed = |more: &[(&'static str, &'static str)]| [&SERVICES[..], &[without], more].concat();
+    // `serve` of the distributed mode has no pages, and an operator's command has no catalogue either.
+    for purpose in [Purpose::Serve, Purpose::Products, Purpose::Command] {
+        load_for(purpose, None, &distributed(&[logo]), &[]).expect("no picture is needed");
+    }
+    let missing = [&distributed(&[])[..], &[named, ("FLASHSALE_PRODUCT", "x")]].concat();
+    let settings = load_for(Purpose::Command, None, &missing, &[]).expect("no catalogue is read");
+    assert!(matches!(settings.catalogue, CatalogueSource::Ledger), "{settings:?}");
+    for purpose in [Purpose::Serve, Purpose::Products] {
+        let error = load_for(purpose, None, &missing, &[]).expect_err("a picture is named");
+        assert!(
+            says(&error, "catalogue ", "image = \"lamp.png\": there is no such file in /nowhere"),
+            "{error}"
+        );
+        assert_eq!(error.0.len(), 1, "{error}");
+    }
+    let error = load_for(Purpose::Web, None, &distributed(&[logo]), &[]).expect_err("pages need it");
+    assert!(
+        says(&error, "web.media_dir = \"/nowhere\"", "(No such file or directory (os error 2))"),
+        "{error}"
+    );
+    assert!(says(&error, "shop.logo = \"logo.png\"", "there is no such file in /nowhere)"), "{error}");
+}
+
+/// Of the pictures that a catalogue names, all have to fit; of the others, those that do.
+#[test]
+fn pictures_that_are_named_are_bounded_together() {
+    const FILES: usize = 17;
+    let media = tempfile::tempdir().expect("a folder");
+    // A picture that two products show counts once.
+    let product = |number: usize| {
+        let image = number % FILES;
+        format!(
+            "[[products]]\nid = \"p{number}\"\nname = \"P\"\nprice = \"2\"\ncurrency = \"USD\"
+             total_stock = 1\nimage = \"{image:02}.jpg\"\n"
+        )
+    };
+    let text: String = (0..2 * FILES).map(product).collect();
+    for number in 0..FILES {
+        let path = media.path().join(format!("{number:02}.jpg"));
+        std::fs::write(&path, b"\xff\xd8\xff").expect("write");
+        // 4 MiB each, without the blocks.
+        let picture = std::fs::File::options().write(true).open(&path).expect("open");
+        picture.set_len(4 << 20).expect("length");
+    }
+    let catalogue = file(&text);
+    let variables = [
+        ("FLASHSALE_PRODUCTS", catalogue.path().to_str().expect("path")),
+        ("FLASHSALE_WEB_MEDIA_DIR", media.path().to_str().expect("path")),
+    ];
+    let error = load(None, &variables, &[]).expect_err("68 MiB");
+    let end = "image = \"16.jpg\": the pictures that are named have more than 64 MiB together";
+    assert!(error.0.iter().all(|line| line.ends_with(end)), "{error}");
+    assert_eq!(error.0.len(), 2, "{error}");
+    std::fs::write(media.path().join("16.jpg"), b"").expect("write");
+    std::fs::write(catalogue.path(), text.replace("16.jpg", "15.jpg")).expect("write");
+    load(None, &variables, &[]).expect("64 MiB");
 }
 
 #[test]

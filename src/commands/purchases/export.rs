@@ -64,7 +64,7 @@ impl From<Format> for ExportFormat {
 
 impl Export {
     pub(super) async fn run(self, overrides: &Overrides) -> anyhow::Result<()> {
-        let settings = overrides.settings(&[])?;
+        let settings = overrides.settings()?;
         if let Some(file) = &self.verify {
             let number = digest::verify(file)?;
             output::print(format_args!("{} has all {number} purchases", file.display())).await;

@@ -41,7 +41,7 @@ pub(super) struct Import {
 
 impl Import {
     pub(super) async fn run(self, overrides: &Overrides) -> anyhow::Result<()> {
-        let settings = overrides.settings(&[])?;
+        let settings = overrides.settings()?;
         let list = UserList::read(&read(&self.file)?).or_else(|bad| refuse(&bad))?;
         let ledger = open_own_ledger(&settings, "purchases").await?;
         let product = self.product.product(&*ledger).await?;

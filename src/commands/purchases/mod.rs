@@ -76,7 +76,7 @@ impl Purchases {
         match self.action {
             Action::Cancel { id, reason, keep_unit, allow_again, by } => {
                 let actor = by.map_or_else(actor, Actor::named);
-                let settings = overrides.settings(&[])?;
+                let settings = overrides.settings()?;
                 let ledger = open_own_ledger(&settings, "purchases").await?;
                 let id = PurchaseId(id);
                 let cancelled =
@@ -92,7 +92,7 @@ impl Purchases {
 }
 
 async fn erase(overrides: &Overrides, user: &str) -> anyhow::Result<()> {
-    let (settings, user) = (overrides.settings(&[])?, UserId::parse(user)?);
+    let (settings, user) = (overrides.settings()?, UserId::parse(user)?);
     let runtime = Runtime::system();
     let sources = stores::sources(&settings, "purchases").await?;
     let (ledger, broker) = (&*sources.ledger, sources.broker.as_deref());

@@ -1,11 +1,10 @@
 //! The type of a picture, by its content: a wrong name does not make it unusable.
 
 /// How much of a file tells its type.
-const HEAD_LEN: usize = 1024;
+pub(super) const HEAD_LEN: u64 = 1024;
 
-/// The media type of a picture that browsers show. `None`: it is none.
-pub(super) fn picture_type(bytes: &[u8]) -> Option<&'static str> {
-    let head = bytes.get(..HEAD_LEN).unwrap_or(bytes);
+/// The media type of a picture that browsers show, by the head of its file. `None`: it is none.
+pub(super) fn picture_type(head: &[u8]) -> Option<&'static str> {
     match head {
         [0x89, b'P', b'N', b'G', 0x0D, 0x0A, 0x1A, 0x0A, ..] => Some("image/png"),
         [0xFF, 0xD8, 0xFF, ..] => Some("image/jpeg"),

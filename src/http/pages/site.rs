@@ -1,13 +1,13 @@
 //! `[shop]` and `web.public_url`: what all pages of a shop have in common.
 
-use std::{fmt, sync::LazyLock};
+use std::{collections::BTreeSet, fmt, sync::LazyLock};
 
 use actix_web::{HttpRequest, web::Data};
 
 use super::{
     asset::{Asset, CSS},
     files,
-    media::Media,
+    media::{Media, NamedFiles},
     public_url::PublicUrl,
     theme::{Colour, stylesheet},
 };
@@ -51,11 +51,13 @@ static PLAIN: LazyLock<Data<Site>> = LazyLock::new(|| {
 });
 
 impl Site {
-    pub fn read(reader: &mut Reader) -> Self {
+    /// `serves_pages`: [`Site::with_pictures`] will follow.
+    pub fn read(reader: &mut Reader, serves_pages: bool) -> Self {
         let name = reader.checked_text("shop.name", check_name);
-        let media = Media::read(reader);
+        let media = Media::configure(reader, serves_pages);
         let logo = reader.checked_text("shop.logo", |logo| {
-            check_picture(&media, logo).map_err(|reason| format!("a picture that pages can show ({reason})"))
+            let file = |name: &str| if serves_pages { NamedFiles::new(&media).check(name) } else { Ok(()) };
+            check_picture(logo, file).map_err(|reason| format!("a picture that pages can show ({reason})"))
         });
         let accent = reader.checked_text("shop.accent", |text| {
             Colour::parse(text).map(drop).ok_or("a colour such as \"#1d4ed8\"")
@@ -92,9 +94,23 @@ impl Site {
         self.href(&files::url(path))
     }
 
-    /// Fails, with the reason, if a text names no picture that pages can show.
-    pub fn check_picture(&self, picture: &str) -> Result<(), String> {
-        check_picture(&self.media, picture)
+    /// Checks the pictures of a catalogue, which are read together with the logo.
+    pub fn named_pictures(&self) -> NamedPictures<'_> {
+        let files = NamedFiles::new(&self.media);
+        if let Some(logo) = named_file(&self.logo) {
+            // Where pages are served, an error of the logo is that of its own setting.
+            let _ = files.check(logo);
+        }
+        NamedPictures(files)
+    }
+
+    /// With the files in the folder of pictures, which are read now. `named`: what the catalogue
+    /// names is read in any case.
+    #[must_use]
+    pub fn with_pictures<'name>(&'name self, named: impl IntoIterator<Item = &'name str>) -> Self {
+        let named: BTreeSet<_> =
+            named.into_iter().chain([self.logo.as_str()]).filter_map(named_file).collect();
+        Self { media: self.media.read(&named), ..self.clone() }
     }
 
     /// `None`: there is none, or none that can be shown.
@@ -103,11 +119,15 @@ impl Site {
             Ok(Picture::None) => None,
             Ok(Picture::CompiledIn(_)) => Some(self.file(picture)),
             Ok(Picture::Elsewhere(url)) => Some(url.to_owned()),
-            Ok(Picture::File(name)) => match self.media.find(name) {
-                Ok(file) => Some(self.href(&file.url_below("/media"))),
-                Err(reason) => self.media.miss(name, &reason),
-            },
-            Err(reason) => self.media.miss(picture, &reason.to_string()),
+            Ok(Picture::File(name)) => {
+                let file = self.media.find(name);
+                let file = file.inspect_err(|reason| self.media.warn_not_shown(name, reason));
+                Some(self.href(&file.ok()?.url_below("/media")))
+            }
+            Err(reason) => {
+                self.media.warn_not_shown(picture, &reason.to_string());
+                None
+            }
         }
     }
 
@@ -132,17 +152,34 @@ impl Link {
     }
 }
 
+fn named_file(picture: &str) -> Option<&str> {
+    match Picture::parse(picture) {
+        Ok(Picture::File(name)) => Some(name),
+        _ => None,
+    }
+}
+
 fn check_name(text: &str) -> Result<(), String> {
     let fits = !text.trim().is_empty() && text.chars().count() <= NAME_CHARS_MAX;
     if fits { Ok(()) } else { Err(format!("1 to {NAME_CHARS_MAX} characters")) }
 }
 
-fn check_picture(media: &Media, text: &str) -> Result<(), String> {
+/// Checks that pages can show the pictures of a catalogue, one by one and together.
+pub struct NamedPictures<'site>(NamedFiles<'site>);
+
+impl NamedPictures<'_> {
+    /// Fails, with the reason, if a text names no picture that pages can show.
+    pub fn check(&self, picture: &str) -> Result<(), String> {
+        check_picture(picture, |name| self.0.check(name))
+    }
+}
+
+fn check_picture(text: &str, file: impl FnOnce(&str) -> Result<(), String>) -> Result<(), String> {
     match Picture::parse(text).map_err(|error| error.to_string())? {
         Picture::CompiledIn(name) if !files::has_picture(name) => {
             Err("there is no such picture among the files that are compiled in".to_owned())
         }
-        Picture::File(name) => media.find(name).map(drop),
+        Picture::File(name) => file(name),
         Picture::None | Picture::CompiledIn(_) | Picture::Elsewhere(_) => Ok(()),
     }
 }
