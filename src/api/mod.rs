@@ -10,6 +10,7 @@ use actix_web::web::{self, Data, ServiceConfig};
 use crate::{
     checkout::Checkout,
     http::{
+        PublicUrl,
         body::BodyTimeout,
         routing::{get, not_found, post},
     },
@@ -21,6 +22,8 @@ use crate::{
 pub struct Api {
     pub checkout: Checkout,
     pub catalogue: LedgerCatalogue,
+    /// Where browsers reach the shop, which serves the pictures.
+    pub shop: PublicUrl,
     pub body_timeout: Duration,
 }
 
@@ -29,6 +32,7 @@ pub fn routes(config: &mut ServiceConfig, api: Api) {
     config
         .app_data(Data::new(api.checkout))
         .app_data(Data::new(api.catalogue))
+        .app_data(Data::new(api.shop))
         .app_data(BodyTimeout(api.body_timeout))
         .service(get("/sale/status", products::status))
         .service(get("/sale/stock", products::stock))

@@ -7,7 +7,7 @@ use serde::Serialize;
 use crate::{
     checkout::Checkout,
     domain::{Phase, Picture, Product, SaleState},
-    http::{extract::ProductParam, problem::Problem},
+    http::{PublicUrl, extract::ProductParam, problem::Problem},
     stores::LedgerCatalogue,
 };
 
@@ -37,6 +37,7 @@ struct ProductMember {
     /// A decimal string, such as `"999.99"`.
     price: String,
     original_price: Option<String>,
+    /// A URL; without `web.public_url`, perhaps a path of the shop. Empty: there is none.
     image: String,
     description: String,
     sale_start: Option<String>,
@@ -55,9 +56,10 @@ pub(super) struct StockAnswer {
 pub(super) async fn status(
     product: ProductParam,
     checkout: Data<Checkout>,
+    shop: Data<PublicUrl>,
 ) -> Result<Json<SaleAnswer>, Problem> {
     let state = checkout.reader.sale(&product.id).await?;
-    Ok(Json(SaleAnswer::new(&product, &state)))
+    Ok(Json(SaleAnswer::new(&product, &state, &shop)))
 }
 
 pub(super) async fn stock(
@@ -71,6 +73,7 @@ pub(super) async fn stock(
 pub(super) async fn list(
     catalogue: Data<LedgerCatalogue>,
     checkout: Data<Checkout>,
+    shop: Data<PublicUrl>,
 ) -> Result<Json<Vec<CatalogueElement>>, Problem> {
     let (catalogue, mut elements) = (catalogue.current(), Vec::new());
     if catalogue.is_empty() {
@@ -78,13 +81,14 @@ pub(super) async fn list(
     }
     for product in catalogue.products() {
         let state = checkout.reader.sale(&product.id).await?;
-        elements.push(CatalogueElement { sale: SaleAnswer::new(product, &state), stock: state.remaining });
+        let sale = SaleAnswer::new(product, &state, &shop);
+        elements.push(CatalogueElement { sale, stock: state.remaining });
     }
     Ok(Json(elements))
 }
 
 impl SaleAnswer {
-    fn new(product: &Product, state: &SaleState) -> Self {
+    fn new(product: &Product, state: &SaleState, shop: &PublicUrl) -> Self {
         let (start_at, end_at) = (state.terms.opens_at.map(rfc3339), state.terms.closes_at.map(rfc3339));
         Self {
             status: state.phase(),
@@ -95,13 +99,26 @@ impl SaleAnswer {
                 name: product.name.clone(),
                 price: product.price.to_string(),
                 original_price: product.original_price.as_ref().map(ToString::to_string),
-                image: Picture::parse(&product.image).map_or_else(|_| String::new(), Picture::url),
+                image: image(product, shop),
                 description: product.description.clone(),
                 sale_start: start_at,
                 sale_end: end_at,
                 total_stock: state.terms.total_stock,
             },
         }
+    }
+}
+
+/// Whole where the shop's address is known: a page of another origin can't resolve a path.
+fn image(product: &Product, shop: &PublicUrl) -> String {
+    match Picture::parse(&product.image) {
+        Ok(picture @ (Picture::CompiledIn(_) | Picture::File(_))) => {
+            let path = picture.url();
+            shop.absolute(&path).unwrap_or(path)
+        }
+        Ok(picture @ (Picture::Elsewhere(_) | Picture::None)) => picture.url(),
+        // Of a product that was written before such names were refused.
+        Err(_) => String::new(),
     }
 }
 

@@ -58,6 +58,7 @@ impl Servers<'_> {
         let api = Api {
             checkout: self.checkout.clone(),
             catalogue: self.connected.catalogue.clone(),
+            shop: self.settings.shop.public.clone(),
             body_timeout: self.settings.api.body_timeout,
         };
         let health = self.health();

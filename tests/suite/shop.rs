@@ -472,6 +472,18 @@ async fn pictures_of_ones_own_are_served_with_hashes_and_types() {
     for none in ["notes.txt", ".hidden.png", "none.png", "..%2Fledger.sqlite3", "%2E%2E/ledger.sqlite3"] {
         assert_eq!(get(&format!("{shop}/media/{none}")).await.status, 404, "{none}");
     }
+    // Beside it, of another origin, with the address that the shop has for browsers.
+    let public = [
+        &variables[..],
+        &[("FLASHSALE_WEB_PUBLIC_URL", "https://shop.example/drop/,https://b.example/drop")],
+    ];
+    let other = Embedded::new();
+    let serve_public = other.spawn(&["serve"], &public.concat());
+    let api = serve_public.api().await;
+    ready(&api).await;
+    let named = json!("https://shop.example/drop/media/lamp.jpg");
+    assert_eq!(get(&format!("{api}/sale/status")).await.body["product"]["image"], named);
+    assert_eq!(get(&format!("{api}/products")).await.body[0]["product"]["image"], named);
     // Pages of other origins may not be loaded, pictures of other origins may.
     let (headers, _) = page(&format!("{shop}/products/p")).await;
     let policy = headers["content-security-policy"].to_str().expect("text");
