@@ -10,6 +10,8 @@ use crate::domain::Money;
 
 /// Of a request without a preference.
 const DEFAULT: &str = "en";
+/// Of a header; the rest is passed over.
+const LANGUAGES_MAX: usize = 16;
 /// Between an amount and its currency, which stay on one line.
 const NO_BREAK_SPACE: char = '\u{a0}';
 
@@ -66,15 +68,19 @@ impl Numbers {
     }
 }
 
-/// The locale with the highest weight; of several, the first (RFC 9110, 12.5.4).
+/// The locale with the highest weight among the first languages; of several, the first (RFC 9110,
+/// 12.5.4).
 fn preferred(accepted: &str) -> Option<Locale> {
     let mut best: Option<(f32, Locale)> = None;
-    for item in accepted.split(',') {
+    for item in accepted.split(',').take(LANGUAGES_MAX) {
         let (tag, weight) = item.split_once(';').unwrap_or((item, "q=1"));
         let weight = weight.trim().strip_prefix("q=").and_then(|weight| weight.trim().parse().ok());
         let weight: f32 = weight.unwrap_or(0.0);
         let is_better = best.as_ref().is_none_or(|(best, _)| weight > *best);
-        if let (true, true, Ok(locale)) = (weight > 0.0, is_better, Locale::try_from_str(tag.trim())) {
+        if weight > 0.0
+            && is_better
+            && let Ok(locale) = Locale::try_from_str(tag.trim())
+        {
             best = Some((weight, locale));
         }
     }
@@ -109,6 +115,14 @@ mod tests {
         ] {
             assert_eq!(Numbers::of(accepted).locale(), locale, "{accepted:?}");
         }
+    }
+
+    /// A head may be large, and a browser sends few languages.
+    #[test]
+    fn only_the_first_languages_are_read() {
+        let many = |number: usize| format!("{}fr", "de;q=0.5,".repeat(number - 1));
+        assert_eq!(Numbers::of(&many(LANGUAGES_MAX)).locale(), "fr");
+        assert_eq!(Numbers::of(&many(LANGUAGES_MAX + 1)).locale(), "de");
     }
 
     #[test]
