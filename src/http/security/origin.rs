@@ -1,6 +1,9 @@
 //! Origins of pages, and the CSRF protection of forms.
 
-use std::sync::Once;
+use std::{
+    collections::BTreeSet,
+    sync::{Mutex, PoisonError},
+};
 
 use actix_web::{
     HttpRequest,
@@ -60,20 +63,42 @@ pub(crate) fn check_same_origin(request: &HttpRequest, own: &[Origin]) -> Result
     Err(Problem::CrossSite)
 }
 
-/// Once: a site that sends forms here on purpose must not fill the log.
+/// Of origins whose forms were refused; the log names each of them once.
+const LOGGED_ORIGINS_MAX: usize = 10;
+/// Origins are shorter, but for the longest host names.
+const LOGGED_CHARS_MAX: usize = 100;
+
+/// A site that sends forms here on purpose must not fill the log, nor hide that the shop's own
+/// pages are refused.
 fn tell_operator(origin: &str, host: &str) {
-    static TOLD: Once = Once::new();
-    TOLD.call_once(|| {
+    static LOGGED: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
+    let short = |text: &str| text.chars().take(LOGGED_CHARS_MAX).collect::<String>();
+    let (origin, host) = (short(origin), short(host));
+    let mut logged = LOGGED.lock().unwrap_or_else(PoisonError::into_inner);
+    if is_first(&mut logged, &origin) {
         tracing::warn!(
             "a form was refused: it was sent by a page of \"{origin}\", and this server was asked as \"{host}\". If \
-             that page is the shop's, set web.public_url to its address; later refusals are not logged"
+             that page is the shop's, set web.public_url to its address. Later refusals of this origin are not \
+             logged, and those of {LOGGED_ORIGINS_MAX} origins at most"
         );
-    });
+    }
+}
+
+fn is_first(logged: &mut BTreeSet<String>, origin: &str) -> bool {
+    logged.len() < LOGGED_ORIGINS_MAX && logged.insert(origin.to_owned())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn each_origin_is_logged_once_and_ten_of_them() {
+        let mut logged = BTreeSet::new();
+        let mut lines = |origin: &str| (0..3).filter(|_| is_first(&mut logged, origin)).count();
+        assert_eq!((lines("https://bot.example"), lines("https://shop.example")), (1, 1));
+        assert_eq!((0..20).map(|number| lines(&number.to_string())).sum::<usize>(), LOGGED_ORIGINS_MAX - 2);
+    }
 
     #[test]
     fn default_ports_are_equal_and_nothing_but_an_origin_is_one() {
