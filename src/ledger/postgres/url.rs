@@ -1,6 +1,10 @@
 //! The URL of the database, as libpq takes it: several hosts, or the directory of a socket.
 
-use tokio_postgres::{Config, config::Host};
+use tokio_postgres::{
+    Config,
+    config::{Host, SslMode, SslNegotiation},
+};
+use url::form_urlencoded;
 
 use crate::config::ServiceUrl;
 
@@ -15,17 +19,17 @@ pub(super) struct DatabaseHost {
 
 /// Reads a URL. The error says what it must be.
 pub(super) fn read(url: &ServiceUrl) -> Result<Vec<DatabaseHost>, String> {
-    if let Some(mode) = sslmode(url.expose()).filter(|mode| !["disable", "prefer"].contains(mode)) {
-        return Err(format!(
-            "a URL without sslmode={mode}: connections to PostgreSQL are not encrypted yet. Set sslmode=disable where \
-             the network is private; elsewhere connect through a TLS proxy on this machine, such as stunnel or \
-             PgBouncer"
-        ));
+    if let Some(option) = asks_for_tls(url.expose()) {
+        return Err(encrypted(&option));
     }
     let all: Config = url.expose().parse().map_err(|error: tokio_postgres::Error| {
         let why = std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
         format!("a URL that PostgreSQL's driver can read: {why}")
     })?;
+    // Should the driver read the text in another way.
+    if all.get_ssl_mode() == SslMode::Require || all.get_ssl_negotiation() == SslNegotiation::Direct {
+        return Err(encrypted("sslmode=require"));
+    }
     let hosts = hosts(&all);
     let number = hosts.len().max(all.get_hostaddrs().len());
     if number == 0 {
@@ -78,10 +82,25 @@ fn one_of(all: &Config, hosts: &[String], index: usize) -> DatabaseHost {
     DatabaseHost { name: format!("{name}:{port}"), config }
 }
 
-/// The driver knows fewer of its values than libpq.
-fn sslmode(url: &str) -> Option<&str> {
+/// The first option of a query that asks for an encrypted connection. The driver decodes keys and
+/// lets the last one win, and knows fewer values than libpq.
+fn asks_for_tls(url: &str) -> Option<String> {
     let (_, query) = url.split_once('?')?;
-    query.split('&').find_map(|parameter| parameter.strip_prefix("sslmode="))
+    form_urlencoded::parse(query.as_bytes()).find_map(|(key, value)| {
+        let plain: &[&str] = match &*key {
+            "sslmode" => &["disable", "prefer"],
+            "sslnegotiation" => &["postgres"],
+            _ => return None,
+        };
+        (!plain.contains(&&*value)).then(|| format!("{key}={value}"))
+    })
+}
+
+fn encrypted(option: &str) -> String {
+    format!(
+        "a URL without {option}: connections to PostgreSQL are not encrypted yet. Set sslmode=disable where the \
+         network is private; elsewhere connect through a TLS proxy on this machine, such as stunnel or PgBouncer"
+    )
 }
 
 #[cfg(test)]
@@ -120,6 +139,12 @@ mod tests {
                 "without sslmode=require: connections to PostgreSQL are not encrypted",
             ),
             ("postgres://db/x?connect_timeout=1&sslmode=verify-full", "without sslmode=verify-full"),
+            ("postgres://db/x?sslmode=allow", "without sslmode=allow"),
+            ("postgres://db/x?sslmode=disable&sslmode=require", "without sslmode=require"),
+            ("postgres://db/x?sslmode=require&sslmode=disable", "without sslmode=require"),
+            ("postgres://db/x?ssl%6dode=require", "without sslmode=require"),
+            ("postgres://db/x?sslmode=verify%2Dca", "without sslmode=verify-ca"),
+            ("postgres://db/x?sslmode=disable&sslnegotiation=direct", "without sslnegotiation=direct"),
             ("postgres://db/x?sslrootcert=a.pem", "unknown option `sslrootcert`"),
             ("postgresql:///x", "names its hosts"),
             ("postgres://a:1,b:2,c/x?port=3", "one port"),
