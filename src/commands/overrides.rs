@@ -19,7 +19,7 @@ pub(super) struct Overrides {
     pub(super) config: Option<PathBuf>,
     /// Catalogue file (or FLASHSALE_PRODUCTS), whose new products are added at start; without it,
     /// the products of the database. Where that has none, the embedded mode sells a demo product,
-    /// and the processes of the distributed mode do not start
+    /// and `serve` and `work` of the distributed mode do not start
     #[arg(long, global = true, value_name = "FILE")]
     pub(super) products: Option<String>,
     /// First part of Redis keys and queue names (or FLASHSALE_PREFIX) [default: flashsale]
