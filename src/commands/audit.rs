@@ -57,16 +57,20 @@ impl Audit {
 
     async fn audit(self, overrides: &Overrides) -> anyhow::Result<AuditResult> {
         let settings = overrides.settings()?;
+        // Admission is in the memory of `serve`, and made from the ledger at its start.
+        let unread = match &settings.mode {
+            Mode::Embedded { data_dir } if DataDir::is_in_use(data_dir) => Some("serve is running"),
+            Mode::Embedded { .. } => Some("serve is not running"),
+            Mode::Distributed(_) => None,
+        };
         let sources = stores::sources(&settings, "audit").await?;
         let product = self.product.product(&*sources.ledger).await?;
         let history = self.read_history(&product)?;
         let timeout = Duration::from_secs(self.wait);
         let (actor, runtime, history) = (actor(), Runtime::system(), history.as_ref());
         let mut report = operations::audit(&actor, &sources, &product, history, timeout, &runtime).await?;
-        if let Mode::Embedded { data_dir } = &settings.mode {
-            // Admission is in the memory of that process, and made from the ledger at its start.
-            let is_running = DataDir::is_in_use(data_dir);
-            report.unread = Some(if is_running { "serve is running" } else { "serve is not running" });
+        if unread.is_some() {
+            report.unread = unread;
         }
         if self.json {
             output::print(serde_json::to_string_pretty(&report)?).await;

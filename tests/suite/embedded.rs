@@ -202,6 +202,7 @@ async fn a_second_process_is_refused_whatever_was_deleted() {
     let mut audit = embedded.spawn(&["audit", "--wait", "0"], &[]);
     audit.ended(SOON).await;
     assert!(audit.printed().contains("holds"), "{}", audit.printed());
+    assert!(audit.printed().contains("(serve is running)"), "{}", audit.printed());
     assert_eq!(buy(&client(), &first.api().await, "buyer").await.body["unit"], json!(1));
 }
 
