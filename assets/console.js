@@ -15,10 +15,14 @@ const sum = (point, ...names) => names.reduce((total, name) => total + (point.at
 const clock = (millis) => new Date(millis).toISOString().slice(11, 19);
 
 const whole = (value) => Math.round(value).toLocaleString("en");
+// As `latency` of src/domain/numbers.rs does.
 function latency(millis) {
-  if (millis < 1) return `${Math.round(millis * 1000)} µs`;
-  if (millis < 10) return `${millis.toFixed(1)} ms`;
-  return millis < 1000 ? `${Math.round(millis)} ms` : `${(millis / 1000).toFixed(1)} s`;
+  const micros = Math.round(millis * 1000);
+  const rounded = (unit) => Math.round(micros / unit);
+  if (micros < 1000) return `${micros} µs`;
+  if (rounded(100) < 100) return `${(rounded(100) / 10).toFixed(1)} ms`;
+  if (rounded(1000) < 1000) return `${rounded(1000)} ms`;
+  return rounded(1e5) < 100 ? `${(rounded(1e5) / 10).toFixed(1)} s` : `${whole(micros / 1e6)} s`;
 }
 
 // Each chart: how its values are shown, and its lines: label, colour, and value at a point of the history.

@@ -16,14 +16,21 @@ pub fn grouped(number: impl Display) -> String {
     text
 }
 
-/// A latency, with two digits or more: `350 µs`, `3.5 ms`, `35 ms`, `3.5 s`, `35 s`.
+/// A latency, rounded to two digits or more: `350 µs`, `3.5 ms`, `35 ms`, `3.5 s`, `35 s`. The
+/// console's script writes it in the same way (`latency` of `assets/console.js`).
 pub fn latency(micros: u64) -> String {
-    match micros {
-        0..1_000 => format!("{micros} µs"),
-        1_000..10_000 => format!("{}.{} ms", micros / 1_000, micros % 1_000 / 100),
-        10_000..1_000_000 => format!("{} ms", micros / 1_000),
-        1_000_000..10_000_000 => format!("{}.{} s", micros / 1_000_000, micros % 1_000_000 / 100_000),
-        _ => format!("{} s", grouped(micros / 1_000_000)),
+    let rounded = |unit: u64| micros.saturating_add(unit / 2) / unit;
+    let tenths = |tenths: u64| format!("{}.{}", tenths / 10, tenths % 10);
+    if micros < 1_000 {
+        format!("{micros} µs")
+    } else if rounded(100) < 100 {
+        format!("{} ms", tenths(rounded(100)))
+    } else if rounded(1_000) < 1_000 {
+        format!("{} ms", rounded(1_000))
+    } else if rounded(100_000) < 100 {
+        format!("{} s", tenths(rounded(100_000)))
+    } else {
+        format!("{} s", grouped(rounded(1_000_000)))
     }
 }
 
@@ -65,11 +72,19 @@ mod tests {
             (4, "4 µs"),
             (999, "999 µs"),
             (1_000, "1.0 ms"),
-            (9_999, "9.9 ms"),
-            (10_000, "10 ms"),
-            (999_999, "999 ms"),
-            (1_250_000, "1.2 s"),
-            (12_000_000, "12 s"),
+            (1_149, "1.1 ms"),
+            (1_150, "1.2 ms"),
+            (9_949, "9.9 ms"),
+            (9_960, "10 ms"),
+            (10_499, "10 ms"),
+            (10_500, "11 ms"),
+            (999_499, "999 ms"),
+            (999_600, "1.0 s"),
+            (1_250_000, "1.3 s"),
+            (9_949_999, "9.9 s"),
+            (9_950_000, "10 s"),
+            (12_400_000, "12 s"),
+            (999_500_000, "1,000 s"),
             (1_200_000_000, "1,200 s"),
         ] {
             assert_eq!(latency(micros), text);

@@ -169,6 +169,30 @@ const CHARTS: &str = "return [...plots].map(([id, plot]) => {
     return { id, seconds: Math.round(x.max - x.min), room: y.max / highest, highest,
       legend: [...plot.root.querySelectorAll('.u-value')].slice(1).map((value) => value.textContent) }; });";
 
+/// A latency is the same in the page, which the server writes, and in the legends of charts.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_latency_is_written_in_one_way() {
+    let console = Console::with(&product("p", 10, "")).await;
+    let browser = console.open(DESKTOP).await;
+    let micros = [
+        0,
+        999,
+        1_150,
+        9_949,
+        9_960,
+        10_500,
+        999_499,
+        999_600,
+        1_250_000,
+        9_960_000,
+        12_400_000,
+        999_500_000,
+    ];
+    let written = browser.run(&format!("return {micros:?}.map((micros) => latency(micros / 1000))")).await;
+    assert_eq!(written, json!(micros.map(flashsale::domain::latency)));
+    browser.close().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn big_figures_come_first_and_charts_can_be_read() {
     let console = Console::with(&product("p", 2_000, "")).await;
