@@ -1,7 +1,8 @@
-//! The API behind a real proxy, with our own configuration of it.
+//! The API and the shop behind a real proxy, with our own configurations of it.
 
 use std::{collections::BTreeMap, net::Ipv4Addr, time::Duration};
 
+use reqwest::{Client, RequestBuilder};
 use rustix::process::Signal;
 use serde_json::{Value, json};
 use tokio::{
@@ -12,7 +13,7 @@ use tokio::{
 };
 
 use crate::{
-    distributed::{catalogue, drained},
+    distributed::{ID, catalogue, drained},
     embedded::Embedded,
     support::{
         SOON, eventually,
@@ -71,6 +72,7 @@ impl System {
 struct Told {
     by_outcome: BTreeMap<String, u32>,
     units: Vec<u64>,
+    receipts: i64,
     others: Vec<String>,
 }
 
@@ -83,20 +85,27 @@ struct Load {
 
 impl Load {
     fn on(proxy: &str) -> Self {
+        let url = format!("{proxy}/sale/buy");
+        Self::of(move |client, user| client.post(&url).json(&json!({ "userId": user })))
+    }
+
+    /// Of these requests.
+    fn of(request: impl Fn(&Client, &str) -> RequestBuilder + Clone + Send + 'static) -> Self {
         let (answered, stop) = (watch::Sender::new(0), watch::Sender::new(false));
         let mut lanes = JoinSet::new();
         for lane in 0..LANES {
-            let (url, answered, stop) = (format!("{proxy}/sale/buy"), answered.clone(), stop.subscribe());
+            let (request, answered, stop) = (request.clone(), answered.clone(), stop.subscribe());
             lanes.spawn(async move {
                 let (client, mut told) = (client(), Told::default());
                 for number in 0.. {
                     if *stop.borrow() {
                         break;
                     }
-                    let request =
-                        client.post(&url).json(&json!({ "userId": format!("buyer-{lane}-{number}") }));
+                    let request = request(&client, &format!("buyer-{lane}-{number}"));
                     match try_send(request).await {
                         Some(answer) if answer.status == 200 => told.note(&answer.body),
+                        // To the receipt.
+                        Some(answer) if answer.status == 303 => told.receipts += 1,
                         Some(answer) => told.others.push(format!("{} {}", answer.status, answer.body)),
                         None => told.others.push("no answer".to_owned()),
                     }
@@ -124,6 +133,7 @@ impl Load {
                 *all.by_outcome.entry(outcome).or_default() += number;
             }
             all.units.extend(told.units);
+            all.receipts += told.receipts;
             all.others.extend(told.others);
         }
         all
@@ -180,6 +190,53 @@ async fn no_attempt_fails_while_one_of_two_processes_is_replaced() {
     units.dedup();
     assert_eq!(units.len(), told.units.len(), "two buyers have one unit");
     drained(&system.services, i64::try_from(units.len()).expect("a number")).await;
+}
+
+/// The forms of the shop, with our configuration but for TLS.
+#[tokio::test(flavor = "multi_thread")]
+async fn no_form_fails_while_one_of_two_processes_is_replaced() {
+    let (services, catalogue) = (Services::new().await, catalogue(UNITS));
+    let products = ("FLASHSALE_PRODUCTS", catalogue.path().to_str().expect("path"));
+    let addresses = [free_port(), free_port()].map(|port| format!("127.0.0.1:{port}"));
+    let nginx = Nginx::of_file(
+        "shop-proxy.conf",
+        &[
+            ("listen 443 ssl", "listen 127.0.0.1:PORT"),
+            ("ssl_certificate /etc/ssl/shop.example/fullchain.pem;", ""),
+            ("ssl_certificate_key /etc/ssl/shop.example/privkey.pem;", ""),
+            ("127.0.0.1:3000", &addresses[0]),
+            ("127.0.0.1:3010", &addresses[1]),
+        ],
+    )
+    .await;
+    let _work = services.spawn(&["work"], &[products]);
+    let web = |address: &str| {
+        let public = ("FLASHSALE_WEB_PUBLIC_URL", "https://shop.example/drop/");
+        let own = [products, public, ("FLASHSALE_WEB_ADDR", address), ("FLASHSALE_CONSOLE_ADDR", "")];
+        services.spawn(&["web"], &own)
+    };
+    let (mut one, two) = (web(&addresses[0]), web(&addresses[1]));
+    for web in [&one, &two] {
+        ready(&web.shop().await).await;
+    }
+    let url = format!("http://127.0.0.1:{}/drop/products/{ID}/buy", nginx.port);
+    let load = Load::of(move |client, user| {
+        let form = client.post(&url).header("origin", "https://shop.example");
+        form.header("content-type", "application/x-www-form-urlencoded").body(format!("userId={user}"))
+    });
+    load.goes_on().await;
+    one.signal(Signal::TERM);
+    assert_eq!(one.ended(SOON).await.code(), Some(0), "{}", one.log());
+    load.goes_on().await;
+    let one = web(&addresses[0]);
+    ready(&one.shop().await).await;
+    load.goes_on().await;
+    two.kill();
+    load.goes_on().await;
+    let told = load.end().await;
+    assert!(told.others.is_empty(), "{} failed: {:?}", told.others.len(), told.others);
+    assert!(told.by_outcome.is_empty(), "no page but the receipt: {:?}", told.by_outcome);
+    drained(&services, told.receipts).await;
 }
 
 /// Between the signal and the end: not ready, serving, and every answer is the last one of its connection.

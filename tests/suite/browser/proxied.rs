@@ -36,7 +36,9 @@ async fn everything_works_below_a_path_with_tls() {
         "shop-proxy.conf",
         &[
             ("listen 443 ssl", "listen 127.0.0.1:PORT ssl"),
-            ("127.0.0.1:3000", &format!("127.0.0.1:{port}")),
+            // The other process is being replaced.
+            ("127.0.0.1:3000", &format!("127.0.0.1:{}", free_port())),
+            ("127.0.0.1:3010", &format!("127.0.0.1:{port}")),
             ("/etc/ssl/shop.example/fullchain.pem", &certificate.path()),
             ("/etc/ssl/shop.example/privkey.pem", &certificate.key_path()),
         ],
