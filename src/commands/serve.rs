@@ -94,7 +94,7 @@ impl Serve {
             if connected.data_dir.is_none() {
                 connected.prepare(&settings, &stop).await?;
             }
-            started.say(&settings, &readiness, &stop).await;
+            started.print_when_ready(&settings, &readiness, &stop).await;
             Ok(())
         };
         let ended = run(servers, preparing, tasks, &stop).await;

@@ -80,7 +80,7 @@ impl Servers<'_> {
             None
         });
         let shop = self.shop(budget, console.as_ref().map(|listening| listening.addr))?;
-        link.lead_to(shop.addr);
+        link.set_addr(shop.addr);
         Ok(std::iter::once(shop).chain(console).collect())
     }
 

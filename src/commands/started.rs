@@ -36,9 +36,14 @@ impl Started {
         Self(parts)
     }
 
-    /// Says it once the process is ready, unless `stop` comes first, or the log is for machines,
-    /// which know the addresses from its events.
-    pub(super) async fn say(self, settings: &Settings, readiness: &Readiness, stop: &CancellationToken) {
+    /// Does nothing if `stop` comes first, or if the log is for machines, which know the addresses
+    /// from its events.
+    pub(super) async fn print_when_ready(
+        self,
+        settings: &Settings,
+        readiness: &Readiness,
+        stop: &CancellationToken,
+    ) {
         if settings.log.json {
             return;
         }

@@ -61,7 +61,7 @@ impl Web {
         let reporting = connected.report(Role::Web, readiness.clone(), &over);
         let preparing = async {
             connected.identify(&settings, &stop).await?;
-            started.say(&settings, &readiness, &stop).await;
+            started.print_when_ready(&settings, &readiness, &stop).await;
             Ok(())
         };
         let ended = run(servers, preparing, tasks, &stop).await;

@@ -22,7 +22,7 @@ impl ShopLink {
         Self { public, addr: Arc::default() }
     }
 
-    pub fn lead_to(&self, addr: SocketAddr) {
+    pub fn set_addr(&self, addr: SocketAddr) {
         // The shop listens once.
         let _ = self.addr.set(addr);
     }
@@ -55,7 +55,7 @@ mod tests {
     fn the_shop_is_reached_as_the_console_is() {
         let url = |listens: &str, host: &str| {
             let link = ShopLink::default();
-            link.lead_to(listens.parse().unwrap());
+            link.set_addr(listens.parse().unwrap());
             link.url(&TestRequest::default().insert_header(("host", host)).to_http_request())
         };
         for (listens, host, expected) in [

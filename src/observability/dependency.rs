@@ -28,7 +28,7 @@ struct State {
     down_since: Option<Instant>,
     outage: Outage,
     /// The classes that this outage has had.
-    told: Vec<Outage>,
+    classes: Vec<Outage>,
     /// A write has failed in this outage.
     needs_write: bool,
     /// Writes that have failed and are being repeated.
@@ -40,7 +40,7 @@ impl Dependency {
     pub fn new(name: &'static str, clock: &Arc<dyn Clock>) -> Self {
         let down_since = Some(clock.instant());
         let outage = Outage::NotConnectedYet;
-        let state = State { down_since, outage, told: Vec::new(), needs_write: false, failing: 0 };
+        let state = State { down_since, outage, classes: Vec::new(), needs_write: false, failing: 0 };
         Self { name, state: Arc::new(Mutex::new(state)), events: None, clock: clock.clone() }
     }
 
@@ -71,7 +71,7 @@ impl Dependency {
             return;
         }
         state.needs_write = false;
-        state.told.clear();
+        state.classes.clear();
         let Some(since) = state.down_since.take() else { return };
         if state.outage == Outage::NotConnectedYet {
             tracing::info!(dependency = self.name, "connected to {}", self.name);
@@ -98,12 +98,12 @@ impl Dependency {
         } else if state.outage == Outage::NotConnectedYet {
             tracing::info!(dependency = name, "waiting for {name}: {outage} ({detail})");
             self.note(EventKind::OutageBegan, outage.to_string());
-        } else if outage.needs_operator() && !state.told.contains(&outage) {
+        } else if outage.needs_operator() && !state.classes.contains(&outage) {
             // However the outage began, waiting does not end it.
             tracing::warn!(dependency = name, "still waiting for {name}: {outage} ({detail})");
         }
-        if !state.told.contains(&outage) {
-            state.told.push(outage);
+        if !state.classes.contains(&outage) {
+            state.classes.push(outage);
         }
         state.outage = outage;
     }
@@ -203,14 +203,17 @@ mod tests {
     #[test]
     fn what_an_operator_must_end_is_told_once_however_the_outage_began() {
         let (store, _) = dependency();
-        let told = |outage| {
+        let classes = |outage| {
             store.down(outage, "");
-            store.lock().told.len()
+            store.lock().classes.len()
         };
-        assert_eq!([Outage::NotConnected, Outage::AccessDenied, Outage::NotConnected].map(told), [1, 2, 2]);
+        assert_eq!(
+            [Outage::NotConnected, Outage::AccessDenied, Outage::NotConnected].map(classes),
+            [1, 2, 2]
+        );
         assert!(Outage::AccessDenied.needs_operator() && !Outage::NotConnected.needs_operator());
         store.up();
-        assert_eq!(told(Outage::AccessDenied), 1, "another outage");
+        assert_eq!(classes(Outage::AccessDenied), 1, "another outage");
     }
 
     #[test]

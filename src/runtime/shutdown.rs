@@ -78,7 +78,7 @@ where
         ended = &mut running => ended,
         name = signalled() => bail!("{name} again: ended without finishing what was under way"),
         () = tokio::time::sleep(deadline) => {
-            bail!("ended after {deadline:?} without finishing what was under way")
+            bail!("ended after {} s without finishing what was under way", deadline.as_secs())
         }
     }
 }

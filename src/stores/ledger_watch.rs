@@ -27,7 +27,7 @@ pub async fn watch_ledger(
             Some(Ok(())) if writes => state.up(),
             Some(Ok(())) => state.reached(),
             Some(Err(error)) => state.down(error.outage(), error_chain(&error)),
-            None => state.down(Outage::NoAnswer, format!("none within {TIMEOUT:?}")),
+            None => state.down(Outage::NoAnswer, format!("none within {} s", TIMEOUT.as_secs())),
         }
         tokio::select! {
             () = runtime.sleep(INTERVAL) => {}

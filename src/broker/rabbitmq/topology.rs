@@ -1,4 +1,4 @@
-//! Exchange and queues. Every connection looks whether they are there, and declares them only where
+//! Exchange and queues. Every connection checks that they exist, and declares them only where
 //! something is missing: the first one, and the first one after a loss. So a user who may declare
 //! nothing can use what is declared. The queue of purchases is bound by the leader alone
 //! (`bindings.rs`).
@@ -72,7 +72,7 @@ impl Topology {
     /// Makes sure that everything is there and is this system's. Fails if another system has the
     /// prefix.
     pub(super) async fn ensure(&self, connection: &Connection, system: SystemId) -> Result<(), BrokerError> {
-        // A "no" closes the channel that was asked.
+        // RabbitMQ closes the channel of a passive declaration that fails.
         let asking = connection.create_channel().await?;
         match self.find(&asking, system).await {
             Ok(()) => return Ok(asking.close(200, "done".into()).await?),

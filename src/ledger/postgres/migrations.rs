@@ -1,5 +1,6 @@
-//! Migrations: looked for by every process at its start, and applied only where one is missing. So
-//! a role that may not change the schema can start once another one has.
+//! Migrations. Every process compares them with the table of applied ones at its start, and changes
+//! the schema only where one is missing. So a role that may not change it can start once another
+//! one has.
 
 use std::collections::HashSet;
 
