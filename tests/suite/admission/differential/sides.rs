@@ -9,7 +9,7 @@ use std::{
 use chrono::{DateTime, Utc};
 use flashsale::{
     admission::{
-        Admission, AdmissionError, Connections, InUse, Keys, MemoryAdmission, RedisAdmission, Scripts,
+        AdmissionError, Connections, InUse, Keys, MemoryAdmission, RedisAdmission, Scripts, Settlement,
     },
     domain::{
         EntryId, ProductId, SystemId,
