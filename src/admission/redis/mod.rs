@@ -17,6 +17,7 @@ mod rebuild;
 mod records;
 mod replies;
 mod scripts;
+mod server;
 mod server_connections;
 mod settlement;
 
