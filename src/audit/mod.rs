@@ -7,23 +7,27 @@
 
 mod answers;
 mod check;
+mod counts;
 mod difference;
 mod empty_messages;
 mod evidence;
 mod gather;
 mod history;
 mod report;
+mod settle;
+mod sources;
 mod state;
 mod wire;
 
 use serde::Serialize;
 
 pub use check::{Check, CheckResult};
+pub use counts::{Counts, running_conservation};
 pub use difference::{Difference, DifferenceKind, differences};
 pub use evidence::{AdmissionState, CancelledRow, Evidence};
-pub use gather::{Counts, GatherError, Sources, running_conservation};
 pub use history::{Answer, Attempt, AttemptKind, Fault, History, HistoryLine, Operation};
 pub use report::Report;
+pub use sources::{GatherError, Sources};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
