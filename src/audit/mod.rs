@@ -7,6 +7,7 @@
 
 mod answers;
 mod check;
+mod comparison;
 mod counts;
 mod difference;
 mod empty_messages;
@@ -22,8 +23,9 @@ mod wire;
 use serde::Serialize;
 
 pub use check::{Check, CheckResult};
+pub use comparison::differences;
 pub use counts::{Counts, running_conservation};
-pub use difference::{Difference, DifferenceKind, differences};
+pub use difference::{Difference, DifferenceKind};
 pub use evidence::{AdmissionState, CancelledRow, Evidence};
 pub use history::{Answer, Attempt, AttemptKind, Fault, History, HistoryLine, Operation};
 pub use report::Report;

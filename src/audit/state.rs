@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::{Check, Evidence, difference::differences, evidence::LetterPlace};
+use super::{Check, Evidence, comparison::differences, evidence::LetterPlace};
 use crate::domain::{Conservation, LedgerCounts};
 
 pub(super) fn checks(evidence: &Evidence) -> Vec<Check> {
