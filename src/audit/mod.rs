@@ -10,6 +10,7 @@ mod check;
 mod comparison;
 mod counts;
 mod difference;
+mod doubts;
 mod empty_messages;
 mod evidence;
 mod gather;
@@ -46,7 +47,7 @@ pub fn audit(evidence: &Evidence, history: Option<&History>) -> Report {
     let mut doubts = Vec::new();
     if let Some(history) = history {
         checks.extend(answers::checks(evidence, history));
-        doubts = answers::doubts(evidence, history);
+        doubts = doubts::doubts(evidence, history);
     }
     let violated = checks.iter().any(|check| check.violations > 0);
     let verdict = match (violated, doubts.is_empty()) {
