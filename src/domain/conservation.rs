@@ -5,17 +5,7 @@ use std::fmt;
 
 use serde::Serialize;
 
-use super::{SaleState, grouped};
-
-/// The units that the ledger has of one sale, counted at one instant.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct LedgerCounts {
-    pub recorded: u64,
-    /// Units of cancelled purchases that are not sold again.
-    pub withheld: u64,
-    /// Units of cancelled purchases that return to stock, and that admission may not have yet.
-    pub returning: u64,
-}
+use super::{LedgerCounts, SaleState, grouped};
 
 /// The units of one sale, or of several sales together. Always `total_stock` is the sum of
 /// `remaining`, `in_flight`, `recorded`, `dead_lettered`, `withheld`, `returning` and `missing`,
