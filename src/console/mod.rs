@@ -14,6 +14,7 @@ mod monitor;
 mod options;
 mod pace;
 mod pages;
+mod phase_events;
 mod product_row;
 mod sales;
 mod shop_link;
