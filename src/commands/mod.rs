@@ -17,6 +17,7 @@ mod migrate;
 mod overrides;
 mod pause;
 mod preparation;
+mod process;
 mod products;
 mod purchases;
 mod reconcile;

@@ -9,6 +9,7 @@ use super::settings::{Mode, Purpose, Settings};
 use super::{
     data_dir::DataDir,
     overrides::Overrides,
+    process,
     servers::Servers,
     started::Started,
     stores::{self, Connected},
@@ -63,7 +64,7 @@ impl Serve {
         let tasks = &connected.runtime.tasks;
         let sending = tasks.spawn("the publisher", &stop, task.run());
         let sales = connected.sales();
-        let checkout = stores::checkout(&settings, &connected, publisher, &sales, &stop);
+        let checkout = process::checkout(&settings, &connected, publisher, &sales, &stop);
         let background = CancellationToken::new();
         let over = stop.child_token();
         let readiness = connected.readiness(&sales, false, &over);

@@ -5,7 +5,7 @@ use clap::Args;
 use futures_util::future::join;
 
 use super::settings::{Mode, Purpose};
-use super::{overrides::Overrides, servers::Servers, started::Started, stores};
+use super::{overrides::Overrides, process, servers::Servers, started::Started, stores};
 use crate::http::run::run;
 use crate::observability::registry::Role;
 use crate::outbox::Publisher;
@@ -44,7 +44,7 @@ impl Web {
         let tasks = &connected.runtime.tasks;
         let sending = tasks.spawn("the publisher", &stop, task.run());
         let sales = connected.sales();
-        let checkout = stores::checkout(&settings, &connected, publisher, &sales, &stop);
+        let checkout = process::checkout(&settings, &connected, publisher, &sales, &stop);
         let over = stop.child_token();
         let readiness = connected.readiness(&sales, false, &over);
         let servers = Servers {
