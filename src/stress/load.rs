@@ -14,7 +14,8 @@ use super::{
     scenario::{Load, Scenario},
     stampede::Stampede,
     target::{Target, TargetSale},
-    virtual_users::{self, Workload},
+    virtual_users,
+    workload::Workload,
 };
 use crate::domain::countdown;
 use crate::runtime::{Runtime, output};

@@ -29,6 +29,7 @@ mod store_criteria;
 mod target;
 mod verdict;
 mod virtual_users;
+mod workload;
 
 use tokio_util::sync::CancellationToken;
 
