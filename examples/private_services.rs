@@ -9,12 +9,17 @@
 #![allow(clippy::expect_used, reason = "a tool for tests fails by panicking")]
 #![allow(clippy::disallowed_methods, reason = "deadlines of real servers")]
 
-#[path = "../tests/support/servers.rs"]
-#[allow(dead_code, reason = "tests use the rest")]
-mod servers;
+#[path = "../tests/support/servers"]
+mod servers {
+    pub(crate) mod postgres;
+    pub(crate) mod rabbitmq;
+    pub(crate) mod redis;
+    mod server;
+}
 
 use std::process::ExitCode;
 
+use servers::{postgres::postgres_with, rabbitmq::rabbitmq, redis::redis_with};
 use tokio::signal::unix::{SignalKind, signal};
 
 fn main() -> ExitCode {
@@ -31,8 +36,8 @@ fn main() -> ExitCode {
     });
     // Should one fail to start, the others are waited for, and end.
     let (redis, postgres, rabbit) = std::thread::scope(|scope| {
-        let (redis, postgres) = (scope.spawn(servers::redis), scope.spawn(servers::postgres));
-        let rabbit = servers::rabbitmq();
+        let (redis, postgres) = (scope.spawn(|| redis_with(&[])), scope.spawn(|| postgres_with(&[])));
+        let rabbit = rabbitmq();
         (redis.join().expect("Redis"), postgres.join().expect("PostgreSQL"), rabbit)
     });
     let urls = [

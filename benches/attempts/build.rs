@@ -11,7 +11,7 @@ use tempfile::TempDir;
 
 use crate::{
     load::{Load, once},
-    servers::free_port,
+    servers::server::free_port,
     services::Services,
 };
 

@@ -16,9 +16,13 @@ mod live_updates;
 mod load;
 mod noop;
 mod script;
-#[path = "../../tests/support/servers.rs"]
-#[allow(dead_code, reason = "the tests use the rest")]
-mod servers;
+#[path = "../../tests/support/servers"]
+mod servers {
+    pub(crate) mod postgres;
+    pub(crate) mod rabbitmq;
+    pub(crate) mod redis;
+    pub(crate) mod server;
+}
 mod services;
 mod table;
 
@@ -121,7 +125,7 @@ fn measure_lines(table: &mut Table, builds: &mut [Build<'_>], options: &Options)
 }
 
 fn start_noop() -> Process {
-    let port = servers::free_port();
+    let port = servers::server::free_port();
     let mut command = Command::new(std::env::current_exe().expect("this program"));
     command.args(["--noop", &port.to_string()]);
     let process = Process::start(command, port, "/dev/null".as_ref());

@@ -1,10 +1,18 @@
 //! Private Redis, RabbitMQ and PostgreSQL, which end with the benchmark.
 
-use std::time::{Duration, Instant};
+use std::{
+    process::Child,
+    time::{Duration, Instant},
+};
 
 use crate::{
     cpu,
-    servers::{self, Rabbit, Server},
+    servers::{
+        postgres::postgres_with,
+        rabbitmq::{Rabbit, rabbitmq},
+        redis::redis_with,
+        server::Server,
+    },
 };
 
 pub(crate) struct Services {
@@ -16,15 +24,10 @@ pub(crate) struct Services {
 impl Services {
     pub(crate) fn start() -> Self {
         std::thread::scope(|scope| {
-            let redis = scope.spawn(servers::redis);
-            let postgres = scope.spawn(|| {
-                let mut postgres = servers::postgres();
-                // The tests run it without fsync; a commit that is measured has to reach the disk.
-                postgres.stop();
-                postgres.start_with(&["-c", "fsync=on"]);
-                postgres
-            });
-            let rabbit = servers::rabbitmq();
+            let redis = scope.spawn(|| redis_with(&[]));
+            // The tests run it without fsync; a commit that is measured has to reach the disk.
+            let postgres = scope.spawn(|| postgres_with(&["-c", "fsync=on"]));
+            let rabbit = rabbitmq();
             let (redis, postgres) = (redis.join().expect("Redis"), postgres.join().expect("PostgreSQL"));
             Self { redis, rabbit, postgres }
         })
@@ -32,7 +35,7 @@ impl Services {
 
     /// Redis, RabbitMQ, PostgreSQL.
     pub(crate) fn processes(&self) -> [Option<u32>; 3] {
-        [Some(self.redis.id()), Some(self.rabbit.node.id()), Some(self.postgres.id())]
+        [&self.redis, &self.rabbit.node, &self.postgres].map(|server| server.child.as_ref().map(Child::id))
     }
 
     /// Waits until what a measurement has left to do in the background (compaction, checkpoints)

@@ -13,9 +13,11 @@ use redis::{RedisResult, Value};
 
 use crate::redis::cluster::SimRedis;
 
-#[path = "../../../support/servers.rs"]
-#[allow(dead_code, reason = "other tests use the rest")]
-mod servers;
+#[path = "../../../support/servers"]
+mod servers {
+    pub(super) mod redis;
+    pub(super) mod server;
+}
 
 pub(super) const START_MILLIS: u64 = 1_795_650_000_000;
 
@@ -49,7 +51,7 @@ pub(super) fn real() -> Option<Real> {
         eprintln!("skipped: redis-server is not installed; scripts/test installs it");
         return None;
     }
-    let server = servers::redis_with(&["--appendonly", "no"]);
+    let server = servers::redis::redis_with(&["--appendonly", "no"]);
     let client = redis::Client::open(format!("redis://127.0.0.1:{}", server.port)).unwrap();
     let connection = client.get_connection().unwrap();
     Some(Real { connection, _server: server })
@@ -57,7 +59,7 @@ pub(super) fn real() -> Option<Real> {
 
 pub(super) struct Real {
     connection: redis::Connection,
-    _server: servers::Server,
+    _server: servers::server::Server,
 }
 
 impl Real {
