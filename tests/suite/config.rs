@@ -538,9 +538,7 @@ async fn a_data_directory_that_can_not_be_made_is_named() {
 #[tokio::test]
 async fn pausing_does_not_make_a_database() {
     let embedded = Embedded::new();
-    let mut pause = embedded.spawn(&["pause"], &[]);
-    assert_eq!(pause.ended(SOON).await.code(), Some(1));
-    pause.logs("has `flashsale serve` run here?").await;
+    embedded.spawn(&["pause"], &[]).refused(1, "has `flashsale serve` run here?").await;
     assert_eq!(std::fs::read_dir(embedded.data_dir()).expect("directory").count(), 0);
 }
 

@@ -86,9 +86,7 @@ async fn a_letter_is_read_replayed_and_recorded_once_its_cause_is_repaired() {
         (vec!["dead-letters", "show", "nothing-like-it"], "there is no dead letter nothing-like-it"),
         (vec!["dead-letters", "discard", "x", "--reason", "y"], "there is no dead letter x"),
     ] {
-        let mut process = services.spawn(&arguments, &[("USER", "ada")]);
-        assert_eq!(process.ended(SOON).await.code(), Some(1));
-        process.logs(said).await;
+        services.spawn(&arguments, &[("USER", "ada")]).refused(1, said).await;
     }
     let garbage = left[0]["id"].as_str().expect("id");
     let discard = ["dead-letters", "discard", garbage, "--reason", "an operator's probe", "--by", "grace"];

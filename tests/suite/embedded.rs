@@ -135,9 +135,7 @@ async fn a_second_process_on_one_data_directory_is_refused() {
     let first = embedded.spawn(&["serve"], &[]);
     first.api().await;
     for command in ["serve", "migrate"] {
-        let mut second = embedded.spawn(&[command], &[]);
-        assert_eq!(second.ended(SOON).await.code(), Some(1), "{command}");
-        let line = second.logs("is in use by another flashsale").await;
+        let line = embedded.spawn(&[command], &[]).refused(1, "is in use by another flashsale").await;
         assert!(line.contains(&first.id().to_string()), "{line}");
     }
     assert_eq!(get(&format!("{}/healthz", first.api().await)).await.status, 200);
@@ -176,9 +174,9 @@ async fn a_database_that_can_never_be_used_ends_the_start() {
         if rustix::process::getuid().is_root() {
             command.uid(NOBODY).gid(NOBODY);
         }
-        let mut serve = Flashsale::start(command, Stdio::piped(), Stdio::piped());
-        assert_eq!(serve.ended(SOON).await.code(), Some(1), "{why}");
-        let line = serve.logs("flashsale: can't use the database ").await;
+        let line = Flashsale::start(command, Stdio::piped(), Stdio::piped())
+            .refused(1, "flashsale: can't use the database ")
+            .await;
         for part in [file.to_str().expect("path"), "uid ", "check the path", why] {
             assert!(line.contains(part), "{part} is not in {line}");
         }
@@ -196,9 +194,7 @@ async fn a_second_process_is_refused_whatever_was_deleted() {
             std::fs::remove_file(entry.path()).expect("remove");
         }
     }
-    let mut second = embedded.spawn(&["serve"], &[]);
-    assert_eq!(second.ended(SOON).await.code(), Some(1));
-    second.logs("is in use by another flashsale").await;
+    embedded.spawn(&["serve"], &[]).refused(1, "is in use by another flashsale").await;
     let mut audit = embedded.spawn(&["audit", "--wait", "0"], &[]);
     audit.ended(SOON).await;
     assert!(audit.printed().contains("holds"), "{}", audit.printed());
@@ -236,9 +232,7 @@ async fn the_answer_names_the_unit_that_was_recorded() {
 async fn worker_and_pages_alone_say_that_serve_does_it_all() {
     let embedded = Embedded::new();
     for command in ["work", "web"] {
-        let mut process = embedded.spawn(&[command], &[]);
-        assert_eq!(process.ended(SOON).await.code(), Some(1));
-        let line = process.logs("flashsale: no service is configured").await;
+        let line = embedded.spawn(&[command], &[]).refused(1, "flashsale: no service is configured").await;
         assert!(line.contains("`flashsale serve`") && line.contains("DATABASE_URL"), "{line}");
     }
 }
@@ -279,9 +273,10 @@ async fn a_sale_is_paused_and_resumed_from_outside() {
         .await;
         assert_eq!(buy(&client, &api, "early").await.body["status"], json!("PURCHASED"));
     }
-    let mut operator = embedded.spawn(&["pause", "--product", "nothing-like-it"], &[]);
-    assert_eq!(operator.ended(SOON).await.code(), Some(1));
-    operator.logs("there is no product nothing-like-it").await;
+    embedded
+        .spawn(&["pause", "--product", "nothing-like-it"], &[])
+        .refused(1, "there is no product nothing-like-it")
+        .await;
 }
 
 #[tokio::test]

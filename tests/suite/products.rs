@@ -332,9 +332,7 @@ async fn without_a_catalogue_nothing_is_sold() {
     let web = services.spawn(&["web"], &[NONE]);
     let shop = web.shop().await;
     for command in ["work", "serve"] {
-        let mut process = services.spawn(&[command], &[NONE]);
-        assert_eq!(process.ended(SOON).await.code(), Some(1), "{command}: {}", process.log());
-        let line = process.logs("there is nothing to sell").await;
+        let line = services.spawn(&[command], &[NONE]).refused(1, "there is nothing to sell").await;
         assert!(line.contains("FLASHSALE_PRODUCTS") && line.contains("products apply"), "{line}");
     }
     for path in ["/", "/products/limited-001", "/readyz"] {

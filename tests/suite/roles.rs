@@ -120,9 +120,7 @@ async fn of_processes_and_operators_are_enough_for_a_sale() {
 
     // A change of the prefix sees processes of other roles.
     let other = [("FLASHSALE_PREFIX", "another")];
-    let mut change = owner.spawn(&["migrate", "--change-prefix"], &other);
-    assert_eq!(change.ended(SOON).await.code(), Some(1));
-    change.logs("end them first").await;
+    owner.spawn(&["migrate", "--change-prefix"], &other).refused(1, "end them first").await;
     let console = web.console().await;
     let snapshot = get(&format!("{console}/console/snapshot")).await.body;
     // The catalogue file of the processes is older than what an operator has applied.
@@ -233,9 +231,10 @@ async fn that_lack_something_are_told_what_it_is() {
     root.sql().await.batch_execute(&format!("CREATE ROLE {poor} LOGIN")).await.expect("a role");
 
     // Migrations are missing.
-    let mut refused = root.spawn(&["work"], &[("DATABASE_URL", as_poor.as_str())]);
-    assert_eq!(refused.ended(SOON).await.code(), Some(1));
-    let line = refused.logs("flashsale: the database lacks 1 migration(s)").await;
+    let line = root
+        .spawn(&["work"], &[("DATABASE_URL", as_poor.as_str())])
+        .refused(1, "flashsale: the database lacks 1 migration(s)")
+        .await;
     assert!(line.contains("run `flashsale migrate` as the user that owns the tables"), "{line}");
     // Nothing is missing, and nothing is granted.
     assert!(root.spawn(&["migrate"], &[]).ended(SOON).await.success());

@@ -33,16 +33,13 @@ async fn with_another_prefix_is_refused_until_the_prefix_is_changed() {
         (&["audit"], 2),
     ];
     for (command, code) in commands {
-        let mut refused = services.spawn(command, &others);
-        assert_eq!(refused.ended(SOON).await.code(), Some(code), "{command:?}");
-        let line = refused.logs("belongs to the system with the prefix").await;
+        let line =
+            services.spawn(command, &others).refused(code, "belongs to the system with the prefix").await;
         assert!(line.contains(&services.prefix) && line.contains("--change-prefix"), "{line}");
     }
     assert_eq!(services.count("SELECT count(*) FROM products WHERE paused").await, 0);
 
-    let mut early = services.spawn(&["migrate", "--change-prefix"], &others);
-    assert_eq!(early.ended(SOON).await.code(), Some(1), "the prefix was changed while the system runs");
-    early.logs("end them first").await;
+    services.spawn(&["migrate", "--change-prefix"], &others).refused(1, "end them first").await;
     work.signal(rustix::process::Signal::TERM);
     assert!(work.ended(SOON).await.success());
     eventually("the prefix is changed", SOON, async || {
@@ -61,9 +58,10 @@ async fn embedded_with_another_prefix_is_refused() {
     let embedded = Embedded::new();
     assert_eq!(embedded.spawn(&["migrate"], &[]).ended(SOON).await.code(), Some(0));
     for (command, code) in [("serve", 1), ("migrate", 1), ("pause", 1), ("audit", 2)] {
-        let mut refused = embedded.spawn(&[command], &[("FLASHSALE_PREFIX", "other")]);
-        assert_eq!(refused.ended(SOON).await.code(), Some(code), "{command}");
-        refused.logs("belongs to the system with the prefix").await;
+        embedded
+            .spawn(&[command], &[("FLASHSALE_PREFIX", "other")])
+            .refused(code, "belongs to the system with the prefix")
+            .await;
     }
 }
 

@@ -10,7 +10,7 @@ use std::{
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use super::eventually;
+use super::{SOON, eventually};
 
 /// How long a process may take to say that it listens.
 const START: Duration = Duration::from_mins(1);
@@ -160,6 +160,12 @@ impl Flashsale {
         let read = eventually("its log", START, async || (Arc::strong_count(lines) == 1).then_some(()));
         let _ = tokio::time::timeout(Duration::from_secs(1), read).await;
         status
+    }
+
+    /// Waits until it ends by itself with this code, and gives what follows `why` in its log.
+    pub(crate) async fn refused(mut self, code: i32, why: &str) -> String {
+        assert_eq!(self.ended(SOON).await.code(), Some(code), "`{}`:\n{}", self.arguments, self.log());
+        self.logs(why).await
     }
 }
 

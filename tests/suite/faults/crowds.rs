@@ -149,9 +149,8 @@ async fn find_no_process_whose_stores_would_take_all_descriptors() {
     let services = Services::new().await;
     let large = [("FLASHSALE_LEDGER_POOL_SIZE", "1000")];
     for command in ["serve", "web", "work"] {
-        let mut process = limited(600, &[command], &services.variables(&large));
-        assert_eq!(process.ended(SOON).await.code(), Some(1), "{command}: {}", process.log());
-        let said = process.logs("may have 600 open files").await;
+        let process = limited(600, &[command], &services.variables(&large));
+        let said = process.refused(1, "may have 600 open files").await;
         for part in ["ulimit -n", "ledger.pool_size = 1000"] {
             assert!(said.contains(part), "{command}: {part} is not in {said}");
         }
@@ -167,9 +166,7 @@ async fn find_no_process_whose_stores_would_take_all_descriptors() {
         };
     }
     let embedded = Embedded::new();
-    let mut serve = limited(100, &["serve"], &embedded.variables(&[]));
-    assert_eq!(serve.ended(SOON).await.code(), Some(1), "{}", serve.log());
-    serve.logs("ulimit -n").await;
+    limited(100, &["serve"], &embedded.variables(&[])).refused(1, "ulimit -n").await;
 }
 
 /// As a client that wants to use up the descriptors: each connection asks for a stream, and is closed at once.

@@ -31,9 +31,7 @@ async fn by_transaction_or_statement_is_refused_at_start() {
             (&["audit"], 2),
         ];
         for (command, code) in commands {
-            let mut refused = pooled.spawn(command, &[]);
-            assert_eq!(refused.ended(SOON).await.code(), Some(code), "{command:?} in mode {mode}");
-            let line = refused.logs("shares sessions between clients").await;
+            let line = pooled.spawn(command, &[]).refused(code, "shares sessions between clients").await;
             assert!(line.contains("pool_mode = session"), "{line}");
         }
         // No lock has stayed with a session of the pool.

@@ -102,9 +102,7 @@ async fn a_closed_pipe_is_no_error_and_a_full_disk_is_one() {
     // What can't be written is known before the database is reached.
     let unreachable = [("DATABASE_URL", "postgres://nobody@127.0.0.1:1/none")];
     let output = ["purchases", "export", "--output", "/no/such/directory/sold.csv"];
-    let mut export = services.spawn(&output, &unreachable);
-    assert_eq!(export.ended(SOON).await.code(), Some(1));
-    export.logs("can't write the export").await;
+    services.spawn(&output, &unreachable).refused(1, "can't write the export").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
