@@ -32,13 +32,13 @@ async fn ended(mut process: Flashsale) -> (Option<i32>, String) {
 }
 
 /// A `work` and a `serve` that are ready, and the URL of the API.
-struct System {
-    work: Flashsale,
+pub(crate) struct System {
+    pub(crate) work: Flashsale,
     _serve: Flashsale,
-    api: String,
+    pub(crate) api: String,
 }
 
-async fn system(services: &Services, products: &str) -> System {
+pub(crate) async fn system(services: &Services, products: &str) -> System {
     let variables = [("FLASHSALE_PRODUCTS", products)];
     let (work, serve) = (services.spawn(&["work"], &variables), services.spawn(&["serve"], &variables));
     let api = serve.api().await;

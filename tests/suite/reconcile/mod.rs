@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use crate::{
     distributed::{catalogue, drained},
+    purchases::system,
     support::{
         SOON, eventually,
         http::{buy, client, get, ready},
@@ -112,16 +113,14 @@ async fn every_kind_of_difference_is_found_and_repaired() {
 async fn an_undelivered_purchase_and_a_unit_with_two_owners_are_found() {
     let (services, file) = (Services::new().await, catalogue(20));
     let products = file.path().to_str().expect("path");
-    let variables = [("FLASHSALE_PRODUCTS", products)];
-    let (work, serve) = (services.spawn(&["work"], &variables), services.spawn(&["serve"], &variables));
-    let api = serve.api().await;
-    ready(&api).await;
+    let system = system(&services, products).await;
+    let api = &system.api;
     let client = client();
     for number in 1..=3 {
-        assert_eq!(buy(&client, &api, &format!("buyer-{number}")).await.body["unit"], json!(number));
+        assert_eq!(buy(&client, api, &format!("buyer-{number}")).await.body["unit"], json!(number));
     }
     drained(&services, 3).await;
-    work.kill();
+    system.work.kill();
     // Two minutes old, in a stream whose entries are all younger.
     let mut redis = services.redis().await;
     let key = |name| services.key("limited-001", name);

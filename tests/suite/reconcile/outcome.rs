@@ -4,10 +4,10 @@ use serde_json::json;
 
 use crate::{
     distributed::{catalogue, drained},
-    purchases::operate,
+    purchases::{operate, system},
     support::{
         SOON, eventually,
-        http::{buy, client, get, ready},
+        http::{buy, client, get},
         services::Services,
     },
 };
@@ -17,10 +17,8 @@ use crate::{
 async fn a_sale_that_goes_on_is_no_difference() {
     let (services, file) = (Services::new().await, catalogue(2_000_000));
     let products = file.path().to_str().expect("path");
-    let variables = [("FLASHSALE_PRODUCTS", products)];
-    let (_work, serve) = (services.spawn(&["work"], &variables), services.spawn(&["serve"], &variables));
-    let api = serve.api().await;
-    ready(&api).await;
+    let system = system(&services, products).await;
+    let api = &system.api;
     let mut buyers = tokio::task::JoinSet::new();
     for lane in 0..4 {
         let (client, api) = (client(), api.clone());
@@ -46,13 +44,10 @@ async fn a_sale_that_goes_on_is_no_difference() {
 async fn terms_that_no_worker_has_carried_over_are_a_difference() {
     let (services, file, more) = (Services::new().await, catalogue(20), catalogue(25));
     let products = file.path().to_str().expect("path");
-    let variables = [("FLASHSALE_PRODUCTS", products)];
-    let (mut work, serve) = (services.spawn(&["work"], &variables), services.spawn(&["serve"], &variables));
-    let api = serve.api().await;
-    ready(&api).await;
-    ready(&work.health().await).await;
-    work.signal(rustix::process::Signal::TERM);
-    work.ended(SOON).await;
+    let mut system = system(&services, products).await;
+    let api = &system.api;
+    system.work.signal(rustix::process::Signal::TERM);
+    system.work.ended(SOON).await;
     crate::products::apply(&services, more.path()).await;
     assert_eq!(operate(&services, &["pause"]).await.0, Some(0));
     let (code, said) = operate(&services, &["reconcile"]).await;
@@ -66,7 +61,7 @@ async fn terms_that_no_worker_has_carried_over_are_a_difference() {
     assert!(said.contains("differences: 1, all repaired"), "{said}");
     let (code, said) = operate(&services, &["reconcile"]).await;
     assert!(code == Some(0) && said.contains("25 = 25 remaining"), "{said}");
-    assert_eq!(buy(&client(), &api, "a").await.body["status"], json!("PAUSED"));
+    assert_eq!(buy(&client(), api, "a").await.body["status"], json!("PAUSED"));
 }
 
 /// Whatever Redis was changed to by hand, a repair makes it what operators have decided.
@@ -75,13 +70,12 @@ async fn a_repair_undoes_nothing_that_an_operator_has_decided() {
     let (services, file) = (Services::new().await, catalogue(4));
     let products = file.path().to_str().expect("path");
     let variables = [("FLASHSALE_PRODUCTS", products)];
-    let (mut work, serve) = (services.spawn(&["work"], &variables), services.spawn(&["serve"], &variables));
-    let api = serve.api().await;
-    ready(&api).await;
+    let mut system = system(&services, products).await;
+    let api = &system.api;
     let client = client();
     let mut ids = Vec::new();
     for user in ["returned", "withheld", "erased"] {
-        ids.push(buy(&client, &api, user).await.body["purchaseId"].as_str().expect("id").to_owned());
+        ids.push(buy(&client, api, user).await.body["purchaseId"].as_str().expect("id").to_owned());
     }
     drained(&services, 3).await;
     let [buyers, sale, free] = ["buyers", "sale", "free"].map(|key| services.key("limited-001", key));
@@ -95,8 +89,8 @@ async fn a_repair_undoes_nothing_that_an_operator_has_decided() {
         let (code, said) = operate(&services, &arguments).await;
         assert!(code == Some(0) && !said.contains("the sale follows"), "{said}");
     }
-    work.signal(rustix::process::Signal::TERM);
-    work.ended(SOON).await;
+    system.work.signal(rustix::process::Signal::TERM);
+    system.work.ended(SOON).await;
 
     // Both cancelled purchases are winners again, the unit that returned is gone, the withheld one is for sale; and a
     // buyer is erased.
@@ -126,13 +120,13 @@ async fn a_repair_undoes_nothing_that_an_operator_has_decided() {
     let status = async |user: &str| get(&format!("{api}/sale/purchase/status?userId={user}")).await.body;
     for user in ["returned", "withheld"] {
         assert_eq!(status(user).await["state"], json!("CANCELLED"), "{user}");
-        assert_eq!(buy(&client, &api, user).await.body["state"], json!("CANCELLED"), "{user}");
+        assert_eq!(buy(&client, api, user).await.body["state"], json!("CANCELLED"), "{user}");
     }
     assert_eq!(status("erased").await, json!({"hasPurchased": false}));
     for unit in [1, 4] {
-        assert_eq!(buy(&client, &api, &format!("new-{unit}")).await.body["unit"], json!(unit));
+        assert_eq!(buy(&client, api, &format!("new-{unit}")).await.body["unit"], json!(unit));
     }
-    assert_eq!(buy(&client, &api, "late").await.body["status"], json!("SOLD_OUT"), "unit 2 is withheld");
+    assert_eq!(buy(&client, api, "late").await.body["status"], json!("SOLD_OUT"), "unit 2 is withheld");
     let live = "SELECT count(*) FROM live_purchases WHERE user_id IN ('returned', 'withheld', 'erased')";
     assert_eq!(services.count(live).await, 0);
 }
