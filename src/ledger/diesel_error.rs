@@ -14,6 +14,7 @@ impl From<DieselError> for LedgerError {
             DieselError::DatabaseError(CheckViolation | ForeignKeyViolation | NotNullViolation, _) => {
                 Self::Refused(error.into())
             }
+            DieselError::DeserializationError(cause) => Self::Corrupt(cause),
             _ => unavailable(error.into()),
         }
     }

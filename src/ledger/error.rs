@@ -38,8 +38,8 @@ pub enum LedgerError {
     #[error("there is no product {0}")]
     UnknownProduct(ProductId),
     /// Something in the tables is not what this program writes.
-    #[error("the ledger holds something unexpected: {0}")]
-    Corrupt(&'static str),
+    #[error("the ledger holds something unexpected")]
+    Corrupt(#[source] Cause),
     #[error("migration failed")]
     Migration(#[source] Cause),
     /// This user may not change the schema.

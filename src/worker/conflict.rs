@@ -120,7 +120,7 @@ pub fn has_other(stands: &Purchase) -> String {
 async fn record_one(recorder: &Recorder, entry: &Entry) -> Result<LedgerVerdict, LedgerError> {
     let Recorder { stores, mode, .. } = recorder;
     let verdicts = stores.ledger.record(&[mode.entry(entry)], mode.writer()).await?;
-    verdicts.into_iter().next().ok_or(LedgerError::Corrupt("no verdict"))
+    verdicts.into_iter().next().ok_or_else(|| LedgerError::Corrupt("no verdict".into()))
 }
 
 /// Publishes the purchase again. While admission is stopped it can hand out no other unit, and what

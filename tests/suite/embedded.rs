@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use flashsale::{
     domain::{Entry, EntryId, LedgerVerdict},
-    ledger::{Ledger, SqliteLedger, Writer},
+    ledger::{PurchaseLedger, RecordingLedger, SqliteLedger, Writer},
 };
 use rustix::process::Signal;
 use serde_json::json;

@@ -9,7 +9,10 @@ use flashsale::{
         Cancellation, ChangeKind, Entry, EntryId, LedgerCounts, LedgerVerdict as Verdict, Money, Product,
         ProductId, Purchase, PurchaseId, PurchaseState, UserId,
     },
-    ledger::{Imported, Ledger, LedgerError, PostgresLedger, PostgresOptions, SqliteLedger, Writer},
+    ledger::{
+        Imported, Ledger, LedgerError, PostgresLedger, PostgresOptions, ProductLedger, SqliteLedger,
+        SystemLedger, Writer,
+    },
     observability::{Dependency, Outage},
     runtime::Runtime,
     stores::watch_ledger,

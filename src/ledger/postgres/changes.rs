@@ -1,23 +1,151 @@
-//! What admission must follow, and the erasure of a user.
+//! What operators decide about purchases, and the changes that admission must follow.
 
-use diesel::{OptionalExtension, sql_query, sql_types as ty};
-use diesel_async::{AsyncPgConnection, RunQueryDsl};
-
-use super::{
-    lock,
-    rows::{BoolRow, ChangeRow, DiscardRow, NumberRow, PseudonymRow},
+use async_trait::async_trait;
+use diesel::{
+    OptionalExtension, sql_query,
+    sql_types::{Array, BigInt, Bool, Text},
 };
-use crate::domain::{AdmissionChange, Cancellation, ChangeKind, ProductId, Purchase, PurchaseId, UserId};
-use crate::ledger::{Erased, LedgerError, change::change_number, column, erase::without_user};
+use diesel_async::{AsyncPgConnection, RunQueryDsl};
+use futures_util::FutureExt;
+
+use super::{PostgresLedger, erasure, lock};
+use crate::domain::{
+    AdmissionChange, Cancellation, ChangeKind, ProductId, Purchase, PurchaseId, RecordedPurchase, UserId,
+};
+use crate::ledger::{
+    Cancelled, ChangeLedger, Erased, Imported, LedgerError,
+    columns::{Counter, Id, Instant, Number},
+    rows::{BoolRow, ChangeRow, EarlierRow, NumberRow, RECORDED_COLUMNS, RecordedRow},
+};
+
+#[async_trait]
+impl ChangeLedger for PostgresLedger {
+    async fn cancel(
+        &self,
+        id: PurchaseId,
+        cancellation: &Cancellation,
+    ) -> Result<Option<Cancelled>, LedgerError> {
+        let cancellation = cancellation.clone();
+        self.transaction("cancel", move |connection| cancel(connection, id, cancellation).boxed()).await
+    }
+
+    async fn import(
+        &self,
+        product: &ProductId,
+        earlier: &[Purchase],
+        by: &str,
+    ) -> Result<Imported, LedgerError> {
+        let (product, earlier, by) = (product.clone(), earlier.to_vec(), by.to_owned());
+        self.transaction("import", move |connection| import(connection, product, earlier, by).boxed()).await
+    }
+
+    async fn earlier_buyers(
+        &self,
+        product: &ProductId,
+        after: Option<&UserId>,
+        limit: u32,
+    ) -> Result<Vec<Purchase>, LedgerError> {
+        let rows: Vec<EarlierRow> = sql_query(
+            "SELECT user_id, purchase_id, imported_at FROM earlier_buyers
+             WHERE product_id = $1 AND user_id > $2
+               AND NOT EXISTS (SELECT FROM purchases
+                               WHERE purchases.product_id = $1 AND purchases.user_id = earlier_buyers.user_id
+                                 AND purchases.holds_right)
+             ORDER BY user_id LIMIT $3",
+        )
+        .bind::<Text, _>(product.as_str())
+        .bind::<Text, _>(after.map_or("", UserId::as_str))
+        .bind::<BigInt, _>(i64::from(limit))
+        .load(&mut self.connection().await?)
+        .await?;
+        Ok(rows.into_iter().map(|row| row.purchase(product)).collect())
+    }
+
+    async fn erase(&self, user: &UserId, pseudonym: &UserId) -> Result<Erased, LedgerError> {
+        let (user, pseudonym) = (user.clone(), pseudonym.clone());
+        self.transaction("erase", move |connection| {
+            async move {
+                lock(connection).await?;
+                erasure::erase(connection, &user, &pseudonym).await
+            }
+            .boxed()
+        })
+        .await
+    }
+
+    async fn changes(&self, after: u64, limit: u32) -> Result<Vec<AdmissionChange>, LedgerError> {
+        let rows: Vec<ChangeRow> = sql_query(
+            "SELECT number, kind, product_id, user_id, purchase_id, unit, admitted_at, holds_unit, holds_right,
+                    pseudonym
+             FROM admission_changes WHERE number > $1 ORDER BY number LIMIT $2",
+        )
+        .bind::<Counter, _>(after)
+        .bind::<BigInt, _>(i64::from(limit))
+        .load(&mut self.connection().await?)
+        .await?;
+        rows.into_iter().map(AdmissionChange::try_from).collect()
+    }
+
+    async fn complete_changes(&self, changes: &[AdmissionChange]) -> Result<(), LedgerError> {
+        let changes = changes.to_vec();
+        self.transaction("complete_changes", move |connection| complete(connection, changes).boxed()).await
+    }
+
+    async fn change_is_due(&self, number: u64) -> Result<bool, LedgerError> {
+        let row: BoolRow =
+            sql_query("SELECT EXISTS (SELECT FROM admission_changes WHERE number = $1) AS yes")
+                .bind::<Counter, _>(number)
+                .get_result(&mut self.connection().await?)
+                .await?;
+        Ok(row.yes)
+    }
+}
 
 /// Changes are numbered in the order of their commits.
-pub(super) async fn lock(connection: &mut AsyncPgConnection) -> Result<(), LedgerError> {
-    let lock = sql_query("SELECT pg_advisory_xact_lock($1)").bind::<ty::BigInt, _>(lock::CHANGES);
+async fn lock(connection: &mut AsyncPgConnection) -> Result<(), LedgerError> {
+    let lock = sql_query("SELECT pg_advisory_xact_lock($1)").bind::<BigInt, _>(lock::CHANGES);
     lock.execute(connection).await?;
     Ok(())
 }
 
-pub(super) async fn add_cancellation(
+async fn cancel(
+    connection: &mut AsyncPgConnection,
+    id: PurchaseId,
+    cancellation: Cancellation,
+) -> Result<Option<Cancelled>, LedgerError> {
+    lock(connection).await?;
+    let Cancellation { by, reason, keeps_unit, may_buy_again } = &cancellation;
+    let row: Option<RecordedRow> = sql_query(format!(
+        "UPDATE purchases SET cancelled_at = now(), cancelled_by = $2, cancel_reason = $3, holds_unit = $4,
+                              holds_right = $5
+         WHERE id = $1 AND cancelled_at IS NULL RETURNING {RECORDED_COLUMNS}"
+    ))
+    .bind::<Id, _>(id)
+    .bind::<Text, _>(by)
+    .bind::<Text, _>(reason)
+    .bind::<Bool, _>(keeps_unit)
+    .bind::<Bool, _>(!may_buy_again)
+    .get_result(connection)
+    .await
+    .optional()?;
+    if let Some(row) = row {
+        let purchase = RecordedPurchase::from(row);
+        let change = add_cancellation(connection, &purchase.purchase, &cancellation).await?;
+        return Ok(Some(Cancelled { purchase, is_new: true, change: Some(change) }));
+    }
+    let query = sql_query(format!("SELECT {RECORDED_COLUMNS} FROM purchases WHERE id = $1"));
+    let before: Option<RecordedRow> = query.bind::<Id, _>(id).get_result(connection).await.optional()?;
+    let Some(before) = before else { return Ok(None) };
+    let change: Option<NumberRow> = sql_query("SELECT number FROM admission_changes WHERE purchase_id = $1")
+        .bind::<Id, _>(id)
+        .get_result(connection)
+        .await
+        .optional()?;
+    let change = change.map(|row| row.number);
+    Ok(Some(Cancelled { purchase: before.into(), is_new: false, change }))
+}
+
+async fn add_cancellation(
     connection: &mut AsyncPgConnection,
     purchase: &Purchase,
     cancellation: &Cancellation,
@@ -27,169 +155,57 @@ pub(super) async fn add_cancellation(
                                         holds_right)
          VALUES ('cancel', $1, $2, $3, $4, $5, $6, $7) RETURNING number",
     )
-    .bind::<ty::Text, _>(purchase.product.as_str())
-    .bind::<ty::Text, _>(purchase.user.as_str())
-    .bind::<ty::Uuid, _>(purchase.id.0)
-    .bind::<ty::Integer, _>(column(purchase.unit))
-    .bind::<ty::Timestamptz, _>(purchase.admitted_at)
-    .bind::<ty::Bool, _>(cancellation.keeps_unit)
-    .bind::<ty::Bool, _>(!cancellation.may_buy_again)
+    .bind::<Text, _>(purchase.product.as_str())
+    .bind::<Text, _>(purchase.user.as_str())
+    .bind::<Id, _>(purchase.id)
+    .bind::<Number, _>(purchase.unit)
+    .bind::<Instant, _>(purchase.admitted_at)
+    .bind::<Bool, _>(cancellation.keeps_unit)
+    .bind::<Bool, _>(!cancellation.may_buy_again)
     .get_result(connection)
     .await?;
-    Ok(row.number.unsigned_abs())
+    Ok(row.number)
 }
 
-/// The change of a purchase that admission has not followed yet.
-pub(super) async fn of_purchase(
+async fn import(
     connection: &mut AsyncPgConnection,
-    id: PurchaseId,
-) -> Result<Option<u64>, LedgerError> {
-    let row: Option<NumberRow> = sql_query("SELECT number FROM admission_changes WHERE purchase_id = $1")
-        .bind::<ty::Uuid, _>(id.0)
-        .get_result(connection)
-        .await
-        .optional()?;
-    Ok(row.map(|row| row.number.unsigned_abs()))
-}
-
-pub(super) async fn page(
-    connection: &mut AsyncPgConnection,
-    after: u64,
-    limit: u32,
-) -> Result<Vec<AdmissionChange>, LedgerError> {
-    let rows: Vec<ChangeRow> = sql_query(
-        "SELECT number, kind, product_id, user_id, purchase_id, unit, admitted_at, holds_unit, holds_right, pseudonym
-         FROM admission_changes WHERE number > $1 ORDER BY number LIMIT $2",
-    )
-    .bind::<ty::BigInt, _>(change_number(after))
-    .bind::<ty::BigInt, _>(i64::from(limit))
-    .load(connection)
-    .await?;
-    rows.into_iter().map(ChangeRow::change).collect()
-}
-
-pub(super) async fn is_due(connection: &mut AsyncPgConnection, number: u64) -> Result<bool, LedgerError> {
-    let row: BoolRow = sql_query("SELECT EXISTS (SELECT FROM admission_changes WHERE number = $1) AS yes")
-        .bind::<ty::BigInt, _>(change_number(number))
-        .get_result(connection)
-        .await?;
-    Ok(row.yes)
-}
-
-pub(super) async fn complete(
-    connection: &mut AsyncPgConnection,
-    changes: &[AdmissionChange],
-) -> Result<(), LedgerError> {
-    for change in changes {
-        if let ChangeKind::Rename { product, user, pseudonym } = &change.kind {
-            // What was recorded since the erasure.
-            rename(connection, Some(product), user, pseudonym.as_str()).await?;
+    product: ProductId,
+    earlier: Vec<Purchase>,
+    by: String,
+) -> Result<Imported, LedgerError> {
+    /// Rows in one statement.
+    const ROWS_MAX: usize = 10_000;
+    lock(connection).await?;
+    let mut imported = Imported::default();
+    for earlier in earlier.chunks(ROWS_MAX) {
+        let numbers: Vec<NumberRow> = sql_query(include_str!("import.sql"))
+            .bind::<Text, _>(product.as_str())
+            .bind::<Array<Text>, _>(earlier.iter().map(|one| one.user.as_str()).collect::<Vec<_>>())
+            .bind::<Array<Id>, _>(earlier.iter().map(|one| one.id).collect::<Vec<_>>())
+            .bind::<Array<Instant>, _>(earlier.iter().map(|one| one.admitted_at).collect::<Vec<_>>())
+            .bind::<Text, _>(&by)
+            .load(connection)
+            .await?;
+        for row in numbers {
+            imported.add(row.number);
         }
     }
-    let numbers: Vec<_> = changes.iter().map(|change| change_number(change.number)).collect();
+    Ok(imported)
+}
+
+async fn complete(
+    connection: &mut AsyncPgConnection,
+    changes: Vec<AdmissionChange>,
+) -> Result<(), LedgerError> {
+    for change in &changes {
+        if let ChangeKind::Rename { product, user, pseudonym } = &change.kind {
+            // What was recorded since the erasure.
+            erasure::rename(connection, Some(product), user, pseudonym.as_str()).await?;
+        }
+    }
     sql_query("DELETE FROM admission_changes WHERE number = ANY($1)")
-        .bind::<ty::Array<ty::BigInt>, _>(numbers)
+        .bind::<Array<Counter>, _>(changes.iter().map(|change| change.number).collect::<Vec<_>>())
         .execute(connection)
         .await?;
     Ok(())
-}
-
-pub(super) async fn erase(
-    connection: &mut AsyncPgConnection,
-    user: &UserId,
-    pseudonym: &UserId,
-) -> Result<Erased, LedgerError> {
-    lock(connection).await?;
-    let under_way: Option<PseudonymRow> = sql_query(
-        "SELECT pseudonym FROM admission_changes WHERE kind = 'rename' AND user_id = $1 ORDER BY number LIMIT 1",
-    )
-    .bind::<ty::Text, _>(user.as_str())
-    .get_result(connection)
-    .await
-    .optional()?;
-    let pseudonym = under_way.map_or_else(|| pseudonym.as_str().to_owned(), |row| row.pseudonym);
-    let mut erased = rename(connection, None, user, &pseudonym).await?;
-    erased.discards = erase_from_discards(connection, user, &pseudonym).await?;
-    let numbers: Vec<NumberRow> = sql_query(
-        "INSERT INTO admission_changes (kind, product_id, user_id, pseudonym)
-         SELECT 'rename', id, $1, $2 FROM products
-         WHERE NOT EXISTS (SELECT FROM admission_changes
-                           WHERE kind = 'rename' AND user_id = $1 AND product_id = products.id)
-         RETURNING number",
-    )
-    .bind::<ty::Text, _>(user.as_str())
-    .bind::<ty::Text, _>(&pseudonym)
-    .load(connection)
-    .await?;
-    erased.changes = numbers.iter().map(|row| row.number.unsigned_abs()).collect();
-    Ok(erased)
-}
-
-/// Replaces a user's id in the rows of one product, or of all. What a buyer has bought anew since
-/// an erasure that is not complete yet is another buyer's.
-async fn rename(
-    connection: &mut AsyncPgConnection,
-    product: Option<&ProductId>,
-    user: &UserId,
-    pseudonym: &str,
-) -> Result<Erased, LedgerError> {
-    let mut changed = [0; 3];
-    let tables = [
-        (
-            "purchases",
-            ", is_erased = true",
-            " AND (holds_right OR cancelled_at IS NOT NULL)
-              AND NOT (holds_right AND EXISTS (SELECT 1 FROM purchases AS other
-                                               WHERE other.product_id = purchases.product_id
-                                                 AND other.user_id = $2 AND other.holds_right))",
-        ),
-        ("revocations", "", ""),
-        (
-            "earlier_buyers",
-            "",
-            " AND NOT EXISTS (SELECT 1 FROM earlier_buyers AS other
-                              WHERE other.product_id = earlier_buyers.product_id AND other.user_id = $2)",
-        ),
-    ];
-    for ((table, set, such), changed) in tables.into_iter().zip(&mut changed) {
-        let update = format!(
-            "UPDATE {table} SET user_id = $2{set}
-             WHERE user_id = $1 AND product_id IN (SELECT id FROM products WHERE $3 IS NULL OR id = $3){such}"
-        );
-        *changed = sql_query(update)
-            .bind::<ty::Text, _>(user.as_str())
-            .bind::<ty::Text, _>(pseudonym)
-            .bind::<ty::Nullable<ty::Text>, _>(product.map(ProductId::as_str))
-            .execute(connection)
-            .await?;
-    }
-    let [purchases, revocations, imports] = changed;
-    Ok(Erased { purchases, revocations, imports, ..Erased::default() })
-}
-
-/// The record of a discarded dead letter has the message. Returns how many records had the user.
-async fn erase_from_discards(
-    connection: &mut AsyncPgConnection,
-    user: &UserId,
-    pseudonym: &str,
-) -> Result<usize, LedgerError> {
-    let rows: Vec<DiscardRow> = sql_query(
-        "SELECT letter_id, purchase_id, body FROM discards WHERE position(convert_to($1, 'UTF8') IN body) > 0",
-    )
-    .bind::<ty::Text, _>(user.as_str())
-    .load(connection)
-    .await?;
-    let mut erased = 0;
-    for DiscardRow { letter_id, purchase_id, body } in rows {
-        let Some(body) = without_user(&body, user, pseudonym) else { continue };
-        erased += sql_query(
-            "UPDATE discards SET body = $3 WHERE letter_id = $1 AND purchase_id IS NOT DISTINCT FROM $2",
-        )
-        .bind::<ty::Text, _>(letter_id)
-        .bind::<ty::Nullable<ty::Uuid>, _>(purchase_id)
-        .bind::<ty::Binary, _>(body)
-        .execute(connection)
-        .await?;
-    }
-    Ok(erased)
 }

@@ -13,9 +13,9 @@ use tokio_postgres::{Client, Connection, NoTls, Socket, config::TargetSessionAtt
 
 use super::{
     LedgerError, PostgresOptions,
-    rows::NameRow,
     url::{self, DatabaseHost},
 };
+use crate::ledger::rows::NameRow;
 use crate::runtime::error_chain;
 
 /// A connection is replaced at this age, so that none stays with a server that has

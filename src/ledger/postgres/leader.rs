@@ -9,10 +9,9 @@ use tokio::task::JoinSet;
 
 use super::{
     LedgerError, PostgresOptions, lock,
-    rows::BoolRow,
     session::{Session, prove_own_backends},
 };
-use crate::ledger::Leadership;
+use crate::ledger::{Leadership, rows::BoolRow};
 
 /// The server ends a leader's session that says nothing for so long: a leader that is frozen while
 /// its host lives loses the lead.

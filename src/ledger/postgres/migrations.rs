@@ -8,11 +8,12 @@ use diesel::{migration::MigrationSource, pg::Pg, sql_query, sql_types as ty};
 use diesel_async::{AsyncMigrationHarness, AsyncPgConnection, RunQueryDsl};
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 
-use super::{
-    PostgresOptions, connect, lock,
+use super::{PostgresOptions, connect, lock};
+use crate::ledger::{
+    LedgerError,
+    diesel_error::outage_of,
     rows::{BoolRow, NameRow},
 };
-use crate::ledger::{LedgerError, diesel_error::outage_of};
 use crate::observability::Outage;
 
 const MIGRATIONS: EmbeddedMigrations = embed_migrations!("migrations/postgres");

@@ -31,7 +31,7 @@ impl Session {
             SimpleQueryMessage::Row(row) => row.get(0),
             _ => None,
         });
-        value.map(str::to_owned).ok_or(LedgerError::Corrupt("no value"))
+        value.map(str::to_owned).ok_or_else(|| LedgerError::Corrupt("no value".into()))
     }
 
     /// Whether the only value of the only row is true.

@@ -1,112 +1,139 @@
-//! Products: their terms and their order.
+//! Products: their terms, their order, and a stock that is asked for.
 
+use async_trait::async_trait;
 use diesel::{
-    OptionalExtension,
-    query_builder::{BoxedSqlQuery, SqlQuery},
-    sql_query, sql_types as ty,
-    sqlite::Sqlite,
+    OptionalExtension, sql_query,
+    sql_types::{BigInt, Bool, Text},
 };
 use diesel_async::RunQueryDsl;
+use futures_util::FutureExt;
 
 use super::{
-    connect::Connection,
-    rows::{CountRow, ProductRow, StockRow},
+    SqliteLedger,
+    connect::{Connection, NOW},
 };
-use crate::domain::{Money, Product, ProductId, order_after};
-use crate::ledger::{LedgerError, check_stock};
+use crate::domain::{Offers, Product, ProductId, order_after};
+use crate::ledger::{
+    LedgerError, LedgerSale, ProductLedger, check_stock,
+    rows::{SaleRow, StockRow, UnitRow, bind_product, read_offers, read_products},
+};
 
-pub(super) async fn add(connection: &mut Connection, products: &[Product]) -> Result<(), LedgerError> {
+#[async_trait]
+impl ProductLedger for SqliteLedger {
+    async fn add_products(&self, products: &[Product]) -> Result<(), LedgerError> {
+        let products = products.to_vec();
+        self.transaction("add_products", move |connection| {
+            async move { add(connection, &products).await }.boxed()
+        })
+        .await
+    }
+
+    async fn products(&self) -> Result<Vec<Product>, LedgerError> {
+        read_products(&mut *self.connection.lock().await).await
+    }
+
+    async fn offers(&self) -> Result<Offers, LedgerError> {
+        read_offers(&mut *self.connection.lock().await).await
+    }
+
+    async fn change_products(&self, seen: &[Product], wanted: &[Product]) -> Result<(), LedgerError> {
+        let (seen, wanted) = (seen.to_vec(), wanted.to_vec());
+        self.transaction("change_products", move |connection| change(connection, seen, wanted).boxed()).await
+    }
+
+    async fn set_paused(&self, product: &ProductId, paused: bool) -> Result<bool, LedgerError> {
+        let changed = sql_query(format!("UPDATE products SET paused = ?1, updated_at = {NOW} WHERE id = ?2"))
+            .bind::<Bool, _>(paused)
+            .bind::<Text, _>(product.as_str())
+            .execute(&mut *self.connection.lock().await)
+            .await?;
+        Ok(changed == 1)
+    }
+
+    async fn sales(&self) -> Result<Vec<LedgerSale>, LedgerError> {
+        let rows: Vec<SaleRow> = sql_query(
+            "SELECT id, epoch, epoch AS opened_epoch, total_stock, sale_start, sale_end, paused, lower_stock_to,
+                    (SELECT max(unit) FROM purchases WHERE product_id = products.id AND holds_unit) AS highest_unit
+             FROM products ORDER BY id",
+        )
+        .load(&mut *self.connection.lock().await)
+        .await?;
+        Ok(rows.into_iter().map(LedgerSale::from).collect())
+    }
+
+    async fn settle_stock(&self, product: &ProductId, wanted: u32, lower: bool) -> Result<bool, LedgerError> {
+        let product = product.clone();
+        self.transaction("settle_stock", move |connection| {
+            settle_stock(connection, product, wanted, lower).boxed()
+        })
+        .await
+    }
+}
+
+async fn add(connection: &mut Connection, products: &[Product]) -> Result<(), LedgerError> {
     for product in products {
-        statement(include_str!("add_product.sql"), product).execute(connection).await?;
+        bind_product(include_str!("add_product.sql"), product).execute(connection).await?;
     }
     Ok(())
 }
 
-pub(super) async fn read(connection: &mut Connection) -> Result<Vec<Product>, LedgerError> {
-    let rows: Vec<ProductRow> = sql_query(
-        "SELECT id, name, description, image, price_minor, original_price_minor, currency,
-                coalesce(lower_stock_to, total_stock) AS total_stock, sale_start, sale_end
-         FROM products ORDER BY position, id",
-    )
-    .load(connection)
-    .await?;
-    rows.into_iter().map(Product::try_from).collect()
-}
-
-pub(super) async fn change(
+async fn change(
     connection: &mut Connection,
-    seen: &[Product],
-    wanted: &[Product],
+    seen: Vec<Product>,
+    wanted: Vec<Product>,
 ) -> Result<(), LedgerError> {
-    if read(connection).await? != seen {
+    if read_products(connection).await? != seen {
         return Err(LedgerError::ProductsChanged);
     }
-    add(connection, wanted).await?;
-    for product in wanted {
-        statement(include_str!("change_product.sql"), product).execute(connection).await?;
+    add(connection, &wanted).await?;
+    for product in &wanted {
+        bind_product(include_str!("change_product.sql"), product).execute(connection).await?;
         check_stock(product, highest_unit(connection, &product.id).await?)?;
     }
-    for (place, product) in (1..).zip(order_after(seen, wanted)) {
+    for (place, product) in (1..).zip(order_after(&seen, &wanted)) {
         sql_query("UPDATE products SET position = ?1 WHERE id = ?2")
-            .bind::<ty::BigInt, _>(place)
-            .bind::<ty::Text, _>(product.as_str())
+            .bind::<BigInt, _>(place)
+            .bind::<Text, _>(product.as_str())
             .execute(connection)
             .await?;
     }
     Ok(())
 }
 
-/// A statement with the parameters of `add_product.sql`.
-fn statement<'product>(sql: &str, product: &'product Product) -> BoxedSqlQuery<'product, Sqlite, SqlQuery> {
-    let millis = |instant: Option<chrono::DateTime<chrono::Utc>>| instant.map(|at| at.timestamp_millis());
-    sql_query(sql)
-        .into_boxed()
-        .bind::<ty::Text, _>(product.id.as_str())
-        .bind::<ty::Text, _>(&product.name)
-        .bind::<ty::Text, _>(&product.description)
-        .bind::<ty::Text, _>(&product.image)
-        .bind::<ty::BigInt, _>(product.price.minor())
-        .bind::<ty::Nullable<ty::BigInt>, _>(product.original_price.as_ref().map(Money::minor))
-        .bind::<ty::Text, _>(product.price.currency())
-        .bind::<ty::BigInt, _>(i64::from(product.total_stock))
-        .bind::<ty::Nullable<ty::BigInt>, _>(millis(product.sale_start))
-        .bind::<ty::Nullable<ty::BigInt>, _>(millis(product.sale_end))
-}
-
-pub(super) async fn settle_stock(
+async fn settle_stock(
     connection: &mut Connection,
-    product: &ProductId,
+    product: ProductId,
     wanted: u32,
     lower: bool,
 ) -> Result<bool, LedgerError> {
     let asked: Option<StockRow> = sql_query("SELECT lower_stock_to FROM products WHERE id = ?1")
-        .bind::<ty::Text, _>(product.as_str())
+        .bind::<Text, _>(product.as_str())
         .get_result(connection)
         .await
         .optional()?;
     let asked = asked.ok_or_else(|| LedgerError::UnknownProduct(product.clone()))?;
-    if asked.lower_stock_to != Some(i64::from(wanted)) {
+    if asked.lower_stock_to != Some(wanted) {
         return Ok(false);
     }
-    let lowered = lower && highest_unit(connection, product).await? <= wanted;
+    let lowered = lower && highest_unit(connection, &product).await? <= wanted;
     sql_query(
         "UPDATE products
          SET total_stock = CASE WHEN ?1 THEN lower_stock_to ELSE total_stock END, lower_stock_to = NULL
          WHERE id = ?2",
     )
-    .bind::<ty::Bool, _>(lowered)
-    .bind::<ty::Text, _>(product.as_str())
+    .bind::<Bool, _>(lowered)
+    .bind::<Text, _>(product.as_str())
     .execute(connection)
     .await?;
     Ok(lowered)
 }
 
 async fn highest_unit(connection: &mut Connection, product: &ProductId) -> Result<u32, LedgerError> {
-    let row: CountRow = sql_query(
-        "SELECT coalesce(max(unit), 0) AS count FROM purchases WHERE product_id = ?1 AND holds_unit",
+    let row: UnitRow = sql_query(
+        "SELECT coalesce(max(unit), 0) AS unit FROM purchases WHERE product_id = ?1 AND holds_unit",
     )
-    .bind::<ty::Text, _>(product.as_str())
+    .bind::<Text, _>(product.as_str())
     .get_result(connection)
     .await?;
-    u32::try_from(row.count).map_err(|_negative| LedgerError::Corrupt("unit"))
+    Ok(row.unit)
 }

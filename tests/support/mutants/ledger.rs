@@ -9,8 +9,9 @@ use flashsale::{
         Purchase, PurchaseId, RecordedPurchase, Revocation, UserId,
     },
     ledger::{
-        Cancelled, Confirmation, Discard, Erased, Imported, Leadership, Ledger, LedgerError, LedgerSale,
-        RaisedEpoch, System, Writer,
+        Cancelled, ChangeLedger, Confirmation, Discard, EpochLedger, Erased, Imported, Leadership, Ledger,
+        LedgerError, LedgerSale, ProductLedger, PurchaseLedger, RaisedEpoch, RecordingLedger, System,
+        SystemLedger, Writer,
     },
 };
 
@@ -19,12 +20,75 @@ use flashsale::{
 pub(crate) struct NothingDoneIsSuccess(pub(crate) Arc<dyn Ledger>);
 
 #[async_trait]
-impl Ledger for NothingDoneIsSuccess {
+impl RecordingLedger for NothingDoneIsSuccess {
     async fn record(&self, entries: &[Entry], writer: Writer) -> Result<Vec<LedgerVerdict>, LedgerError> {
         self.0.record(entries, writer).await?;
         Ok(vec![LedgerVerdict::Recorded; entries.len()])
     }
 
+    async fn revoke(&self, purchase: &Purchase, reason: &str) -> Result<bool, LedgerError> {
+        self.0.revoke(purchase, reason).await
+    }
+
+    async fn record_discard(&self, discard: Discard) -> Result<(), LedgerError> {
+        self.0.record_discard(discard).await
+    }
+}
+
+/// Implements a trait by the ledger inside.
+macro_rules! delegate {
+    ($trait:ident { $($name:ident($($value:ident: $type:ty),*) -> $answer:ty;)* }) => {
+        #[async_trait]
+        impl $trait for NothingDoneIsSuccess {
+            $(async fn $name(&self, $($value: $type),*) -> Result<$answer, LedgerError> {
+                self.0.$name($($value),*).await
+            })*
+        }
+    };
+}
+
+delegate!(ProductLedger {
+    add_products(products: &[Product]) -> ();
+    products() -> Vec<Product>;
+    offers() -> Offers;
+    change_products(seen: &[Product], wanted: &[Product]) -> ();
+    set_paused(product: &ProductId, paused: bool) -> bool;
+    sales() -> Vec<LedgerSale>;
+    settle_stock(product: &ProductId, wanted: u32, lower: bool) -> bool;
+});
+
+delegate!(PurchaseLedger {
+    purchase(id: PurchaseId) -> Option<RecordedPurchase>;
+    purchases_among(ids: &[PurchaseId]) -> Vec<Purchase>;
+    purchase_of(product: &ProductId, user: &UserId) -> Option<Purchase>;
+    revocation_of(product: &ProductId, user: &UserId) -> Option<Revocation>;
+    revocations(product: &ProductId) -> Vec<(PurchaseId, UserId)>;
+    purchases(product: &ProductId, after_unit: u32, limit: u32) -> Vec<Purchase>;
+    confirmations(product: &ProductId, after_unit: u32, limit: u32) -> Vec<Confirmation>;
+    recorded(product: &ProductId, after: (u32, PurchaseId), limit: u32) -> Vec<RecordedPurchase>;
+    unit_is_held(product: &ProductId, unit: u32) -> bool;
+    counts(product: &ProductId) -> LedgerCounts;
+});
+
+delegate!(ChangeLedger {
+    cancel(id: PurchaseId, cancellation: &Cancellation) -> Option<Cancelled>;
+    import(product: &ProductId, earlier: &[Purchase], by: &str) -> Imported;
+    earlier_buyers(product: &ProductId, after: Option<&UserId>, limit: u32) -> Vec<Purchase>;
+    erase(user: &UserId, pseudonym: &UserId) -> Erased;
+    changes(after: u64, limit: u32) -> Vec<AdmissionChange>;
+    complete_changes(changes: &[AdmissionChange]) -> ();
+    change_is_due(number: u64) -> bool;
+});
+
+delegate!(EpochLedger {
+    raise_epoch(product: &ProductId, found: u64) -> RaisedEpoch;
+    note_opening(product: &ProductId, epoch: u64) -> bool;
+    workers_may_run() -> bool;
+    lead() -> Option<Box<dyn Leadership>>;
+});
+
+#[async_trait]
+impl SystemLedger for NothingDoneIsSuccess {
     fn name(&self) -> &'static str {
         self.0.name()
     }
@@ -47,158 +111,5 @@ impl Ledger for NothingDoneIsSuccess {
 
     async fn probe_write(&self) -> Result<(), LedgerError> {
         self.0.probe_write().await
-    }
-
-    async fn add_products(&self, products: &[Product]) -> Result<(), LedgerError> {
-        self.0.add_products(products).await
-    }
-
-    async fn products(&self) -> Result<Vec<Product>, LedgerError> {
-        self.0.products().await
-    }
-
-    async fn offers(&self) -> Result<Offers, LedgerError> {
-        self.0.offers().await
-    }
-
-    async fn change_products(&self, seen: &[Product], wanted: &[Product]) -> Result<(), LedgerError> {
-        self.0.change_products(seen, wanted).await
-    }
-
-    async fn set_paused(&self, product: &ProductId, paused: bool) -> Result<bool, LedgerError> {
-        self.0.set_paused(product, paused).await
-    }
-
-    async fn sales(&self) -> Result<Vec<LedgerSale>, LedgerError> {
-        self.0.sales().await
-    }
-
-    async fn settle_stock(&self, product: &ProductId, wanted: u32, lower: bool) -> Result<bool, LedgerError> {
-        self.0.settle_stock(product, wanted, lower).await
-    }
-
-    async fn revoke(&self, purchase: &Purchase, reason: &str) -> Result<bool, LedgerError> {
-        self.0.revoke(purchase, reason).await
-    }
-
-    async fn cancel(
-        &self,
-        id: PurchaseId,
-        cancellation: &Cancellation,
-    ) -> Result<Option<Cancelled>, LedgerError> {
-        self.0.cancel(id, cancellation).await
-    }
-
-    async fn import(
-        &self,
-        product: &ProductId,
-        earlier: &[Purchase],
-        by: &str,
-    ) -> Result<Imported, LedgerError> {
-        self.0.import(product, earlier, by).await
-    }
-
-    async fn earlier_buyers(
-        &self,
-        product: &ProductId,
-        after: Option<&UserId>,
-        limit: u32,
-    ) -> Result<Vec<Purchase>, LedgerError> {
-        self.0.earlier_buyers(product, after, limit).await
-    }
-
-    async fn erase(&self, user: &UserId, pseudonym: &UserId) -> Result<Erased, LedgerError> {
-        self.0.erase(user, pseudonym).await
-    }
-
-    async fn changes(&self, after: u64, limit: u32) -> Result<Vec<AdmissionChange>, LedgerError> {
-        self.0.changes(after, limit).await
-    }
-
-    async fn complete_changes(&self, changes: &[AdmissionChange]) -> Result<(), LedgerError> {
-        self.0.complete_changes(changes).await
-    }
-
-    async fn change_is_due(&self, number: u64) -> Result<bool, LedgerError> {
-        self.0.change_is_due(number).await
-    }
-
-    async fn recorded(
-        &self,
-        product: &ProductId,
-        after: (u32, PurchaseId),
-        limit: u32,
-    ) -> Result<Vec<RecordedPurchase>, LedgerError> {
-        self.0.recorded(product, after, limit).await
-    }
-
-    async fn unit_is_held(&self, product: &ProductId, unit: u32) -> Result<bool, LedgerError> {
-        self.0.unit_is_held(product, unit).await
-    }
-
-    async fn purchase(&self, id: PurchaseId) -> Result<Option<RecordedPurchase>, LedgerError> {
-        self.0.purchase(id).await
-    }
-
-    async fn purchases_among(&self, ids: &[PurchaseId]) -> Result<Vec<Purchase>, LedgerError> {
-        self.0.purchases_among(ids).await
-    }
-
-    async fn purchase_of(&self, product: &ProductId, user: &UserId) -> Result<Option<Purchase>, LedgerError> {
-        self.0.purchase_of(product, user).await
-    }
-
-    async fn revocation_of(
-        &self,
-        product: &ProductId,
-        user: &UserId,
-    ) -> Result<Option<Revocation>, LedgerError> {
-        self.0.revocation_of(product, user).await
-    }
-
-    async fn revocations(&self, product: &ProductId) -> Result<Vec<(PurchaseId, UserId)>, LedgerError> {
-        self.0.revocations(product).await
-    }
-
-    async fn record_discard(&self, discard: Discard) -> Result<(), LedgerError> {
-        self.0.record_discard(discard).await
-    }
-
-    async fn purchases(
-        &self,
-        product: &ProductId,
-        after_unit: u32,
-        limit: u32,
-    ) -> Result<Vec<Purchase>, LedgerError> {
-        self.0.purchases(product, after_unit, limit).await
-    }
-
-    async fn confirmations(
-        &self,
-        product: &ProductId,
-        after_unit: u32,
-        limit: u32,
-    ) -> Result<Vec<Confirmation>, LedgerError> {
-        self.0.confirmations(product, after_unit, limit).await
-    }
-
-    async fn counts(&self, product: &ProductId) -> Result<LedgerCounts, LedgerError> {
-        self.0.counts(product).await
-    }
-
-    async fn raise_epoch(&self, product: &ProductId, found: u64) -> Result<RaisedEpoch, LedgerError> {
-        self.0.raise_epoch(product, found).await
-    }
-
-    async fn note_opening(&self, product: &ProductId, epoch: u64) -> Result<bool, LedgerError> {
-        self.0.note_opening(product, epoch).await
-    }
-
-    async fn workers_may_run(&self) -> Result<bool, LedgerError> {
-        self.0.workers_may_run().await
-    }
-
-    async fn lead(&self) -> Result<Option<Box<dyn Leadership>>, LedgerError> {
-        self.0.lead().await
     }
 }
