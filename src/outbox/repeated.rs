@@ -63,6 +63,7 @@ impl Repeated {
 mod tests {
     use super::*;
     use crate::domain::{EntryId, PurchaseId};
+    use crate::runtime::Runtime;
 
     const MINUTE: Duration = Duration::from_mins(1);
 
@@ -73,7 +74,7 @@ mod tests {
 
     #[test]
     fn a_purchase_is_sent_once_on_each_connection() {
-        let (mut repeated, now) = (Repeated::new(9, MINUTE), Instant::now());
+        let (mut repeated, now) = (Repeated::new(9, MINUTE), Runtime::system().instant());
         assert_eq!(repeated.repetition(key(1), 7, now), Repetition::ToSend);
         repeated.add(key(1), 7, now);
         assert_eq!(repeated.repetition(key(1), 7, now), Repetition::Confirmed);
@@ -85,7 +86,7 @@ mod tests {
 
     #[test]
     fn so_many_are_sent_in_a_minute_and_no_more() {
-        let (mut repeated, start) = (Repeated::new(2, MINUTE), Instant::now());
+        let (mut repeated, start) = (Repeated::new(2, MINUTE), Runtime::system().instant());
         for number in 1..=2 {
             assert_eq!(repeated.repetition(key(number), 0, start), Repetition::ToSend);
             repeated.add(key(number), 0, start);

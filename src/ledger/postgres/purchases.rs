@@ -25,11 +25,12 @@ impl PurchaseLedger for PostgresLedger {
     }
 
     async fn purchases_among(&self, ids: &[PurchaseId]) -> Result<Vec<Purchase>, LedgerError> {
-        let rows: Vec<PurchaseRow> =
-            sql_query("SELECT id, product_id, user_id, unit, admitted_at FROM live_purchases WHERE id = ANY($1)")
-                .bind::<Array<Id>, _>(ids)
-                .load(&mut self.connection().await?)
-                .await?;
+        let rows: Vec<PurchaseRow> = sql_query(
+            "SELECT id, product_id, user_id, unit, admitted_at FROM live_purchases WHERE id = ANY($1)",
+        )
+        .bind::<Array<Id>, _>(ids)
+        .load(&mut self.connection().await?)
+        .await?;
         Ok(rows.into_iter().map(Purchase::from).collect())
     }
 
