@@ -54,9 +54,9 @@ pub fn differences(evidence: &Evidence) -> Vec<Difference> {
     let forgotten = evidence.letters().filter(|(_, place)| *place == LetterPlace::Nowhere);
     found.extend(forgotten.map(|(letter, _)| Difference::ForgottenLetter(letter.clone())));
     found.extend(units(evidence, admission).map(Difference::Units));
-    let (sold, decided) = (&admission.sale.terms, &evidence.terms);
-    if sold != decided {
-        found.push(Difference::Terms { sold: sold.clone(), decided: decided.clone() });
+    let (sold, decided) = (&admission.sale.terms, evidence.decided());
+    if *sold != decided {
+        found.push(Difference::Terms { sold: sold.clone(), decided });
     }
     found
 }

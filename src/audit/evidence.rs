@@ -10,6 +10,8 @@ use crate::domain::{Entry, Purchase, PurchaseId, SaleState, Terms, UsedRight};
 pub struct Evidence {
     /// As the ledger has them.
     pub terms: Terms,
+    /// A lower total stock that an operator asks for, and that admission has not agreed to yet.
+    pub lower_stock_to: Option<u32>,
     /// The purchases in the ledger that count.
     pub rows: Vec<Purchase>,
     /// The purchases in the ledger that were cancelled.
@@ -51,6 +53,12 @@ pub(super) enum LetterPlace {
 }
 
 impl Evidence {
+    /// The terms that admission is to sell by.
+    pub(super) fn decided(&self) -> Terms {
+        let total_stock = self.lower_stock_to.unwrap_or(self.terms.total_stock);
+        Terms { total_stock, ..self.terms.clone() }
+    }
+
     /// Cancelled rows of which admission still has the winner: the change is not carried over yet.
     pub(super) fn not_carried_over(&self) -> impl Iterator<Item = &CancelledRow> {
         let winners = self.admission.as_ref().map(|state| &state.winners[..]).unwrap_or_default();

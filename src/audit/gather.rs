@@ -10,7 +10,7 @@ use super::{
 };
 use crate::admission::{Admission, AdmissionError, Contents};
 use crate::domain::{Cancellation, Entry, EntryId, ProductId, Purchase, PurchaseId, RecordedPurchase};
-use crate::ledger::LedgerError;
+use crate::ledger::{LedgerError, LedgerSale};
 
 impl Sources {
     /// Reads all stores in the order in which purchases move (winners, outbox, queues,
@@ -23,7 +23,7 @@ impl Sources {
         };
         let queued = self.queued().await?;
         let dead = self.dead(product).await?;
-        let terms = self.terms(product).await?;
+        let LedgerSale { terms, lower_stock_to, .. } = self.sale(product).await?;
         let (mut rows, mut cancelled) = (Vec::new(), Vec::new());
         for RecordedPurchase { purchase, cancelled: how, .. } in self.ledger.all_recorded(product).await? {
             match how {
@@ -40,6 +40,7 @@ impl Sources {
         let (confirmed_at, before) = (HashMap::new(), HashSet::new());
         Ok(Evidence {
             terms,
+            lower_stock_to,
             rows,
             cancelled,
             earlier,

@@ -23,7 +23,7 @@ impl Sources {
         timeout: Duration,
         runtime: &Runtime,
     ) -> Result<(), GatherError> {
-        self.terms(product).await?;
+        self.sale(product).await?;
         let deadline = runtime.instant() + timeout;
         let mut promised = history.map(History::promised).unwrap_or_default();
         let mut queue_of_proofs = self.broker.as_deref();

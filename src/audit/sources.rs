@@ -4,8 +4,8 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use crate::admission::{Admission, AdmissionError};
 use crate::broker::{Broker, BrokerError, DeadLetters};
-use crate::domain::{ProductId, Purchase, Terms};
-use crate::ledger::{Ledger, LedgerError};
+use crate::domain::{ProductId, Purchase};
+use crate::ledger::{Ledger, LedgerError, LedgerSale};
 use crate::stores::Stores;
 
 /// Rows and outbox entries per read.
@@ -49,10 +49,10 @@ impl Sources {
         Some(Stores { admission, broker, ledger: self.ledger.clone() })
     }
 
-    pub(super) async fn terms(&self, product: &ProductId) -> Result<Terms, GatherError> {
+    pub(super) async fn sale(&self, product: &ProductId) -> Result<LedgerSale, GatherError> {
         let sales = self.ledger.sales().await?;
         let sale = sales.into_iter().find(|sale| sale.product == *product);
-        Ok(sale.ok_or_else(|| GatherError::UnknownProduct(product.clone()))?.terms)
+        sale.ok_or_else(|| GatherError::UnknownProduct(product.clone()))
     }
 
     pub(super) async fn queued(&self) -> Result<Option<u32>, BrokerError> {

@@ -33,6 +33,8 @@ enum Line {
 #[serde(rename_all = "camelCase")]
 struct Sale {
     total_stock: u32,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    lower_stock_to: Option<u32>,
     opens_at: Option<i64>,
     closes_at: Option<i64>,
     paused: bool,
@@ -118,6 +120,7 @@ impl Evidence {
         let admission = self.admission.as_ref();
         let sale = Line::Sale(Sale {
             total_stock: terms.total_stock,
+            lower_stock_to: self.lower_stock_to,
             opens_at: millis(terms.opens_at),
             closes_at: millis(terms.closes_at),
             paused: terms.paused,
@@ -206,8 +209,7 @@ impl Evidence {
         };
         let state = |of: Admission| {
             let Admission { epoch, next, remaining, in_flight, now, at_rest } = of;
-            let terms = terms.clone();
-            let dead = dead.len() as u64;
+            let (terms, dead) = (terms.clone(), dead.len() as u64);
             let sale = SaleState {
                 epoch,
                 terms,
@@ -224,6 +226,7 @@ impl Evidence {
         let (queued, before) = (sale.queued, std::collections::HashSet::new());
         Ok(Self {
             terms,
+            lower_stock_to: sale.lower_stock_to,
             rows,
             cancelled,
             earlier,

@@ -155,8 +155,11 @@ impl SaleReader {
         for kind in self.phase.map_or(&[][..], |before| phase_events(before, phase)) {
             events.note(*kind, product.id.as_str(), product.name.as_str());
         }
-        if self.phase.is_none() && phase == Phase::Ended {
-            let text = format!("{}: the sale was over before this process started", product.name);
+        if self.phase.is_none() && phase == Phase::Ended && sale.next == 0 {
+            let text = format!(
+                "{}: nothing was sold, and the sale was over before this process started",
+                product.name
+            );
             events.note(EventKind::Ended, product.id.as_str(), text);
         }
         self.phase = Some(phase);

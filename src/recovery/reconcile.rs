@@ -47,6 +47,7 @@ pub async fn compare(
         let is_confirmed = |found: &Difference| before.differences.iter().any(|one| one.is_same(found));
         if comparison.differences.iter().any(is_confirmed) {
             comparison.differences.retain(is_confirmed);
+            drop_explained(&mut comparison.differences);
             return Ok(comparison);
         }
     }
@@ -59,11 +60,17 @@ async fn read(stores: &Stores, sources: &Sources, product: &ProductId) -> Result
     let evidence = sources.gather(product).await?;
     let law = running_conservation(&*stores.admission, &*stores.ledger, product).await?;
     let mut found = differences(&evidence);
-    let is_explained = found.iter().any(|difference| difference.kind().breaks_agreement());
-    if let Some(law) = law.as_ref().filter(|law| !law.holds() && !is_explained) {
-        found.push(Difference::Law(law.clone()));
-    }
+    found.extend(law.clone().filter(|law| !law.holds()).map(Difference::Law));
     Ok(Comparison { law, queued: evidence.queued, differences: found })
+}
+
+/// That the law does not hold says nothing new where purchases are known to be missing or in two
+/// places. (What is only moving explains nothing, and is there in one read alone.)
+fn drop_explained(confirmed: &mut Vec<Difference>) {
+    let is_law = |difference: &Difference| difference.kind() == DifferenceKind::Law;
+    if confirmed.iter().any(|one| !is_law(one) && one.kind().breaks_agreement()) {
+        confirmed.retain(|difference| !is_law(difference));
+    }
 }
 
 /// What ends a difference.
@@ -189,4 +196,32 @@ pub async fn repair(
         repairs.made += 1;
     }
     Ok(repairs)
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::{DateTime, Utc};
+
+    use super::*;
+    use crate::domain::{Purchase, PurchaseId, UserId};
+
+    #[test]
+    fn a_broken_law_is_told_unless_something_that_is_confirmed_explains_it() {
+        let law = Difference::Law(Conservation { missing: 1, ..Conservation::default() });
+        let admitted_at = DateTime::<Utc>::UNIX_EPOCH;
+        let purchase = Purchase {
+            id: PurchaseId::new(admitted_at, [0, 0]),
+            product: ProductId::parse("p").expect("id"),
+            user: UserId::parse("a").expect("user"),
+            unit: 1,
+            admitted_at,
+        };
+        let lost = Difference::LostOnTheWay(purchase);
+        for (mut confirmed, told) in
+            [(vec![law.clone()], vec![law.clone()]), (vec![lost.clone(), law], vec![lost])]
+        {
+            drop_explained(&mut confirmed);
+            assert_eq!(confirmed, told);
+        }
+    }
 }

@@ -109,6 +109,7 @@ impl Run {
         attempts.push(attempt(Operation::Buy, "d", 1_100, sold_out()));
         let evidence = Evidence {
             terms,
+            lower_stock_to: None,
             rows,
             cancelled: Vec::new(),
             earlier: Vec::new(),

@@ -367,7 +367,9 @@ async fn a_sale_that_is_over_is_said_to_be() {
     eventually("the console tells of it", SOON, async || {
         let seen = get(&format!("{console}/console/snapshot")).await.body;
         let is_found = seen["verdict"].to_string().contains("a: the sale is over and nothing was sold");
-        let is_noted = seen["events"].to_string().contains("the sale was over before this process started");
+        let is_noted = seen["events"]
+            .to_string()
+            .contains("nothing was sold, and the sale was over before this process started");
         (is_found && is_noted).then_some(())
     })
     .await;

@@ -64,6 +64,32 @@ async fn terms_that_no_worker_has_carried_over_are_a_difference() {
     assert_eq!(buy(&client(), api, "a").await.body["status"], json!("PAUSED"));
 }
 
+/// A lower stock is only asked for until admission has agreed: a repair asks it, and never undoes it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lower_stock_that_no_worker_has_carried_over_is_a_difference() {
+    let (services, file, fewer) = (Services::new().await, catalogue(20), catalogue(10));
+    let products = file.path().to_str().expect("path");
+    let mut system = system(&services, products).await;
+    system.work.signal(rustix::process::Signal::TERM);
+    system.work.ended(SOON).await;
+    crate::products::apply(&services, fewer.path()).await;
+    let (code, said) = operate(&services, &["reconcile"]).await;
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("the sale: admission has total_stock 20, the ledger 10"), "{said}");
+    let (code, said) = operate(&services, &["reconcile", "--fix"]).await;
+    assert!(code == Some(0) && said.contains("differences: 1, all repaired"), "{said}");
+    let (code, said) = operate(&services, &["reconcile"]).await;
+    assert!(code == Some(0) && said.contains("no difference"), "{said}");
+    let _work = services.spawn(&["work"], &[("FLASHSALE_PRODUCTS", fewer.path().to_str().expect("path"))]);
+    eventually("the ledger has it", SOON, async || {
+        let lowered = "SELECT count(*) FROM products WHERE total_stock = 10 AND lower_stock_to IS NULL";
+        (services.count(lowered).await == 1).then_some(())
+    })
+    .await;
+    let stock = get(&format!("{}/sale/stock", system.api)).await.body;
+    assert_eq!(stock["stock"], json!(10));
+}
+
 /// Whatever Redis was changed to by hand, a repair makes it what operators have decided.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_repair_undoes_nothing_that_an_operator_has_decided() {
