@@ -45,8 +45,8 @@ pub trait Rebuild: Send + Sync {
         totals: SnapshotTotals,
     ) -> Result<Opening, AdmissionError>;
 
-    /// The epoch that a new state of the sale must be above, to lack nothing of what this process
-    /// knows.
+    /// The epoch that a new state of the sale must be above, to lack nothing of
+    /// what this process knows.
     fn seen_epoch(&self, product: &ProductId) -> u64;
 
     /// Learns the ledger's latest epoch, and the latest one that was opened: from now on this

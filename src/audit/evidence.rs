@@ -43,8 +43,8 @@ pub struct CancelledRow {
 /// Where the purchase of a dead letter is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum LetterPlace {
-    /// In the ledger, also as a cancelled row, on its way there, or revoked: the letter is a copy,
-    /// for an operator.
+    /// In the ledger, also as a cancelled row, on its way there, or revoked: the letter is a
+    /// copy, for an operator.
     Elsewhere,
     /// In the dead-letter queue alone, and admission keeps its unit.
     Here,

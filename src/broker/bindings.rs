@@ -13,14 +13,14 @@ use crate::domain::ProductId;
 /// bindings first, proves its lead second, and reads the epoch that it binds third: a process that
 /// leads later can't have removed a binding in between, for want of the hold.
 ///
-/// Every operation is idempotent. The first error is the end of the hold: drop it and ask for
-/// another one.
+/// Every operation is idempotent. The first error is the end of the hold: drop it and
+/// ask for another one.
 #[async_trait]
 pub trait Bindings: Debug + Send + Sync {
     /// Lets messages of these epochs reach the queue, besides those that this hold has bound
-    /// before. The first time, it removes all that earlier holders have bound, whether or not a
-    /// store remembers their epochs. Declares the queue, and all that belongs to it, where that is
-    /// missing.
+    /// before. The first time, it removes all that earlier holders have bound, whether or
+    /// not a store remembers their epochs. Declares the queue, and all that belongs to it,
+    /// where that is missing.
     async fn bind(&mut self, epochs: &[(ProductId, u64)]) -> Result<(), BrokerError>;
 
     /// Fences all epochs of a product: from now on a message of them is

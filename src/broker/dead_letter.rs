@@ -107,8 +107,8 @@ fn as_text<S: serde::Serializer>(body: &[u8], serializer: S) -> Result<S::Ok, S:
 /// The dead letters, held: nobody else of this system reads, replays or removes one meanwhile.
 /// What is neither replayed nor removed goes back to the queue.
 ///
-/// They are read one after the other, the oldest first, because the queue may hold more than memory
-/// does.
+/// They are read one after the other, the oldest first, because the queue may hold
+/// more than memory does.
 #[async_trait]
 pub trait DeadLetters: Debug + Send {
     /// How many letters the queue has that were not read yet.
@@ -119,8 +119,8 @@ pub trait DeadLetters: Debug + Send {
     /// is never taken for all of them.
     async fn next(&mut self) -> Result<Option<DeadLetter>, BrokerError>;
 
-    /// Publishes a letter that was read to the workers again, and removes it once the broker has
-    /// confirmed that.
+    /// Publishes a letter that was read to the workers again, and removes it once the
+    /// broker has confirmed that.
     async fn replay(&mut self, letter: &DeadLetter) -> Result<(), BrokerError>;
 
     /// Removes the letter at this position, which must be recorded elsewhere.

@@ -53,14 +53,13 @@ pub struct QueueState {
 /// in the queue before the drain, or is of an epoch that still sells.
 #[async_trait]
 pub trait Broker: Debug + Send + Sync {
-    /// Sends entries of one product and epoch as one message; returns when the
-    /// broker has confirmed it. [`BrokerError::Unroutable`]: nothing was sent, because the epoch is
-    /// not bound.
+    /// Sends entries of one product and epoch as one message; returns when the broker has confirmed
+    /// it. [`BrokerError::Unroutable`]: nothing was sent, because the epoch is not bound.
     async fn publish(&self, entries: &[Entry]) -> Result<(), BrokerError>;
 
-    /// As [`Broker::publish`], whatever the epoch. A confirm is no promise of the unit: a rebuild
-    /// may have drained the queue before. For what was answered without the claim that the broker
-    /// has it.
+    /// As [`Broker::publish`], whatever the epoch. A confirm is no promise of the unit: a
+    /// rebuild may have drained the queue before. For what was answered without the claim that
+    /// the broker has it.
     async fn publish_unfenced(&self, entries: &[Entry]) -> Result<(), BrokerError>;
 
     /// Takes hold of the bindings, without waiting.

@@ -62,8 +62,8 @@ impl DataDir {
         Ok(Self { path: path.to_owned(), _lock: lock })
     }
 
-    /// Whether a process holds the lock. Takes no lock, so a process that starts meanwhile is not
-    /// refused.
+    /// Whether a process holds the lock. Takes no lock, so a process that starts
+    /// meanwhile is not refused.
     ///
     /// Ask before this process opens the database: closing a file releases the locks that its
     /// process has on it by `fcntl`, which are those of SQLite.

@@ -8,8 +8,8 @@ use super::{
 };
 use crate::stores::Stores;
 
-/// The stores for a command of the distributed mode. `none`: why the embedded mode has no use for
-/// it.
+/// The stores for a command of the distributed mode. `none`: why the embedded mode has
+/// no use for it.
 pub(super) async fn distributed_stores(
     settings: &Settings,
     role: &str,

@@ -11,8 +11,8 @@ use super::{
 use crate::domain::SystemId;
 use crate::ledger::{Ledger, PostgresLedger, System};
 
-/// Opens the ledger without the other stores. The embedded mode's database is made if it is
-/// missing.
+/// Opens the ledger without the other stores. The embedded mode's database is made
+/// if it is missing.
 pub(super) async fn open_ledger(settings: &Settings, role: &str) -> anyhow::Result<Arc<dyn Ledger>> {
     Ok(match &settings.mode {
         Mode::Embedded { data_dir } => Arc::new(DataDir::open_database(data_dir).await?),

@@ -27,8 +27,8 @@ pub(super) struct Preparation<'process> {
 }
 
 impl Preparation<'_> {
-    /// Migrates the ledger and adds the products of the catalogue to it. `None`: stopped before
-    /// that.
+    /// Migrates the ledger and adds the products of the catalogue to it.
+    /// `None`: stopped before that.
     pub(super) async fn prepare(&self) -> anyhow::Result<Option<SystemId>> {
         let migrated = self.until_reached(async || {
             let applied = self.ledger.migrate().await?;
@@ -114,8 +114,8 @@ impl Preparation<'_> {
         products::apply(&actor, self.ledger, &plan).await
     }
 
-    /// Reads which system this is, and fails if the configuration is of another one. `None`:
-    /// stopped before that.
+    /// Reads which system this is, and fails if the configuration is of another one.
+    /// `None`: stopped before that.
     pub(super) async fn identify(&self) -> anyhow::Result<Option<SystemId>> {
         let prefix = &self.settings.prefix;
         let system = self.until_reached(async || self.ledger.system(prefix).await).await?;

@@ -14,8 +14,8 @@ use crate::runtime::error_chain;
 use crate::stores::{EpochWatch, SalesProbe, SalesWatch, Stores, watch_ledger};
 
 impl Connected {
-    /// Migrates the ledger, proves that it is this system's, and adds products. Fails if it has
-    /// none then.
+    /// Migrates the ledger, proves that it is this system's, and adds products. Fails if
+    /// it has none then.
     pub(super) async fn prepare(&self, settings: &Settings, stop: &CancellationToken) -> anyhow::Result<()> {
         let preparation = self.preparation(settings, stop);
         let system = preparation.prepare().await?;

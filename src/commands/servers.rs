@@ -40,8 +40,8 @@ impl Servers<'_> {
         Ok(vec![self.api(budget(self.settings, (1, 0), 0)?)?])
     }
 
-    /// The shop, and the operations console on an address of its own, which buyers need not be able
-    /// to reach.
+    /// The shop, and the operations console on an address of its own, which buyers need not
+    /// be able to reach.
     pub(super) fn listen_pages(&self) -> anyhow::Result<Vec<Listening>> {
         self.pages(budget(self.settings, (1, 1), 0)?)
     }

@@ -36,8 +36,8 @@ impl Started {
         Self(parts)
     }
 
-    /// Does nothing if `stop` comes first, or if the log is for machines, which know the addresses
-    /// from its events.
+    /// Does nothing if `stop` comes first, or if the log is for machines, which know the
+    /// addresses from its events.
     pub(super) async fn print_when_ready(
         self,
         settings: &Settings,

@@ -9,8 +9,8 @@ use crate::runtime::secrets;
 pub struct ServiceUrl(String);
 
 impl ServiceUrl {
-    /// Hides the URL's password from everything that this process says. The error says what is
-    /// allowed.
+    /// Hides the URL's password from everything that this process says. The error
+    /// says what is allowed.
     pub fn parse(text: &str, schemes: &[&str]) -> Result<Self, String> {
         Self::parse_with(text, schemes, text)
     }

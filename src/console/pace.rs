@@ -6,8 +6,8 @@ use super::snapshot::{Pace, ProductView};
 use crate::domain::Phase;
 use crate::observability::Attempt;
 
-/// The rate that is shown is that of the last second; an end is foretold from the mean of this
-/// many.
+/// The rate that is shown is that of the last second; an end is foretold from the
+/// mean of this many.
 const POLLS: usize = 10;
 /// A sale that ends later is not foretold.
 const FORETOLD_MAX_S: f64 = 86_400.0;

@@ -139,8 +139,8 @@ impl ProductView {
 }
 
 impl Totals {
-    /// Attempts by outcome: text, a second, since the start. Outcomes that never occurred are left
-    /// out.
+    /// Attempts by outcome: text, a second, since the start. Outcomes that never
+    /// occurred are left out.
     pub(super) fn rows(&self) -> Vec<(&'static str, String, String)> {
         let row = |(attempt, text): &(Attempt, &'static str)| {
             let per_s = self.attempts_per_s.get(attempt).copied().unwrap_or(0.0);

@@ -5,8 +5,8 @@ use chrono::{DateTime, Utc};
 
 use super::{Purchase, PurchaseId, UserId};
 
-/// Why and how an operator takes a recorded purchase back. The first decision about a purchase
-/// stands.
+/// Why and how an operator takes a recorded purchase back. The first decision
+/// about a purchase stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cancellation {
     pub by: String,

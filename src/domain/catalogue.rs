@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use super::{Product, ProductId};
 
-/// At least one product; ids are distinct. The default has none: no product is known yet. Clones
-/// share it.
+/// At least one product; ids are distinct. The default has none: no product is known
+/// yet. Clones share it.
 #[derive(Clone, Debug, Default)]
 pub struct Catalogue(Arc<[Product]>);
 

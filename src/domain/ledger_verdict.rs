@@ -9,8 +9,8 @@ use super::{Entry, Purchase, PurchaseId};
 pub enum LedgerVerdict {
     /// The purchase is in the ledger now.
     Recorded,
-    /// The purchase has been in the ledger since an earlier delivery. It may have been cancelled
-    /// since.
+    /// The purchase has been in the ledger since an earlier delivery. It may
+    /// have been cancelled since.
     RecordedBefore,
     /// The purchase was taken back before, and stays so.
     Revoked {

@@ -34,8 +34,8 @@ pub fn latency(micros: u64) -> String {
     }
 }
 
-/// The time until something begins: `1 d 0:58` (days, hours and minutes), or hours, minutes and
-/// seconds.
+/// The time until something begins: `1 d 0:58` (days, hours and minutes), or
+/// hours, minutes and seconds.
 pub fn countdown(time: Duration) -> String {
     let seconds = time.as_secs();
     let (days, hours) = (seconds / 86_400, seconds / 3_600 % 24);

@@ -47,8 +47,8 @@ pub struct Purchase {
     pub id: PurchaseId,
     pub product: ProductId,
     pub user: UserId,
-    /// Which unit, from 1. 0: none, because the purchase was cancelled, or made elsewhere and
-    /// imported.
+    /// Which unit, from 1. 0: none, because the purchase was cancelled, or
+    /// made elsewhere and imported.
     pub unit: u32,
     /// When admission gave the unit, by admission's clock, to the millisecond.
     pub admitted_at: DateTime<Utc>,
@@ -62,8 +62,8 @@ pub enum PurchaseState {
     /// Admitted, and on its way to the ledger.
     Pending,
     Confirmed,
-    /// Taken back before it was recorded, with a reason; only after admission lost data or by an
-    /// operator.
+    /// Taken back before it was recorded, with a reason; only after admission lost data
+    /// or by an operator.
     Revoked,
     /// Taken back by an operator after it was recorded, with a reason.
     Cancelled,

@@ -67,8 +67,8 @@ impl MemoryAdmission {
         Ok(self.with(product, run)?)
     }
 
-    /// As [`MemoryAdmission::with_own`], for an operation that uses no state which is behind what
-    /// is known.
+    /// As [`MemoryAdmission::with_own`], for an operation that uses no state which is
+    /// behind what is known.
     fn with_known<T>(
         &self,
         product: &ProductId,

@@ -70,8 +70,8 @@ enum Owner {
     Used(UsedRight),
 }
 
-/// A field of `buyers`: user, and `unit purchase-id entry-id`, with `C` behind it where the
-/// purchase was cancelled.
+/// A field of `buyers`: user, and `unit purchase-id entry-id`, with `C` behind it where
+/// the purchase was cancelled.
 fn owner(product: &ProductId, user: &str, value: &str) -> Option<Owner> {
     let mut parts = value.split(' ');
     let (unit, id) = (parts.next()?.parse().ok()?, PurchaseId(parts.next()?.parse().ok()?));

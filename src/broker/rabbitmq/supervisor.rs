@@ -196,8 +196,8 @@ impl Supervisor {
         }
     }
 
-    /// Returns when an alarm has blocked the connection, or with the reason why it is of no use any
-    /// more.
+    /// Returns when an alarm has blocked the connection, or with the reason why it is of
+    /// no use any more.
     async fn watch(&self, live: &Live) -> Result<(), BrokerError> {
         loop {
             tokio::select! {

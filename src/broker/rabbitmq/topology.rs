@@ -69,8 +69,8 @@ impl Topology {
         self.dead.as_str().into()
     }
 
-    /// Makes sure that everything is there and is this system's. Fails if another system has the
-    /// prefix.
+    /// Makes sure that everything is there and is this system's. Fails if another
+    /// system has the prefix.
     pub(super) async fn ensure(&self, connection: &Connection, system: SystemId) -> Result<(), BrokerError> {
         // RabbitMQ closes the channel of a passive declaration that fails.
         let asking = connection.create_channel().await?;
@@ -112,8 +112,8 @@ impl Topology {
         BrokerError::NotDeclared(words)
     }
 
-    /// Declares everything; what is there already stays as it is. Fails if another system has the
-    /// prefix.
+    /// Declares everything; what is there already stays as it is. Fails if another
+    /// system has the prefix.
     pub(super) async fn declare(&self, channel: &Channel, system: SystemId) -> Result<(), BrokerError> {
         self.claim_prefix(channel, system).await?;
         let exchange = self.purchases();

@@ -81,8 +81,8 @@ pub(super) fn verify(file: &Path) -> anyhow::Result<u64> {
     Ok(number)
 }
 
-/// Counts the records of either format: lines, apart from those within quotes, and without the
-/// header of CSV.
+/// Counts the records of either format: lines, apart from those within quotes, and without
+/// the header of CSV.
 #[derive(Default)]
 struct Records {
     first: Option<u8>,

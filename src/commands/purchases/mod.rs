@@ -59,10 +59,10 @@ enum Action {
     },
     /// Replace a user's id by a random pseudonym, in the database and in the sale
     ///
-    /// Purchases, units and counts stay. The system knows the user no more, so the same id may buy
-    /// again while the sale runs. What is in flight is renamed once it is recorded. Dead letters
-    /// keep the id until they are replayed or discarded; logs and exported files are not touched.
-    /// Cannot be undone.
+    /// Purchases, units and counts stay. The system knows the user no more, so the same id may
+    /// buy again while the sale runs. What is in flight is renamed once it is recorded. Dead
+    /// letters keep the id until they are replayed or discarded; logs and exported files are not
+    /// touched. Cannot be undone.
     Erase {
         /// The user's id
         user: String,

@@ -10,8 +10,8 @@ use crate::domain::{Outcome, Purchase, PurchaseState, UsedRight};
 pub enum Decision {
     /// The user has a unit now. The entry is in the outbox.
     Won(Entry),
-    /// The user's one purchase, made by an earlier attempt. Its entry is in the outbox: it may be
-    /// nowhere else yet.
+    /// The user's one purchase, made by an earlier attempt. Its entry is in the outbox: it may
+    /// be nowhere else yet.
     InOutbox(Entry),
     /// The user's one purchase, which has left the outbox, and how far it is. Without a unit where
     /// it only keeps the user from buying.
@@ -25,8 +25,8 @@ pub enum Decision {
 pub enum Found {
     /// The user's purchase, and how far it is.
     Purchase(Entry, PurchaseState),
-    /// The user has none. `revocations`: some purchases of this sale were taken back, and the
-    /// ledger knows whose.
+    /// The user has none. `revocations`: some purchases of this sale were taken back, and
+    /// the ledger knows whose.
     Nothing { revocations: bool },
 }
 

@@ -12,11 +12,10 @@ use crate::domain::Purchase;
 const GAP_MAX: u32 = 1000;
 
 impl SaleMachine {
-    /// Takes the admission of a purchase back. `stands`: the user's purchase in the ledger,
-    /// if there is one; if not, this one is revoked. The purchase's id says which admission
-    /// is meant, in whichever epoch. A unit returns at most once: only the step that removes
-    /// the winner returns it. A state that is behind refuses, because the state that sells is
-    /// another one.
+    /// Takes the admission of a purchase back. `stands`: the user's purchase in the ledger, if
+    /// there is one; if not, this one is revoked. The purchase's id says which admission is meant,
+    /// in whichever epoch. A unit returns at most once: only the step that removes the winner
+    /// returns it. A state that is behind refuses, because the state that sells is another one.
     pub fn withdraw(
         &mut self,
         withdrawn: &Purchase,

@@ -2,9 +2,9 @@
 
 use super::SaleState;
 
-/// The furthest state of a sale that a process has seen. Epochs only rise, and so does the highest
-/// unit within an epoch: a state that is behind was rolled back, or is on a server that the sale
-/// has left.
+/// The furthest state of a sale that a process has seen. Epochs only rise, and so does the
+/// highest unit within an epoch: a state that is behind was rolled back, or is on a server that
+/// the sale has left.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Watermark {
     pub epoch: u64,

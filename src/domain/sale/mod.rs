@@ -84,11 +84,10 @@ pub struct OpenSale {
     pub in_flight: i64,
     /// How many dead-lettered purchases there must be.
     pub dead: i64,
-    /// Whether purchases of this sale were taken back, whose users may buy again; the ledger knows
-    /// whose.
+    /// Whether purchases of this sale were taken back, whose users may buy again;
+    /// the ledger knows whose.
     pub revoked: bool,
-    /// The epoch that the next one must be above, because a process has seen what this state
-    /// lacks.
+    /// The epoch that the next one must be above, because a process has seen what this state lacks.
     pub seen: u64,
 }
 

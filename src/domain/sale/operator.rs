@@ -5,9 +5,9 @@ use super::{Known, NotAdmitting, SaleMachine, Winner};
 use crate::domain::{Purchase, PurchaseId, UserId};
 
 impl SaleMachine {
-    /// Takes a purchase out of the sale that the ledger has as cancelled. A unit returns at most
-    /// once: only the step that changes the winner returns it. False: there is no such winner, or
-    /// no more.
+    /// Takes a purchase out of the sale that the ledger has as cancelled. A unit returns at
+    /// most once: only the step that changes the winner returns it. False: there is no such
+    /// winner, or no more.
     pub fn cancel(
         &mut self,
         cancelled: &Purchase,

@@ -5,8 +5,8 @@ use chrono::{DateTime, Utc};
 use super::{Entry, SaleMachine};
 use crate::domain::{EntryId, Purchase, PurchaseId, PurchaseState, UsedRight, UserId};
 
-/// What `buyers` holds of a user: `unit purchase-id entry-id`, and a mark where the purchase was
-/// cancelled.
+/// What `buyers` holds of a user: `unit purchase-id entry-id`, and a mark where
+/// the purchase was cancelled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Winner {
     /// 0: the record only keeps the user from buying.
