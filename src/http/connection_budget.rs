@@ -11,8 +11,8 @@ const OPERATORS_MIN: usize = 16;
 /// Descriptors of a process that neither clients nor stores get: files, listening sockets, event
 /// loops, and what is open for a moment, such as a look-up of a host name.
 const RESERVE: usize = 64;
-/// A server thread has a connection to admission, which may be replaced, and descriptors of its own
-/// event loop.
+/// A server thread has a connection to admission, which may be replaced, and descriptors of
+/// its own event loop.
 const RESERVE_OF_A_THREAD: usize = 16;
 
 /// What shares the descriptors of a process.
@@ -63,8 +63,8 @@ impl ConnectionBudget {
         Ok(budget)
     }
 
-    /// Operators get at most a quarter, so that they see a process that is busy with buyers, and
-    /// buyers the rest.
+    /// Operators get at most a quarter, so that they see a process that is busy with buyers,
+    /// and buyers the rest.
     fn divide(allowed: u64, reserve: usize, demand: Demand) -> Result<Self, TooFewDescriptors> {
         let Demand { buyers_servers, operators_servers, buyers_max, .. } = demand;
         let needed =

@@ -37,8 +37,8 @@ pub struct ServerOptions {
     pub addr: SocketAddr,
     /// Connections at a time, over all threads; see [`ConnectionBudget`](super::ConnectionBudget).
     pub connections_max: usize,
-    /// Timeout for the head of each request, and for the whole of one that arrives while another is
-    /// answered.
+    /// Timeout for the head of each request, and for the whole of one that arrives
+    /// while another is answered.
     pub head_timeout: Duration,
     /// Whose pages may call this server.
     pub cors_origins: CorsOrigins,

@@ -24,8 +24,8 @@ pub struct LedgerSale {
 /// Keeps the products, and the terms that operators have decided.
 #[async_trait]
 pub trait ProductLedger: Send + Sync {
-    /// Adds the products that the ledger does not know, behind the others, and leaves the others
-    /// as they are.
+    /// Adds the products that the ledger does not know, behind the others, and leaves the
+    /// others as they are.
     async fn add_products(&self, products: &[Product]) -> Result<(), LedgerError>;
 
     /// Reads the products with the terms that an operator has decided, in their order. A lower

@@ -73,8 +73,7 @@ pub trait PurchaseLedger: Send + Sync {
         limit: u32,
     ) -> Result<Vec<RecordedPurchase>, LedgerError>;
 
-    /// All of it: read page by page, so a snapshot only while
-    /// nothing is recorded.
+    /// All of it: read page by page, so a snapshot only while nothing is recorded.
     async fn all_recorded(&self, product: &ProductId) -> Result<Vec<RecordedPurchase>, LedgerError> {
         let mut all: Vec<RecordedPurchase> = Vec::new();
         loop {

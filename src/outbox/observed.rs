@@ -12,8 +12,8 @@ use crate::domain::EntryId;
 /// age at most a quarter of the age late.
 const KEPT: u32 = 4;
 
-/// The newest entry of an outbox as it was observed at several instants, to tell which entries have
-/// reached one age.
+/// The newest entry of an outbox as it was observed at several instants, to tell which entries
+/// have reached one age.
 #[derive(Debug)]
 pub(super) struct Observed {
     age: Duration,

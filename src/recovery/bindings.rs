@@ -38,8 +38,7 @@ impl Recovery {
     }
 
     /// Lets the epochs that sell reach the queue, and at the beginning of a hold no other one.
-    /// Where the broker has lost its queue or a binding, that restores them, so each round does
-    /// it.
+    /// Where the broker has lost its queue or a binding, that restores them, so each round does it.
     pub(super) async fn bind(&mut self, selling: &[(ProductId, u64)]) {
         let Some(bindings) = &mut self.bindings else { return };
         let bound = bindings.bind(selling).await;
@@ -59,9 +58,9 @@ impl Recovery {
         self.kept(unbound)
     }
 
-    /// Fails while the queue has confirmed nothing on the present connection. To find that out on
-    /// the connection of the bindings would end the hold, without which a stalled queue can't be
-    /// replaced.
+    /// Fails while the queue has confirmed nothing on the present connection. To find that out
+    /// on the connection of the bindings would end the hold, without which a stalled queue
+    /// can't be replaced.
     pub(super) async fn check_queue(&self) -> Result<(), RecoveryError> {
         loop {
             match self.stores.broker.depths().await {

@@ -38,8 +38,8 @@ impl Recovery {
         Ok(())
     }
 
-    /// Returns the changes that are made. After an error the rest of a product's waits, since their
-    /// order matters.
+    /// Returns the changes that are made. After an error the rest of a product's waits,
+    /// since their order matters.
     async fn make(&self, due: Vec<AdmissionChange>) -> Vec<AdmissionChange> {
         let (mut made, mut waiting) = (Vec::new(), Vec::new());
         for group in groups(due) {

@@ -143,8 +143,8 @@ pub struct Repairs {
     pub left: usize,
 }
 
-/// Puts purchases that the ledger lacks into the outbox again, and returns their number. Recording
-/// is idempotent.
+/// Puts purchases that the ledger lacks into the outbox again, and returns their
+/// number. Recording is idempotent.
 pub(super) async fn send_lost_again(
     admission: &dyn Admission,
     differences: &[Difference],

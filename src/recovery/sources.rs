@@ -87,8 +87,8 @@ impl Sources {
         }
     }
 
-    /// Winners that the ledger lacks though they left the outbox: it was restored to an earlier
-    /// state.
+    /// Winners that the ledger lacks though they left the outbox: it was restored
+    /// to an earlier state.
     async fn take_winners(&mut self, product: &ProductId) -> Result<(), RecoveryError> {
         let winners = self.recorder.stores.admission.contents(product).await?.winners;
         if winners.is_empty() {

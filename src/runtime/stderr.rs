@@ -128,8 +128,8 @@ impl Lines {
     }
 }
 
-/// Past the lock of [`io::Stderr`]: a thread of a library that writes there must not wait for a
-/// reader as well.
+/// Past the lock of [`io::Stderr`]: a thread of a library that writes there must not wait for
+/// a reader as well.
 #[expect(clippy::disallowed_methods, reason = "the one place that writes to standard error")]
 fn write_all(mut bytes: &[u8]) -> Result<(), Errno> {
     while !bytes.is_empty() {

@@ -45,8 +45,8 @@ pub(super) async fn events(
     Ok(answer)
 }
 
-/// Changes after the update `sent`, and heartbeats, until `stop`. Holds the permit as long as it
-/// lasts.
+/// Changes after the update `sent`, and heartbeats, until `stop`. Holds the permit as
+/// long as it lasts.
 fn changes(
     updates: watch::Receiver<Latest>,
     sent: Update,

@@ -80,8 +80,8 @@ pub(super) async fn product(
     product_page(&shop, &numbers, &product, user, reply.map(|reply| (Form::Lookup, reply))).await
 }
 
-/// What became of the purchase of a visitor who comes again. `None`: there is none, or it can't be
-/// read.
+/// What became of the purchase of a visitor who comes again. `None`: there is none, or it
+/// can't be read.
 async fn purchase_of(shop: &Shop, numbers: &Numbers, product: &Product, user: &UserId) -> Option<Reply> {
     match shop.checkout.reader.status(&product.id, user).await.ok()? {
         PurchaseStatus::Purchased(purchase, _) => {

@@ -28,8 +28,8 @@ struct SaleState {
     is_refused: bool,
 }
 
-/// The latest read of each sale, at most a second old, and what attempts have met since. Clones
-/// share it.
+/// The latest read of each sale, at most a second old, and what attempts have met
+/// since. Clones share it.
 #[derive(Clone, Debug)]
 pub struct SalesWatch {
     admission: Arc<dyn Admission>,

@@ -26,8 +26,8 @@ pub struct ConsoleAccess {
 pub enum NoConsole {
     #[error("no console is configured (console.addr)")]
     NotConfigured,
-    /// Its address would be that of the API by default, and nobody has said that the token may be
-    /// sent there.
+    /// Its address would be that of the API by default, and nobody has said that the token
+    /// may be sent there.
     #[error(
         "the API is on another machine: name its console with --console, and the console's token file \
          with --token-file"

@@ -75,8 +75,8 @@ const MARGIN: usize = 4;
 const BESIDE_MIN: usize = 24;
 
 impl RunVerdict {
-    /// As text. A screen gets colours, and lines that fit it; without one, each criterion is one
-    /// line.
+    /// As text. A screen gets colours, and lines that fit it; without one, each
+    /// criterion is one line.
     pub fn show(&self, screen: Option<Screen>) -> String {
         let columns = screen.map_or(usize::MAX, |screen| screen.columns);
         let paint = |colour, text: &str| screen.map_or(text.to_owned(), |screen| screen.paint(colour, text));

@@ -50,8 +50,8 @@ impl Recorder {
         Ok(())
     }
 
-    /// Records why a purchase is taken back. False: it is in the ledger by now, and stays, or was
-    /// revoked before.
+    /// Records why a purchase is taken back. False: it is in the ledger by now, and stays,
+    /// or was revoked before.
     pub async fn revoke(&self, purchase: &Purchase, reason: &str) -> Result<bool, LedgerError> {
         let revoked = self.stores.ledger.revoke(purchase, reason).await?;
         if revoked {

@@ -21,8 +21,8 @@ fn has_avif_brand(brands: &[u8]) -> bool {
     brands.chunks(4).take(16).any(|brand| brand == b"avif" || brand == b"avis")
 }
 
-/// An XML document whose first element is `svg`. A declaration, comments and a document type may
-/// come before it.
+/// An XML document whose first element is `svg`. A declaration, comments and a document type
+/// may come before it.
 fn is_svg(head: &[u8]) -> bool {
     let text = String::from_utf8_lossy(head);
     let mut rest = text.trim_start_matches('\u{feff}').trim_start();

@@ -115,8 +115,8 @@ pub(super) fn bounds(options: &PostgresOptions) -> String {
     )
 }
 
-/// Warns of settings under which the server can lose what it has committed. A session can't change
-/// them.
+/// Warns of settings under which the server can lose what it has committed. A session
+/// can't change them.
 pub(super) async fn warn_of_unsafe_settings(connection: &mut AsyncPgConnection) -> Result<(), LedgerError> {
     let unsafe_settings: Vec<NameRow> = sql_query(
         "SELECT name FROM pg_settings WHERE name IN ('fsync', 'full_page_writes') AND setting = 'off'",

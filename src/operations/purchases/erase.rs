@@ -15,9 +15,9 @@ pub struct Erasure {
     pub dead_letters: usize,
 }
 
-/// Replaces a user's id in the ledger, and has the leader replace it in admission. Units and counts
-/// stay as they are. `broker`: whose dead letters may name the user. Repeating it finds what was
-/// recorded since.
+/// Replaces a user's id in the ledger, and has the leader replace it in admission. Units and
+/// counts stay as they are. `broker`: whose dead letters may name the user. Repeating it finds
+/// what was recorded since.
 pub async fn erase(
     actor: &Actor,
     ledger: &dyn Ledger,
