@@ -152,9 +152,10 @@ fn never_sold_out_too_early(evidence: &Evidence, history: &History) -> Check {
     }
     let mut times: Vec<_> = taken.into_values().flat_map(BTreeMap::into_values).collect();
     times.sort_unstable();
+    let total_stock = evidence.decided().total_stock;
     for attempt in history.buys().filter(|attempt| attempt.outcome() == "SOLD_OUT") {
         let taken_at_most = evidence.before.len() + times.partition_point(|start| *start <= attempt.end);
-        check.verify(taken_at_most >= evidence.terms.total_stock as usize, || {
+        check.verify(taken_at_most >= total_stock as usize, || {
             format!("{} got SOLD_OUT when at most {taken_at_most} units were taken", attempt.user)
         });
     }

@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::{Check, Evidence, comparison::differences, evidence::LetterPlace};
+use super::{AdmissionState, Check, Evidence, comparison::differences, evidence::LetterPlace};
 use crate::domain::{Conservation, LedgerCounts};
 
 pub(super) fn checks(evidence: &Evidence) -> Vec<Check> {
@@ -54,12 +54,18 @@ pub(super) fn conservation(evidence: &Evidence) -> Option<Conservation> {
         returning: returning.count() as u64,
     };
     Some(Conservation::at_rest(
-        evidence.terms.total_stock.into(),
+        total_stock(evidence, admission).into(),
         admission.sale.remaining.into(),
         admission.outbox.len() as u64,
         counts,
         dead.count() as u64,
     ))
+}
+
+/// A lower stock that is asked for counts as soon as admission sells by it.
+fn total_stock(evidence: &Evidence, admission: &AdmissionState) -> u32 {
+    let decided = evidence.decided().total_stock;
+    if admission.sale.terms.total_stock == decided { decided } else { evidence.terms.total_stock }
 }
 
 fn agreement(evidence: &Evidence) -> Check {

@@ -46,6 +46,7 @@ struct Sale {
 #[serde(rename_all = "camelCase")]
 struct Admission {
     epoch: u64,
+    total_stock: u32,
     next: u32,
     remaining: u32,
     in_flight: u64,
@@ -127,6 +128,7 @@ impl Evidence {
             queued: self.queued,
             admission: admission.map(|AdmissionState { sale, at_rest, .. }| Admission {
                 epoch: sale.epoch,
+                total_stock: sale.terms.total_stock,
                 next: sale.next,
                 remaining: sale.remaining,
                 in_flight: sale.in_flight,
@@ -208,8 +210,8 @@ impl Evidence {
             paused: sale.paused,
         };
         let state = |of: Admission| {
-            let Admission { epoch, next, remaining, in_flight, now, at_rest } = of;
-            let (terms, dead) = (terms.clone(), dead.len() as u64);
+            let Admission { epoch, total_stock, next, remaining, in_flight, now, at_rest } = of;
+            let (terms, dead) = (Terms { total_stock, ..terms.clone() }, dead.len() as u64);
             let sale = SaleState {
                 epoch,
                 terms,

@@ -67,9 +67,9 @@ async fn read(stores: &Stores, sources: &Sources, product: &ProductId) -> Result
 /// That the law does not hold says nothing new where purchases are known to be missing or in two
 /// places. (What is only moving explains nothing, and is there in one read alone.)
 fn drop_explained(confirmed: &mut Vec<Difference>) {
-    let is_law = |difference: &Difference| difference.kind() == DifferenceKind::Law;
-    if confirmed.iter().any(|one| !is_law(one) && one.kind().breaks_agreement()) {
-        confirmed.retain(|difference| !is_law(difference));
+    use DifferenceKind::{Law, LostOnTheWay, Units, UnknownToAdmission};
+    if confirmed.iter().any(|one| matches!(one.kind(), LostOnTheWay | UnknownToAdmission | Units)) {
+        confirmed.retain(|difference| difference.kind() != Law);
     }
 }
 
@@ -174,13 +174,13 @@ pub async fn repair(
             Difference::Undelivered(_) | Difference::ForgottenLetter(_) => repairs.left += 1,
             Difference::Terms { decided, .. } => {
                 let sales = stores.ledger.sales().await?;
-                let epoch = sales.iter().find(|sale| sale.product == *product).map_or(0, |sale| sale.epoch);
+                let Some(sale) = sales.iter().find(|sale| sale.product == *product) else { continue };
                 // Refused where more units are handed out than the terms have.
-                if stores.admission.configure(product, epoch, decided).await? {
-                    repairs.made += 1;
-                } else {
-                    repairs.left += 1;
+                let agreed = stores.admission.configure(product, sale.epoch, decided).await?;
+                if let Some(wanted) = sale.lower_stock_to {
+                    stores.ledger.settle_stock(product, wanted, agreed).await?;
                 }
+                *if agreed { &mut repairs.made } else { &mut repairs.left } += 1;
             }
             Difference::LostOnTheWay(_)
             | Difference::UnknownToAdmission(_)
@@ -216,10 +216,13 @@ mod tests {
             unit: 1,
             admitted_at,
         };
+        let letter = Difference::ForgottenLetter(purchase.clone());
         let lost = Difference::LostOnTheWay(purchase);
-        for (mut confirmed, told) in
-            [(vec![law.clone()], vec![law.clone()]), (vec![lost.clone(), law], vec![lost])]
-        {
+        for (mut confirmed, told) in [
+            (vec![law.clone()], vec![law.clone()]),
+            (vec![letter.clone(), law.clone()], vec![letter, law.clone()]),
+            (vec![lost.clone(), law], vec![lost]),
+        ] {
             drop_explained(&mut confirmed);
             assert_eq!(confirmed, told);
         }

@@ -80,6 +80,8 @@ async fn a_lower_stock_that_no_worker_has_carried_over_is_a_difference() {
     assert!(code == Some(0) && said.contains("differences: 1, all repaired"), "{said}");
     let (code, said) = operate(&services, &["reconcile"]).await;
     assert!(code == Some(0) && said.contains("no difference"), "{said}");
+    let (code, said) = operate(&services, &["audit"]).await;
+    assert!(code != Some(1) && said.contains("10 = 10 remaining"), "{said}");
     let _work = services.spawn(&["work"], &[("FLASHSALE_PRODUCTS", fewer.path().to_str().expect("path"))]);
     eventually("the ledger has it", SOON, async || {
         let lowered = "SELECT count(*) FROM products WHERE total_stock = 10 AND lower_stock_to IS NULL";
