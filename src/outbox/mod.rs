@@ -10,4 +10,4 @@ mod sweeper;
 mod unconfirmed;
 
 pub use publisher::{Published, Publisher, PublisherTask};
-pub use sweeper::{SweepError, Sweeper};
+pub use sweeper::{SweepError, Sweeper, Swept};

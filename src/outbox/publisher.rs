@@ -98,13 +98,16 @@ impl Publisher {
     }
 
     /// As [`Publisher::publish`], of a purchase that may have been sent already, since its buyer
-    /// asks again: once on each connection to the broker, however often they ask, and only while
-    /// that keeps no new purchase waiting.
+    /// asks again. To a broker that keeps messages, it goes out once a minute at most on each
+    /// connection, however often they ask, and only while that keeps no new purchase waiting.
     pub async fn publish_again(&self, entry: Entry, confirm_timeout: Duration) -> Published {
+        if self.broker.durability() != Durability::Broker {
+            return self.publish(entry, confirm_timeout).await;
+        }
         let (key, generation) = (entry.key(), self.broker.generation());
         let repetition = self.repeated().repetition(key, generation, self.runtime.instant());
         match repetition {
-            Repetition::Confirmed => return Published::Confirmed(self.broker.durability()),
+            Repetition::Confirmed => return Published::Confirmed(Durability::Broker),
             Repetition::ToSend if self.sender.max_capacity() - self.sender.capacity() < AHEAD_MAX => {}
             Repetition::ToSend | Repetition::TooMany => return Published::Unconfirmed,
         }

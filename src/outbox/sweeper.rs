@@ -43,6 +43,15 @@ pub enum SweepError {
     Broker(#[from] BrokerError),
 }
 
+/// What a sweep has done.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Swept {
+    /// Entries that were published again.
+    pub sent: usize,
+    /// Entries that the ledger has.
+    pub settled: usize,
+}
+
 /// Sweeps the outboxes of all products.
 #[derive(Debug)]
 pub struct Sweeper {
@@ -98,9 +107,9 @@ impl Sweeper {
     }
 
     /// Sends the entries of one product that are due, given its sale as it stands,
-    /// and returns their number. What it finds recorded is counted too.
-    pub async fn sweep(&mut self, product: &ProductId, sale: &SaleState) -> Result<usize, SweepError> {
-        let Some(newest) = sale.newest else { return Ok(0) };
+    /// and settles what the ledger has of them.
+    pub async fn sweep(&mut self, product: &ProductId, sale: &SaleState) -> Result<Swept, SweepError> {
+        let Some(newest) = sale.newest else { return Ok(Swept::default()) };
         let (now, generation) = (self.runtime.instant(), self.stores.broker.generation());
         let known = self.marks.remove(product).filter(|marks| marks.epoch == sale.epoch);
         let mut marks = known.unwrap_or_else(|| self.fresh_marks(sale.epoch, now));
@@ -139,8 +148,8 @@ impl Sweeper {
         product: &ProductId,
         due: &[EntryId; AGES],
         marks: &mut [EntryId; AGES],
-    ) -> Result<usize, SweepError> {
-        let (mut swept, mut pages) = (0, 0);
+    ) -> Result<Swept, SweepError> {
+        let (mut swept, mut pages, mut asks_ledger) = (Swept::default(), 0, true);
         for (level, due) in due.iter().copied().enumerate().rev() {
             while marks[level] < due {
                 if pages == PAGES_MAX {
@@ -149,8 +158,13 @@ impl Sweeper {
                 pages += 1;
                 let page = self.stores.admission.outbox(product, marks[level], due, PAGE).await?;
                 let reached = page.last().map_or(due, |entry| entry.id);
-                swept += page.len();
-                let left = if level == 0 { page } else { self.settle_recorded(page).await };
+                let found = page.len();
+                let left = match level {
+                    0 => page,
+                    _ => self.settle_recorded(page, &mut asks_ledger).await,
+                };
+                swept.settled += found - left.len();
+                swept.sent += left.len();
                 for group in Entry::group(left) {
                     crash_point!("sweeper-after-read");
                     self.stores.broker.publish_unfenced(&group).await?;
@@ -166,10 +180,21 @@ impl Sweeper {
 
     /// Settles what the ledger has, and returns the rest. Entries of the second age were sent
     /// before: where such a purchase is recorded, its worker did not reach this admission, but
-    /// perhaps a former primary of it, and may be the one that is given the message again.
-    async fn settle_recorded(&self, entries: Vec<Entry>) -> Vec<Entry> {
+    /// perhaps a former primary of it, and may be the one that is given the message again. A ledger
+    /// that does not answer is not asked again in this sweep.
+    async fn settle_recorded(&self, entries: Vec<Entry>, asks_ledger: &mut bool) -> Vec<Entry> {
+        if !*asks_ledger {
+            return entries;
+        }
         let ids: Vec<_> = entries.iter().map(|entry| entry.purchase.id).collect();
-        let Ok(recorded) = self.stores.ledger.purchases_among(&ids).await else { return entries };
+        let recorded = match self.stores.ledger.purchases_among(&ids).await {
+            Ok(recorded) => recorded,
+            Err(error) => {
+                tracing::debug!(error = error_chain(&error), "entries are sent whether recorded or not");
+                *asks_ledger = false;
+                return entries;
+            }
+        };
         let units: HashMap<_, _> = recorded.iter().map(|purchase| (purchase.id, purchase.unit)).collect();
         let is_recorded = |entry: &Entry| units.get(&entry.purchase.id) == Some(&entry.purchase.unit);
         let (settled, left): (Vec<_>, Vec<_>) = entries.into_iter().partition(is_recorded);

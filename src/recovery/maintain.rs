@@ -3,6 +3,7 @@
 use super::{Recovery, RecoveryError};
 use crate::domain::{SaleState, Terms};
 use crate::ledger::LedgerSale;
+use crate::outbox::Swept;
 use crate::runtime::error_chain;
 
 impl Recovery {
@@ -29,8 +30,14 @@ impl Recovery {
         }
         if state.in_flight > 0 {
             match self.sweeper.sweep(product, state).await {
-                Ok(0) => {}
-                Ok(swept) => tracing::info!(%product, swept, "sent again from the outbox"),
+                Ok(Swept { sent, settled }) => {
+                    if sent > 0 {
+                        tracing::info!(%product, sent, "sent again from the outbox");
+                    }
+                    if settled > 0 {
+                        tracing::info!(%product, settled, "recorded, and still in the outbox: settled");
+                    }
+                }
                 Err(error) => tracing::debug!(error = error_chain(&error), %product, "the sweep ended early"),
             }
         }

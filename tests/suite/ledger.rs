@@ -62,8 +62,12 @@ fn admitted(epoch: u64, purchases: &[Purchase]) -> Vec<Entry> {
 }
 
 pub(crate) fn postgres(services: &Services) -> Arc<dyn Ledger> {
+    postgres_at(&services.database_url)
+}
+
+pub(crate) fn postgres_at(url: &str) -> Arc<dyn Ledger> {
     let options = PostgresOptions {
-        url: ServiceUrl::parse(&services.database_url, &["postgres"]).expect("URL"),
+        url: ServiceUrl::parse(url, &["postgres"]).expect("URL"),
         application_name: "test".to_owned(),
         pool_size: 4,
         connect_timeout: Duration::from_secs(10),

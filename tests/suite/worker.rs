@@ -13,9 +13,9 @@ use flashsale::{
     admission::{Admission, MemoryAdmission},
     broker::{Broker, Consumer, MemoryBroker},
     domain::{Entry, EntryId, LedgerVerdict, ProductId, PurchaseId, Terms, UserId},
-    ledger::Writer,
+    ledger::{Ledger, Writer},
     observability::Telemetry,
-    outbox::Sweeper,
+    outbox::{Sweeper, Swept},
     runtime::{Clock, Runtime, SystemClock},
     stores::Stores,
     worker::{Mode, Recorder},
@@ -24,7 +24,7 @@ use serde_json::{Value, json};
 
 use crate::{
     conformance::handed_out,
-    ledger::{Bench, fresh_id, purchase},
+    ledger::{Bench, fresh_id, postgres_at, purchase},
     support::{
         SOON, eventually,
         http::{buy, client, get, ready},
@@ -221,7 +221,8 @@ async fn an_entry_is_sent_again_at_growing_ages_and_once_after_an_outage() {
     let id = fresh_id();
     gate.admit(&product, &UserId::parse("a").expect("user"), id).await.expect("won");
 
-    let mut sweeper = sweeper(&gate, &broker, &Bench::sqlite().await, &clock);
+    let bench = Bench::sqlite().await;
+    let mut sweeper = sweeper_of(&gate, &broker, &bench.ledger, &clock);
     let mut consumer = broker.consumer().await.expect("consumer");
     let mut sent_at = Vec::new();
     // The broker is away from second 30 to second 200: nothing is received, so nothing is confirmed.
@@ -236,7 +237,7 @@ async fn an_entry_is_sent_again_at_growing_ages_and_once_after_an_outage() {
                 received = received(&mut *consumer) => ids = Some(received),
             }
         };
-        assert_eq!(swept.expect("swept"), ids.as_ref().map_or(0, Vec::len));
+        assert_eq!(swept.expect("swept").sent, ids.as_ref().map_or(0, Vec::len));
         if let Some(ids) = ids {
             assert_eq!(ids, [id]);
             sent_at.push(second);
@@ -265,31 +266,44 @@ async fn what_the_ledger_has_is_settled_instead_of_being_sent_once_more() {
     let verdicts = bench.ledger.record(&entries, Writer::Worker).await.expect("recorded");
     assert_eq!(verdicts, [LedgerVerdict::Recorded, LedgerVerdict::Recorded]);
     let (mut sweeper, mut consumer) =
-        (sweeper(&gate, &broker, &bench, &clock), broker.consumer().await.expect("consumer"));
-    for (second, sent) in [(0, None), (6, Some(3)), (7, None), (21, Some(2))] {
+        (sweeper_of(&gate, &broker, &bench.ledger, &clock), broker.consumer().await.expect("consumer"));
+    for (second, sent, settled) in [(0, 0, 0), (6, 3, 0), (7, 0, 0), (21, 2, 1), (81, 2, 0)] {
         clock.set(second);
         let sale = gate.sale(&product).await.expect("sale");
         let sweeping = sweeper.sweep(&product, &sale);
-        let Some(sent) = sent else {
-            assert_eq!(sweeping.await.expect("swept"), 0, "at second {second}");
-            continue;
+        let swept = if sent == 0 {
+            sweeping.await
+        } else {
+            let (swept, ids) = tokio::join!(sweeping, received(&mut *consumer));
+            assert!(sent == 3 || ids == left, "at second {second}");
+            swept
         };
-        let (swept, ids) = tokio::join!(sweeping, received(&mut *consumer));
-        assert_eq!((swept.expect("swept"), ids.len()), (3, sent), "at second {second}");
-        if sent == 2 {
-            assert_eq!(ids, left);
-        }
+        assert_eq!(swept.expect("swept"), Swept { sent, settled }, "at second {second}");
     }
     assert_eq!(gate.sale(&product).await.expect("sale").in_flight, 2);
+    // A ledger that can't be read keeps nothing from being sent.
+    let away = postgres_at("postgres://nobody@127.0.0.1:1/x");
+    let mut sweeper = sweeper_of(&gate, &broker, &away, &clock);
+    for second in [100, 106, 121] {
+        clock.set(second);
+        let sale = gate.sale(&product).await.expect("sale");
+        let sweeping = sweeper.sweep(&product, &sale);
+        if second == 100 {
+            assert_eq!(sweeping.await.expect("swept"), Swept::default());
+            continue;
+        }
+        let (swept, ids) = tokio::join!(sweeping, received(&mut *consumer));
+        assert_eq!((swept.expect("swept"), &ids), (Swept { sent: 2, settled: 0 }, &left), "at {second}");
+    }
 }
 
-fn sweeper(
+fn sweeper_of(
     gate: &Arc<dyn Admission>,
     broker: &Arc<dyn Broker>,
-    bench: &Bench,
+    ledger: &Arc<dyn Ledger>,
     clock: &Arc<ManualClock>,
 ) -> Sweeper {
-    let (admission, broker, ledger) = (gate.clone(), broker.clone(), bench.ledger.clone());
+    let (admission, broker, ledger) = (gate.clone(), broker.clone(), ledger.clone());
     Sweeper::new(Stores { admission, broker, ledger }, Duration::from_secs(5), &manual(clock))
 }
 
@@ -313,17 +327,17 @@ async fn what_a_new_leader_finds_is_young_and_an_entry_of_the_future_is_not() {
     clock.ahead.store(0, Ordering::Relaxed);
     let (mut consumer, bench) = (broker.consumer().await.expect("consumer"), Bench::sqlite().await);
     for found_at in [100, 200] {
-        let mut leader = sweeper(&gate, &broker, &bench, &clock);
+        let mut leader = sweeper_of(&gate, &broker, &bench.ledger, &clock);
         for second in found_at..found_at + 5 {
             clock.set(second);
             let sale = gate.sale(&product).await.expect("sale");
             assert!(sale.ahead(sale.newest.expect("an entry")).is_some(), "it is not of the future");
-            assert_eq!(leader.sweep(&product, &sale).await.expect("swept"), 0, "at second {second}");
+            assert_eq!(leader.sweep(&product, &sale).await.expect("swept"), Swept::default(), "{second}");
         }
         clock.set(found_at + 5);
         let sale = gate.sale(&product).await.expect("sale");
         let (swept, received) = tokio::join!(leader.sweep(&product, &sale), received(&mut *consumer));
-        assert_eq!((swept.expect("swept"), received), (1, vec![id]));
+        assert_eq!((swept.expect("swept").sent, received), (1, vec![id]));
     }
 }
 
