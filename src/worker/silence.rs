@@ -59,3 +59,28 @@ pub(super) async fn is_held_back(stores: &Stores) -> bool {
     }
     false
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::runtime::Runtime;
+
+    #[test]
+    fn a_worker_connects_anew_ever_more_rarely_until_something_is_delivered() {
+        let start = Runtime::system().instant();
+        let mut silence = Silence::from(start);
+        let (mut now, mut waits) = (start, Vec::new());
+        for _ in 0..6 {
+            let began = now;
+            silence.begins(began);
+            while !silence.is_long(now) {
+                now += Duration::from_secs(1);
+            }
+            waits.push((now - began).as_secs());
+            silence.was_in_vain();
+        }
+        assert_eq!(waits, [6, 11, 21, 41, 61, 61]);
+        silence.ended(now);
+        assert!(!silence.is_long(now + SILENCE_MIN) && silence.is_long(now + SILENCE_MIN * 2));
+    }
+}

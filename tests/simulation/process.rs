@@ -65,7 +65,7 @@ pub(crate) fn work(
     let recovery = Recovery::new(stores.clone(), telemetry.clone(), options, runtime);
     let state = Dependency::new(stores.ledger.name(), &runtime.clock);
     let lane = |_| {
-        let linger = Duration::from_millis(5);
+        let linger = if plan.lanes == 1 { Duration::ZERO } else { Duration::from_millis(5) };
         let options = WorkerOptions { lanes: plan.lanes as usize, batch_items_max: 1_000, linger };
         Worker::new(stores.clone(), telemetry.clone(), options, state.clone(), runtime)
     };
