@@ -9,7 +9,7 @@ use lapin::{
     options::{BasicAckOptions, BasicConsumeOptions, BasicQosOptions, QueueDeclareOptions},
     types::{FieldTable, ShortString},
 };
-use tokio::time::{Interval, interval, timeout};
+use tokio::time::{Interval, MissedTickBehavior, interval, timeout};
 
 use super::{
     RabbitOptions,
@@ -33,6 +33,8 @@ pub(super) struct RabbitConsumer {
     stream: Option<lapin::Consumer>,
     /// Ticks while nothing is delivered.
     idle: Interval,
+    /// A wait for a message may be given up during a check, which then begins again.
+    check_is_due: bool,
     was_behind: bool,
     system: SystemId,
     stall: Arc<Stall>,
@@ -49,13 +51,16 @@ impl RabbitConsumer {
             options.topology.ensure(&connection, system).await?;
             let channel = connection.create_channel().await?;
             channel.basic_qos(options.prefetch_messages, BasicQosOptions::default()).await?;
+            let mut idle = interval(IDLE_INTERVAL);
+            idle.set_missed_tick_behavior(MissedTickBehavior::Delay);
             Ok(Self {
                 connection,
                 channel,
                 queue: options.topology.purchases(),
                 answer_timeout: options.connect_timeout,
                 stream: None,
-                idle: interval(IDLE_INTERVAL),
+                idle,
+                check_is_due: false,
                 was_behind: false,
                 system,
                 stall: stall.clone(),
@@ -95,10 +100,14 @@ impl Consumer for RabbitConsumer {
             tokio::select! {
                 biased;
                 delivery = stream.next() => break delivery.ok_or(BrokerError::NotConnected)??,
-                _ = self.idle.tick() => self.check_delivery().await?,
+                () = std::future::ready(()), if self.check_is_due => {}
+                _ = self.idle.tick() => self.check_is_due = true,
             }
+            self.check_delivery().await?;
+            self.check_is_due = false;
         };
         self.idle.reset();
+        self.check_is_due = false;
         self.was_behind = false;
         self.stall.ended();
         let history = headers::read_history(delivery.properties.headers().as_ref());
