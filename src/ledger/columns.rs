@@ -26,7 +26,7 @@ pub(super) struct Id;
 /// A time: in SQLite as milliseconds since 1970.
 #[derive(SqlType, QueryId)]
 #[diesel(postgres_type(oid = 1184, array_oid = 1185), sqlite_type(name = "Long"))]
-pub(super) struct Instant;
+pub(super) struct Timestamp;
 
 /// A unit, a stock, or the number of an offer: 4 bytes in PostgreSQL.
 #[derive(SqlType, QueryId)]
@@ -82,26 +82,26 @@ impl ToSql<Id, Sqlite> for PurchaseId {
     }
 }
 
-impl FromSql<Instant, Pg> for DateTime<Utc> {
+impl FromSql<Timestamp, Pg> for DateTime<Utc> {
     fn from_sql(column: PgColumn<'_>) -> deserialize::Result<Self> {
         FromSql::<Timestamptz, Pg>::from_sql(column)
     }
 }
 
-impl FromSql<Instant, Sqlite> for DateTime<Utc> {
+impl FromSql<Timestamp, Sqlite> for DateTime<Utc> {
     fn from_sql(column: SqliteColumn<'_>) -> deserialize::Result<Self> {
         let millis = FromSql::<BigInt, Sqlite>::from_sql(column)?;
         Self::from_timestamp_millis(millis).ok_or_else(|| format!("{millis} ms is not a time").into())
     }
 }
 
-impl ToSql<Instant, Pg> for DateTime<Utc> {
+impl ToSql<Timestamp, Pg> for DateTime<Utc> {
     fn to_sql<'b>(&'b self, out: &mut Output<'b, '_, Pg>) -> serialize::Result {
         ToSql::<Timestamptz, Pg>::to_sql(self, out)
     }
 }
 
-impl ToSql<Instant, Sqlite> for DateTime<Utc> {
+impl ToSql<Timestamp, Sqlite> for DateTime<Utc> {
     fn to_sql<'b>(&'b self, out: &mut Output<'b, '_, Sqlite>) -> serialize::Result {
         out.set_value(self.timestamp_millis());
         Ok(IsNull::No)
@@ -192,7 +192,7 @@ mod tests {
     struct Row {
         #[diesel(sql_type = Id)]
         id: PurchaseId,
-        #[diesel(sql_type = Instant)]
+        #[diesel(sql_type = Timestamp)]
         at: DateTime<Utc>,
         #[diesel(sql_type = Number)]
         unit: u32,

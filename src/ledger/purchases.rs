@@ -6,7 +6,7 @@ use diesel::QueryableByName;
 
 use super::{
     LedgerError,
-    columns::{Id, Instant, Number},
+    columns::{Id, Number, Timestamp},
 };
 use crate::domain::{LedgerCounts, ProductId, Purchase, PurchaseId, RecordedPurchase, Revocation, UserId};
 
@@ -21,7 +21,7 @@ pub struct Confirmation {
     #[diesel(sql_type = Id)]
     pub id: PurchaseId,
     /// By the database's clock, at the beginning of the transaction.
-    #[diesel(sql_type = Instant, column_name = confirmed_at)]
+    #[diesel(sql_type = Timestamp, column_name = confirmed_at)]
     pub at: DateTime<Utc>,
 }
 

@@ -14,7 +14,7 @@ use crate::domain::{
 };
 use crate::ledger::{
     Cancelled, ChangeLedger, Erased, Imported, LedgerError,
-    columns::{Counter, Id, Instant, Number},
+    columns::{Counter, Id, Number, Timestamp},
     rows::{BoolRow, ChangeRow, EarlierRow, NumberRow, RECORDED_COLUMNS, RecordedRow},
 };
 
@@ -159,7 +159,7 @@ async fn add_cancellation(
     .bind::<Text, _>(purchase.user.as_str())
     .bind::<Id, _>(purchase.id)
     .bind::<Number, _>(purchase.unit)
-    .bind::<Instant, _>(purchase.admitted_at)
+    .bind::<Timestamp, _>(purchase.admitted_at)
     .bind::<Bool, _>(cancellation.keeps_unit)
     .bind::<Bool, _>(!cancellation.may_buy_again)
     .get_result(connection)
@@ -182,7 +182,7 @@ async fn import(
             .bind::<Text, _>(product.as_str())
             .bind::<Array<Text>, _>(earlier.iter().map(|one| one.user.as_str()).collect::<Vec<_>>())
             .bind::<Array<Id>, _>(earlier.iter().map(|one| one.id).collect::<Vec<_>>())
-            .bind::<Array<Instant>, _>(earlier.iter().map(|one| one.admitted_at).collect::<Vec<_>>())
+            .bind::<Array<Timestamp>, _>(earlier.iter().map(|one| one.admitted_at).collect::<Vec<_>>())
             .bind::<Text, _>(&by)
             .load(connection)
             .await?;

@@ -15,7 +15,7 @@ use super::{PostgresLedger, leader};
 use crate::domain::{Entry, LedgerVerdict, Purchase, PurchaseId};
 use crate::ledger::{
     Discard, LedgerError, RecordingLedger, Writer,
-    columns::{Counter, Id, Instant, Number},
+    columns::{Counter, Id, Number, Timestamp},
     rows::{ClassifyRow, IdRow, verdicts},
 };
 use crate::runtime::crash_points::crash_point;
@@ -109,7 +109,7 @@ async fn insert(
     let times: Vec<_> = batch.iter().map(|item| item.purchase.admitted_at).collect();
     let epochs: Vec<_> = batch.iter().map(|item| item.epoch).collect();
     let rows: Vec<IdRow> = bind_columns!(sql_query(include_str!("record.sql")), batch)
-        .bind::<Array<Instant>, _>(times)
+        .bind::<Array<Timestamp>, _>(times)
         .bind::<Array<Counter>, _>(epochs)
         .load(connection)
         .await?;

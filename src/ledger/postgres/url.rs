@@ -88,7 +88,7 @@ fn asks_for_tls(url: &str) -> Option<String> {
     let (_, query) = url.split_once('?')?;
     form_urlencoded::parse(query.as_bytes()).find_map(|(key, value)| {
         let plain: &[&str] = match &*key {
-            "sslmode" => &["disable", "prefer"],
+            "sslmode" => &["disable"],
             "sslnegotiation" => &["postgres"],
             _ => return None,
         };
@@ -140,6 +140,7 @@ mod tests {
             ),
             ("postgres://db/x?connect_timeout=1&sslmode=verify-full", "without sslmode=verify-full"),
             ("postgres://db/x?sslmode=allow", "without sslmode=allow"),
+            ("postgres://db/x?sslmode=prefer", "without sslmode=prefer"),
             ("postgres://db/x?sslmode=disable&sslmode=require", "without sslmode=require"),
             ("postgres://db/x?sslmode=require&sslmode=disable", "without sslmode=require"),
             ("postgres://db/x?ssl%6dode=require", "without sslmode=require"),

@@ -9,7 +9,7 @@ use diesel::{
 use crate::domain::{AdmissionChange, ChangeKind, ProductId, Purchase, PurchaseId, UserId};
 use crate::ledger::{
     LedgerError,
-    columns::{Counter, Id, Instant, Number},
+    columns::{Counter, Id, Number, Timestamp},
 };
 
 #[derive(QueryableByName)]
@@ -26,7 +26,7 @@ pub(in crate::ledger) struct ChangeRow {
     purchase_id: Option<PurchaseId>,
     #[diesel(sql_type = Number)]
     unit: u32,
-    #[diesel(sql_type = Nullable<Instant>)]
+    #[diesel(sql_type = Nullable<Timestamp>)]
     admitted_at: Option<DateTime<Utc>>,
     #[diesel(sql_type = Bool)]
     holds_unit: bool,

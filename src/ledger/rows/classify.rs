@@ -11,7 +11,7 @@ use diesel::{
 use crate::domain::{Entry, LedgerVerdict, Obstacles, PurchaseId, UsersPurchase};
 use crate::ledger::{
     LedgerError,
-    columns::{Counter, Id, Instant, Number},
+    columns::{Counter, Id, Number, Timestamp},
 };
 
 #[derive(QueryableByName)]
@@ -33,7 +33,7 @@ pub(in crate::ledger) struct ClassifyRow {
     mine_id: Option<PurchaseId>,
     #[diesel(sql_type = Nullable<Number>)]
     mine_unit: Option<u32>,
-    #[diesel(sql_type = Nullable<Instant>)]
+    #[diesel(sql_type = Nullable<Timestamp>)]
     mine_admitted_at: Option<DateTime<Utc>>,
     #[diesel(sql_type = Bool)]
     taken: bool,

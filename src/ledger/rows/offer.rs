@@ -13,7 +13,7 @@ use super::product::money;
 use crate::domain::{Offer, Offers, ProductId};
 use crate::ledger::{
     LedgerError,
-    columns::{Instant, Number},
+    columns::{Number, Timestamp},
 };
 
 #[derive(QueryableByName)]
@@ -22,7 +22,7 @@ pub(in crate::ledger) struct OfferRow {
     product_id: ProductId,
     #[diesel(sql_type = Number)]
     number: u32,
-    #[diesel(sql_type = Instant)]
+    #[diesel(sql_type = Timestamp)]
     since: DateTime<Utc>,
     #[diesel(sql_type = Text)]
     name: String,

@@ -14,7 +14,7 @@ use diesel_async::{AsyncConnectionCore, RunQueryDsl, methods::LoadQuery};
 use crate::domain::{Money, Product, ProductId, Terms};
 use crate::ledger::{
     LedgerError, LedgerSale,
-    columns::{Counter, Instant, Number},
+    columns::{Counter, Number, Timestamp},
 };
 
 #[derive(QueryableByName)]
@@ -35,9 +35,9 @@ pub(in crate::ledger) struct ProductRow {
     currency: String,
     #[diesel(sql_type = Number)]
     total_stock: u32,
-    #[diesel(sql_type = Nullable<Instant>)]
+    #[diesel(sql_type = Nullable<Timestamp>)]
     sale_start: Option<DateTime<Utc>>,
-    #[diesel(sql_type = Nullable<Instant>)]
+    #[diesel(sql_type = Nullable<Timestamp>)]
     sale_end: Option<DateTime<Utc>>,
 }
 
@@ -85,12 +85,12 @@ pub(in crate::ledger) fn bind_product<'product, DB>(
     product: &'product Product,
 ) -> BoxedSqlQuery<'product, DB, SqlQuery>
 where
-    DB: Backend + HasSqlType<Number> + HasSqlType<Instant>,
+    DB: Backend + HasSqlType<Number> + HasSqlType<Timestamp>,
     str: ToSql<Text, DB>,
     String: ToSql<Text, DB>,
     i64: ToSql<BigInt, DB>,
     u32: ToSql<Number, DB>,
-    DateTime<Utc>: ToSql<Instant, DB>,
+    DateTime<Utc>: ToSql<Timestamp, DB>,
 {
     sql_query(sql)
         .into_boxed()
@@ -102,8 +102,8 @@ where
         .bind::<Nullable<BigInt>, _>(product.original_price.as_ref().map(Money::minor))
         .bind::<Text, _>(product.price.currency())
         .bind::<Number, _>(product.total_stock)
-        .bind::<Nullable<Instant>, _>(product.sale_start)
-        .bind::<Nullable<Instant>, _>(product.sale_end)
+        .bind::<Nullable<Timestamp>, _>(product.sale_start)
+        .bind::<Nullable<Timestamp>, _>(product.sale_end)
 }
 
 #[derive(QueryableByName)]
@@ -116,9 +116,9 @@ pub(in crate::ledger) struct SaleRow {
     opened_epoch: u64,
     #[diesel(sql_type = Number)]
     total_stock: u32,
-    #[diesel(sql_type = Nullable<Instant>)]
+    #[diesel(sql_type = Nullable<Timestamp>)]
     sale_start: Option<DateTime<Utc>>,
-    #[diesel(sql_type = Nullable<Instant>)]
+    #[diesel(sql_type = Nullable<Timestamp>)]
     sale_end: Option<DateTime<Utc>>,
     #[diesel(sql_type = Bool)]
     paused: bool,

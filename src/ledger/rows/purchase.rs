@@ -10,7 +10,7 @@ use crate::domain::{
     Cancellation, LedgerCounts, ProductId, Purchase, PurchaseId, PurchaseState, RecordedPurchase, Revocation,
     UserId,
 };
-use crate::ledger::columns::{Counter, Id, Instant, Number};
+use crate::ledger::columns::{Counter, Id, Number, Timestamp};
 
 #[derive(QueryableByName)]
 pub(in crate::ledger) struct PurchaseRow {
@@ -22,7 +22,7 @@ pub(in crate::ledger) struct PurchaseRow {
     user_id: UserId,
     #[diesel(sql_type = Number)]
     unit: u32,
-    #[diesel(sql_type = Instant)]
+    #[diesel(sql_type = Timestamp)]
     admitted_at: DateTime<Utc>,
 }
 
@@ -43,9 +43,9 @@ pub(in crate::ledger) struct RecordedRow {
     purchase: PurchaseRow,
     #[diesel(sql_type = Number)]
     offer: u32,
-    #[diesel(sql_type = Instant)]
+    #[diesel(sql_type = Timestamp)]
     confirmed_at: DateTime<Utc>,
-    #[diesel(sql_type = Nullable<Instant>)]
+    #[diesel(sql_type = Nullable<Timestamp>)]
     cancelled_at: Option<DateTime<Utc>>,
     #[diesel(sql_type = Nullable<Text>)]
     cancelled_by: Option<String>,
@@ -129,7 +129,7 @@ pub(in crate::ledger) struct EarlierRow {
     user_id: UserId,
     #[diesel(sql_type = Id)]
     purchase_id: PurchaseId,
-    #[diesel(sql_type = Instant)]
+    #[diesel(sql_type = Timestamp)]
     imported_at: DateTime<Utc>,
 }
 

@@ -19,7 +19,7 @@ use crate::domain::{
 };
 use crate::ledger::{
     Cancelled, ChangeLedger, Erased, Imported, LedgerError,
-    columns::{Counter, Id, Instant, Number},
+    columns::{Counter, Id, Number, Timestamp},
     rows::{ChangeRow, EarlierRow, NumberRow, RECORDED_COLUMNS, RecordedRow},
 };
 
@@ -152,7 +152,7 @@ async fn add_cancellation(
     .bind::<Text, _>(purchase.user.as_str())
     .bind::<Id, _>(purchase.id)
     .bind::<Number, _>(purchase.unit)
-    .bind::<Instant, _>(purchase.admitted_at)
+    .bind::<Timestamp, _>(purchase.admitted_at)
     .bind::<Bool, _>(cancellation.keeps_unit)
     .bind::<Bool, _>(!cancellation.may_buy_again)
     .get_result(connection)
@@ -177,7 +177,7 @@ async fn import(
         .bind::<Text, _>(product.as_str())
         .bind::<Text, _>(user.as_str())
         .bind::<Id, _>(id)
-        .bind::<Instant, _>(admitted_at)
+        .bind::<Timestamp, _>(admitted_at)
         .bind::<Text, _>(&by)
         .execute(connection)
         .await?;
@@ -191,7 +191,7 @@ async fn import(
         .bind::<Text, _>(product.as_str())
         .bind::<Text, _>(user.as_str())
         .bind::<Id, _>(id)
-        .bind::<Instant, _>(admitted_at)
+        .bind::<Timestamp, _>(admitted_at)
         .get_result(connection)
         .await?;
         imported.add(row.number);
