@@ -57,7 +57,9 @@ impl DataDir {
             }
         }
         // Both only say who holds the lock.
-        let _ = fcntl(&lock, SET_LOCK(&mark(libc::F_RDLCK)));
+        if let Err(error) = fcntl(&lock, SET_LOCK(&mark(libc::F_RDLCK))) {
+            tracing::debug!(%error, "the database is not marked as in use");
+        }
         let _ = std::fs::write(Self::owner(path), format!("{}\n", std::process::id()));
         Ok(Self { path: path.to_owned(), _lock: lock })
     }
@@ -106,7 +108,7 @@ impl DataDir {
 
 /// A lock of a byte beyond those that SQLite locks. It marks that the database is in use, and can
 /// be asked for without being taken, which `flock` can't. On Linux it belongs to the open file, not
-/// to the process (`F_OFD_…`), so it stays whatever else is closed.
+/// to the process (`F_OFD_…`), so it stays whatever else is closed; elsewhere it may be lost.
 fn mark(kind: impl TryInto<libc::c_short>) -> libc::flock {
     let (l_type, l_whence) = (to_short(kind), to_short(libc::SEEK_SET));
     libc::flock { l_type, l_whence, l_start: libc::off_t::MAX - 1, l_len: 1, l_pid: 0 }

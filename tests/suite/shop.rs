@@ -157,7 +157,7 @@ async fn a_form_of_a_public_address_buys_whatever_host_the_proxy_sends() {
         let answer = form(origin, site, host).await.expect("an answer");
         assert_eq!(answer.status().as_u16(), status, "{origin} {site:?} {host}");
     }
-    // An operator is told what to do, once for each origin: a bot's forms do not hide the shop's.
+    // An operator is told what to do, once for each origin: another site's forms do not hide the shop's.
     serve.logs("a page of \"null\"").await;
     let log = serve.log();
     let told: Vec<_> = log.lines().filter(|line| line.contains("a form was refused")).collect();

@@ -68,8 +68,8 @@ const LOGGED_ORIGINS_MAX: usize = 10;
 /// Origins are shorter, but for the longest host names.
 const LOGGED_CHARS_MAX: usize = 100;
 
-/// A site that sends forms here on purpose must not fill the log, nor hide that the shop's
-/// own pages are refused.
+/// Sites that send forms here on purpose must not fill the log. Nine of them do not hide that the
+/// shop's own pages are refused.
 fn tell_operator(origin: &str, host: &str) {
     static LOGGED: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
     let short = |text: &str| text.chars().take(LOGGED_CHARS_MAX).collect::<String>();
