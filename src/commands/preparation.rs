@@ -55,7 +55,7 @@ impl Preparation<'_> {
     async fn write_products(&self) -> Result<(), LedgerError> {
         let known = self.ledger.products().await?;
         let catalogue = match &self.settings.catalogue {
-            CatalogueSource::File(catalogue) => catalogue,
+            CatalogueSource::File(file) => &file.catalogue,
             CatalogueSource::Demo(catalogue) if known.is_empty() => {
                 tracing::info!(
                     "no catalogue file is configured, so a demo product is sold; name yours with --products FILE"

@@ -108,7 +108,8 @@ impl Servers<'_> {
     /// With the pictures, which no other server shows.
     fn site(&self) -> Site {
         let catalogue = match &self.settings.catalogue {
-            CatalogueSource::File(catalogue) | CatalogueSource::Demo(catalogue) => catalogue.products(),
+            CatalogueSource::File(file) => file.catalogue.products(),
+            CatalogueSource::Demo(catalogue) => catalogue.products(),
             CatalogueSource::Ledger => &[],
         };
         self.settings.shop.with_pictures(catalogue.iter().map(|product| product.image.as_str()))

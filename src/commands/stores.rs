@@ -49,9 +49,11 @@ impl Connected {
 pub(super) async fn connect(settings: &Settings, role: &str, wiring: Wiring) -> anyhow::Result<Connected> {
     let runtime = Runtime::system();
     let catalogue = match settings.catalogue.clone() {
-        CatalogueSource::File(catalogue) => LedgerCatalogue::new(catalogue, true),
-        CatalogueSource::Demo(catalogue) => LedgerCatalogue::new(catalogue, false),
-        CatalogueSource::Ledger => LedgerCatalogue::new(Catalogue::default(), false),
+        CatalogueSource::File(file) => {
+            LedgerCatalogue::new(file.catalogue.clone(), Some(Arc::new(move || file.read_again())))
+        }
+        CatalogueSource::Demo(catalogue) => LedgerCatalogue::new(catalogue, None),
+        CatalogueSource::Ledger => LedgerCatalogue::new(Catalogue::default(), None),
     };
     let connected = match &settings.mode {
         Mode::Embedded { data_dir } => {

@@ -19,11 +19,25 @@ const IMAGE_MAX: usize = 2_000;
 /// The products that a process adds to its ledger.
 #[derive(Clone, Debug)]
 pub enum CatalogueSource {
-    File(Catalogue),
+    File(CatalogueFile),
     /// No file is configured: the demo product, for a ledger that has nothing to sell.
     Demo(Catalogue),
     /// No file is configured: the ledger must have products.
     Ledger,
+}
+
+/// A catalogue, and the file that it was read from.
+#[derive(Clone, Debug)]
+pub struct CatalogueFile {
+    pub catalogue: Catalogue,
+    path: String,
+}
+
+impl CatalogueFile {
+    /// Reads the file again, whatever its pictures. `None`: it can't be read.
+    pub fn read_again(&self) -> Option<Catalogue> {
+        read_catalogue(&self.path, &|_image| Ok(())).ok()
+    }
 }
 
 impl CatalogueSource {
@@ -32,7 +46,7 @@ impl CatalogueSource {
     pub fn of_key(reader: &mut Reader, has_demo: bool, pictures: CheckPicture<'_>) -> Option<Self> {
         let path = reader.text("products");
         let read = if !path.is_empty() {
-            read_catalogue(&path, pictures).map(Self::File)
+            read_catalogue(&path, pictures).map(|catalogue| Self::File(CatalogueFile { catalogue, path }))
         } else if let Some(UnknownVariable { name, resembles: Some(meant) }) = misspelt(reader) {
             // The operator has named a catalogue, and would sell something else.
             let line = format!("the environment variable {name} has no meaning here: did you mean {meant}?");

@@ -6,7 +6,7 @@ mod layers;
 mod reader;
 mod service_url;
 
-pub use catalogue::{CatalogueSource, CheckPicture, read_catalogue};
+pub use catalogue::{CatalogueFile, CatalogueSource, CheckPicture, read_catalogue};
 pub use layers::{FILE_VARIABLE, Layers, Origin, UnknownVariable, variable_of};
 pub use reader::Reader;
 pub use service_url::ServiceUrl;

@@ -4,7 +4,8 @@
 //! that are sold. Until the ledger has answered, the file is all that is known.
 
 use std::{
-    sync::{Arc, PoisonError, RwLock},
+    fmt,
+    sync::{Arc, PoisonError, RwLock, RwLockReadGuard},
     time::Duration,
 };
 
@@ -18,17 +19,28 @@ use crate::runtime::{Runtime, error_chain};
 
 const READ_INTERVAL: Duration = Duration::from_secs(1);
 
+/// Reads the catalogue file of this process. `None`: it can't be read.
+pub type ReadFile = Arc<dyn Fn() -> Option<Catalogue> + Send + Sync>;
+
 /// Clones share the products.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct LedgerCatalogue {
-    /// What the file of this process says. `None`: no file is configured.
-    file: Option<Catalogue>,
+    /// `None`: no file is configured.
+    read_file: Option<ReadFile>,
     state: Arc<RwLock<State>>,
+}
+
+impl fmt::Debug for LedgerCatalogue {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.state.fmt(out)
+    }
 }
 
 #[derive(Debug)]
 struct State {
     products: Catalogue,
+    /// What the file said when it was read last. `None`: no file is configured.
+    file: Option<Catalogue>,
     /// The ledger has answered.
     is_read: bool,
     /// What products were sold as; none until the ledger has answered.
@@ -39,32 +51,49 @@ struct State {
 
 impl LedgerCatalogue {
     /// `until_read`: shown until the ledger has answered; where it is empty, nothing is.
-    pub fn new(until_read: Catalogue, has_file: bool) -> Self {
-        let file = has_file.then(|| until_read.clone());
+    pub fn new(until_read: Catalogue, read_file: Option<ReadFile>) -> Self {
         let state = State {
+            file: read_file.as_ref().map(|_| until_read.clone()),
             products: until_read,
             is_read: false,
             offers: Arc::default(),
             difference: CatalogueDifference::default(),
         };
-        Self { file, state: Arc::new(RwLock::new(state)) }
+        Self { read_file, state: Arc::new(RwLock::new(state)) }
     }
 
     pub fn current(&self) -> Catalogue {
-        self.state.read().unwrap_or_else(PoisonError::into_inner).products.clone()
+        self.state().products.clone()
+    }
+
+    fn state(&self) -> RwLockReadGuard<'_, State> {
+        self.state.read().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// What products were sold as, at most about a second ago.
     pub fn offers(&self) -> Arc<Offers> {
-        self.state.read().unwrap_or_else(PoisonError::into_inner).offers.clone()
+        self.state().offers.clone()
     }
 
     /// Reads the ledger once. Sales that are over at `now` are named in the log when they are read
     /// first, and when their window is changed.
     pub async fn refresh(&self, ledger: &dyn Ledger, now: DateTime<Utc>) -> Result<(), LedgerError> {
         let (products, offers) = (ledger.products().await?, ledger.offers().await?);
-        self.set(products, offers, now);
+        let file = self.file(&products).await;
+        self.set(products, offers, file, now);
         Ok(())
+    }
+
+    /// What the file says. It is read again where it differed from the ledger when it was read last:
+    /// an operator edits it, and then applies it.
+    async fn file(&self, products: &[Product]) -> Option<Catalogue> {
+        let known = self.state().file.clone()?;
+        let read = self.read_file.clone()?;
+        if CatalogueDifference::new(products, known.products()).is_empty() {
+            return Some(known);
+        }
+        let reading = tokio::task::spawn_blocking(move || read());
+        Some(reading.await.ok().flatten().unwrap_or(known))
     }
 
     /// Reads the ledger every second, until `stop`.
@@ -80,11 +109,11 @@ impl LedgerCatalogue {
         }
     }
 
-    fn set(&self, products: Vec<Product>, offers: Offers, now: DateTime<Utc>) {
+    fn set(&self, products: Vec<Product>, offers: Offers, file: Option<Catalogue>, now: DateTime<Utc>) {
         // A ledger without products is not prepared yet.
         let Ok(read) = Catalogue::new(products) else { return };
-        let file = self.file.as_ref().map_or(read.products(), Catalogue::products);
-        let difference = CatalogueDifference::new(read.products(), file);
+        let in_file = file.as_ref().map_or(read.products(), Catalogue::products);
+        let difference = CatalogueDifference::new(read.products(), in_file);
         let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
         if state.difference != difference {
             if difference.is_empty() && difference.kept.is_empty() {
@@ -109,7 +138,7 @@ impl LedgerCatalogue {
                 );
             }
         }
-        *state = State { products: read, is_read: true, offers: Arc::new(offers), difference };
+        *state = State { products: read, file, is_read: true, offers: Arc::new(offers), difference };
     }
 }
 
@@ -117,7 +146,7 @@ impl LedgerCatalogue {
 /// process works all the same.
 impl Probe for LedgerCatalogue {
     fn check(&self) -> Vec<Check> {
-        let state = self.state.read().unwrap_or_else(PoisonError::into_inner);
+        let state = self.state();
         if state.products.is_empty() {
             let outage = Some("the database has none, or was not reached yet".to_owned());
             return vec![Check {
@@ -127,7 +156,7 @@ impl Probe for LedgerCatalogue {
                 required: true,
             }];
         }
-        if self.file.is_none() {
+        if state.file.is_none() {
             return Vec::new();
         }
         let outage = (!state.difference.is_empty())

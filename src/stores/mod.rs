@@ -7,7 +7,7 @@ mod ledger_watch;
 mod sales_watch;
 
 pub use bundle::Stores;
-pub use catalogue::LedgerCatalogue;
+pub use catalogue::{LedgerCatalogue, ReadFile};
 pub use epoch_watch::EpochWatch;
 pub use ledger_watch::watch_ledger;
 pub use sales_watch::{SalesProbe, SalesWatch};

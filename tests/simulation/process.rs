@@ -44,7 +44,7 @@ pub(crate) fn serve(sim: &Sim, pid: Pid, stores: &Stores, runtime: &Runtime, pro
     let (epochs, stop) = (EpochWatch::new(stores, runtime), CancellationToken::new());
     sim.executor.spawn(pid, epochs.clone().run(stop.clone()));
     let catalogue = Catalogue::new(vec![product.clone()]).expect("a catalogue");
-    let sales = SalesWatch::new(&stores.admission, &LedgerCatalogue::new(catalogue, false));
+    let sales = SalesWatch::new(&stores.admission, &LedgerCatalogue::new(catalogue, None));
     let checkout = Checkout::new(reader, publisher, epochs, sales, options, runtime, &telemetry.meter);
     sim.executor.spawn(pid, prepare(stores.clone(), product.clone(), runtime.clone()));
     Process { pid, role: Role::Serve, checkout: Some(checkout), stop }

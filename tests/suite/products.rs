@@ -181,6 +181,7 @@ async fn embedded_a_file_is_applied_in_mid_sale() {
     let (code, said) = apply(&[("a", "2", 5), ("b", "1", 3)]).await;
     assert_eq!(code, Some(0), "{said}");
     product_is(&api, "a for 2", 5).await;
+    assert!(!serve.log().contains("the catalogue file is not what is sold"), "it is: {}", serve.log());
     for (user, unit) in [("two", 2), ("three", 3)] {
         eventually("the stock is raised", SOON, async || {
             (buy(&client, &api, user).await.body["unit"] == json!(unit)).then_some(())
