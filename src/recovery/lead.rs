@@ -70,7 +70,9 @@ impl Recovery {
         if let Err(error) = &round {
             tracing::debug!(error = error_chain(error), "the round ended early");
         }
-        let leader = leader.check().await.is_ok().then_some(leader);
+        // Where the workers could not be told to go on, the end of the session tells them.
+        let leads = !std::mem::take(&mut self.holds_workers) && leader.check().await.is_ok();
+        let leader = leads.then_some(leader);
         if leader.is_none() {
             // For the next leader.
             self.bindings = None;

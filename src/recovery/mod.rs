@@ -49,6 +49,8 @@ pub struct Recovery {
     telemetry: Telemetry,
     options: RecoveryOptions,
     sweeper: Sweeper,
+    /// The workers were asked to stand aside, and not told yet that they may go on.
+    holds_workers: bool,
     /// Held while this process leads and reaches the broker.
     bindings: Option<Box<dyn Bindings>>,
     broker_awaited_until: Instant,
@@ -81,6 +83,7 @@ impl Recovery {
             telemetry,
             options,
             sweeper,
+            holds_workers: false,
             bindings: None,
             broker_awaited_until: runtime.instant() + FIRST_CONNECTION_MAX,
             requests: Requests::default(),

@@ -56,6 +56,7 @@ impl Recovery {
             Err(_) => {}
         }
         leader.resume_workers().await?;
+        self.holds_workers = false;
         for Stopped { product, .. } in &stopped {
             let outcome = match &rebuilt {
                 Ok(()) => Ok(()),
@@ -99,6 +100,7 @@ impl Recovery {
         if self.stores.admission.outlives_process() {
             self.check_queue().await?;
         }
+        self.holds_workers = true;
         leader.pause_workers().await?;
         crash_point!("rebuild-after-pause");
         // Also what no store remembers to have been open may be in the queue: the ledger may be

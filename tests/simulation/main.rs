@@ -102,6 +102,15 @@ fn known_violations_are_still_found() {
     }
 }
 
+/// The ledger did not answer when the workers were told to go on after a rebuild: they never did.
+#[test]
+fn mended_seeds_hold() {
+    const SEEDS: [u64; 7] = [300_113, 302_327, 302_349, 302_476, 303_741, 304_102, 305_132];
+    let outcomes = seeds::in_parallel(&SEEDS, |seed| run(*seed, Setting::default(), false));
+    let failed: Vec<_> = SEEDS.iter().zip(&outcomes).filter(|(_, outcome)| !outcome.holds()).collect();
+    assert!(failed.is_empty(), "{failed:?}");
+}
+
 #[test]
 fn mended_scenarios_hold() {
     let cases: Vec<_> =
