@@ -145,12 +145,12 @@ impl Stress {
 
     fn scenario(&self) -> anyhow::Result<Scenario> {
         let factors = [
-            ("--scale", self.scale),
-            ("--duration-scale", self.duration_scale),
-            ("--latency-scale", self.latency_scale),
+            ("--scale", self.scale, 0.001),
+            ("--duration-scale", self.duration_scale, 0.001),
+            ("--latency-scale", self.latency_scale, 0.000_001),
         ];
-        for (name, factor) in factors {
-            ensure!((0.001..=1_000.0).contains(&factor), "{name} must be from 0.001 to 1000");
+        for (name, factor, least) in factors {
+            ensure!((least..=1_000.0).contains(&factor), "{name} must be from {least} to 1000");
         }
         let scenario = Scenario::of(self.scenario, self.scale, self.duration_scale)
             .with_latency_factor(self.latency_scale);

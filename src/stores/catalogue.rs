@@ -84,8 +84,8 @@ impl LedgerCatalogue {
         Ok(())
     }
 
-    /// What the file says. It is read again where it differed from the ledger when it was read last:
-    /// an operator edits it, and then applies it.
+    /// What the file says. It is read again where it differed from the ledger when it was read
+    /// last: an operator edits it, and then applies it.
     async fn file(&self, products: &[Product]) -> Option<Catalogue> {
         let known = self.state().file.clone()?;
         let read = self.read_file.clone()?;
